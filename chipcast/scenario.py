@@ -1,0 +1,489 @@
+"""Scenarios: a YAML file that names its base and states only what differs, resolved into `given`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from chipcast.base.calendar import month_end, parse_date
+from chipcast.base.catalog import DATA, Catalogue, Fact, last_known, read_table, vintage_rows
+from chipcast.base.errors import InputError, nearest, unknown
+from chipcast.base.given import Given, Row
+from chipcast.base.laws import Law, law_of_row, parse_law, point
+from chipcast.base.units import UNITS, check_unit, parse_quantity
+
+SEGMENTS = ("platform", "cloud", "state_funded", "public_centre", "private", "clinic_school")
+"""Buyer classes, the same in `rules`, `market` and `plan`."""
+
+MAX_BYTES = 262_144
+"""A scenario larger than this is refused before it is read."""
+
+FALLBACK = "february-2025"
+"""The scenario that others are based on unless they say otherwise."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Event(_Strict):
+    """A dated what-if; without events the hazard decides."""
+
+    on: date
+    gate: Literal["us", "cn", "tools", "hbm", "foundry"]
+    chip: str = ""
+    to: Literal["free", "notified_exception", "licence", "case_by_case", "denied", "discouraged", "open", "closed"]
+    why: str = ""
+
+    @field_validator("on", mode="before")
+    @classmethod
+    def _on(cls, value: object) -> date:
+        return _date(value)
+
+
+class Demand(_Strict):
+    """What a buyer must serve: users, or requests a second."""
+
+    concurrent_users: Any = None
+    tokens_per_user_day: Any = None
+    requests_per_s: Any = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    input_share: Any = None
+    growth_per_month: Any = 0
+
+
+class Promise(_Strict):
+    """Latency that must be kept."""
+
+    ttft_s: float = 2.0
+    tpot_ms: float = 50.0
+
+
+class Buyer(_Strict):
+    """The one for whom `plan` decides."""
+
+    name: str
+    segment: Literal["platform", "cloud", "state_funded", "public_centre", "private", "clinic_school"]
+    country: str = "CN"
+    hq: str = ""
+    model: str = "deepseek-r1"
+    demand: Demand
+    promise: Promise = Promise()
+    budget_usd: Any = None
+    budget_cny: Any = None
+    power_kw: Any = None
+    decide_until: str = ""
+    shortage_usd_per_million_tokens: Any = None
+    chips: tuple[str, ...] = ()
+    max_domestic_wait_months: int | None = None
+
+
+class Report(_Strict):
+    """A report of the analyst's own, added to the evidence."""
+
+    series: str
+    value: Any
+    definition: str = ""
+    published: date
+    known_by: date | None = None
+    source_class: Literal["filing", "teardown", "vendor_plan", "testimony", "letter_or_broker", "newspaper", "forum"]
+    period: str = ""
+    origin: str = ""
+    unit: str = ""
+    why: str = ""
+
+    @field_validator("published", "known_by", mode="before")
+    @classmethod
+    def _published(cls, value: object) -> date | None:
+        return None if value is None else _date(value)
+
+
+class _File(_Strict):
+    name: str = ""
+    base: str | None = None
+    as_of: date | None = None
+    until: str | None = None
+    set: dict[str, Any] = {}
+    events: tuple[Event, ...] = ()
+    buyer: Buyer | None = None
+    chips: dict[str, dict[str, Any]] = {}
+    reports: tuple[Report, ...] = ()
+    why: str = ""
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _as_of(cls, value: object) -> date | None:
+        return None if value is None else _date(value)
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _until(cls, value: object) -> str | None:
+        if value is None:
+            return None
+        return f"{_date(value, last=True):%Y-%m}"
+
+
+def _date(value: object, *, last: bool = False) -> date:
+    try:
+        return parse_date(value, last=last)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """A scenario with its bases folded in."""
+
+    name: str
+    """Name, used for the run folder."""
+    as_of: date
+    """Information date."""
+    until: date
+    """Last day of the horizon."""
+    set: Mapping[str, Any]
+    """Overrides of `given` by name."""
+    events: tuple[Event, ...]
+    """Dated what-ifs."""
+    buyer: Buyer
+    """The one for whom `plan` decides."""
+    chips: Mapping[str, Mapping[str, Any]]
+    """Chips of the user's own."""
+    reports: tuple[Report, ...]
+    """Reports of the analyst's own."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """File and line of each override, for messages."""
+
+
+def shipped() -> tuple[str, ...]:
+    """Return the names of the scenarios that come with chipcast."""
+    return tuple(sorted(p.stem for p in (DATA / "scenarios").glob("*.yaml")))
+
+
+def load(name: str | Path, *, as_of: str | None = None, until: str | None = None) -> Scenario:
+    """Read a scenario by the name of a shipped one or by path, with its bases folded in.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no YAML, has unknown keys, bad dates or values, or a base that loops.
+    """
+    layers: list[tuple[_File, dict[str, str], str]] = []
+    todo: str | None = str(name)
+    seen: set[str] = set()
+    while todo is not None:
+        if todo in seen:
+            raise InputError(f"scenario '{todo}' is based on itself; remove one base:")
+        seen.add(todo)
+        content, where, stem = _read(todo, folder=Path(str(name)).parent if layers else None)
+        layers.append((content, where, stem))
+        todo = content.base or (FALLBACK if stem != FALLBACK else None)
+    layers.reverse()
+    first = layers[0][0]
+    assert first.as_of and first.until and first.buyer, "the fallback scenario states everything"
+    values: dict[str, Any] = {"as_of": first.as_of, "until": first.until, "buyer": first.buyer}
+    overrides: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    chips: dict[str, Any] = {}
+    events: tuple[Event, ...] = ()
+    reports: tuple[Report, ...] = ()
+    for content, where, _ in layers:
+        for key in values:
+            if getattr(content, key) is not None:
+                values[key] = getattr(content, key)
+        overrides.update(content.set)
+        places.update(where)
+        chips.update(content.chips)
+        reports = reports + content.reports
+        events = events + content.events
+    _no_contradiction(events)
+    horizon = month_end(f"{_date(until, last=True):%Y-%m}" if until else values["until"])
+    when = parse_date(as_of) if as_of else values["as_of"]
+    if horizon < when:
+        raise InputError(f"until {horizon} lies before as_of {when}; write a later until:")
+    return Scenario(name=layers[-1][0].name or layers[-1][2], as_of=when, until=horizon,
+                    set=MappingProxyType(overrides), events=events, buyer=values["buyer"],
+                    chips=MappingProxyType(chips), reports=reports, where=MappingProxyType(places))
+
+
+def _no_contradiction(events: tuple[Event, ...]) -> None:
+    seen: dict[tuple[date, str, str], str] = {}
+    for e in events:
+        key = (e.on, e.gate, e.chip)
+        if seen.setdefault(key, e.to) != e.to:
+            raise InputError(f"events contradict: on {e.on} gate {e.gate} {e.chip} goes to both "
+                             f"'{seen[key]}' and '{e.to}'; keep one")
+
+
+def _read(name: str, folder: Path | None) -> tuple[_File, dict[str, str], str]:
+    """Read one file; return its content, the place of each override, and its stem."""
+    path = DATA / "scenarios" / f"{name}.yaml"
+    if not path.is_file():
+        path = Path(name)
+        if folder is not None and not path.is_absolute() and (folder / path).is_file():
+            path = folder / path
+        if not path.is_file():
+            close = nearest(name, shipped())
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise InputError(f"no scenario file '{name}'{hint} shipped: {', '.join(shipped())}")
+    tree = read_yaml(path)
+    if not isinstance(tree, Mapping):
+        raise InputError(f"{path.name}: a scenario is a table of keys such as name:, as_of:, set:")
+    try:
+        content = _File.model_validate(_bare(tree))
+    except ValidationError as error:
+        raise InputError(_explain(error, tree, path)) from None
+    where = {k: f"{path.name}:{_line(tree, ('set', k))}" for k in content.set}
+    return content, where, path.stem
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file safely: bounded size, no aliases, messages with file and line.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is too large, uses aliases or is no YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.events import AliasEvent
+
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from None
+    if len(text) > MAX_BYTES:
+        raise InputError(f"{path.name} is larger than {MAX_BYTES} bytes; a scenario states only what differs")
+    try:
+        decoded = text.decode("utf-8")
+        for event in YAML(typ="safe", pure=True).parse(decoded):
+            if isinstance(event, AliasEvent):
+                raise InputError(f"{path.name}:{event.start_mark.line + 1}: aliases (*name) are not allowed; "
+                                 "write the value out")
+        return YAML(typ="rt").load(decoded)
+    except UnicodeDecodeError:
+        raise InputError(f"{path.name} is not UTF-8 text; save it as UTF-8") from None
+    except RecursionError:
+        raise InputError(f"{path.name} is nested too deeply; write it flat") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise InputError(f"{path.name}{line}: not valid YAML: {error.problem}; check indentation and quotes") from None
+    except (YAMLError, ValueError) as error:
+        raise InputError(f"{path.name}: not valid YAML: {str(error).splitlines()[0]}") from None
+
+
+def _bare(tree: Any) -> Any:
+    """Return plain dictionaries, lists and values of a parsed tree."""
+    if isinstance(tree, Mapping):
+        return {str(k): _bare(v) for k, v in tree.items()}
+    if isinstance(tree, list):
+        return [_bare(v) for v in tree]
+    if isinstance(tree, bool) or tree is None:
+        return tree
+    for kind in (int, float, str):
+        if isinstance(tree, kind):
+            return kind(tree)
+    return tree
+
+
+def _line(tree: Any, place: tuple[Any, ...]) -> int:
+    """Return the line of a key in a parsed tree, counted from 1."""
+    line = 0
+    for key in place:
+        try:
+            line = tree.lc.data[key][0]
+            tree = tree[key]
+        except (AttributeError, KeyError, TypeError, IndexError):
+            break
+    return line + 1
+
+
+def _explain(error: ValidationError, tree: Any, path: Path) -> str:
+    """Return one sentence for the first problem pydantic found."""
+    first = error.errors()[0]
+    place = first["loc"]
+    name = ".".join(map(str, place))
+    at = f"{path.name}:{_line(tree, place)}"
+    if first["type"] == "extra_forbidden":
+        model: Any = _File
+        for key in place[:-1]:
+            found = {"buyer": Buyer, "demand": Demand, "promise": Promise, "events": Event, "reports": Report}.get(str(key))
+            model = found or model
+        known = list(model.model_fields)
+        close = nearest(str(place[-1]), known)
+        hint = f"; did you mean '{close[0]}'?" if close else ";"
+        return f"{at}: unknown key '{name}'{hint} known: {', '.join(known)}"
+    if first["type"] == "missing":
+        return f"{at}: {name} is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:] if message.startswith("Input should") else message
+    got = first.get("input")
+    shown = f", got {got!r}" if isinstance(got, str | int | float) and str(got) not in message else ""
+    return f"{at}: {name}: {message}{shown}"
+
+
+def bounds_of(name: str, unit: str) -> tuple[float, float]:
+    """Return the hard bounds of a quantity from its unit and name: shares in 0 to 1, sizes not below 0."""
+    if UNITS[unit][0] == "number" and any(w in name for w in ("yield", "share", "efficiency", "probability", "survival",
+                                                              "acceptance", "maturity")):
+        return (0.0, 1.0) if unit != "%" else (0.0, 100.0)
+    if UNITS[unit][0] in ("area", "density", "length", "bytes", "byte rate", "operations", "power", "USD", "time"):
+        return (0.0, float("inf"))
+    return (float("-inf"), float("inf"))
+
+
+def resolve(scenario: Scenario, *, draws: int, seed: int = 1, chips: tuple[str, ...] = ()) -> Given:
+    """Resolve a scenario into `given`: assumed ranges of the vintage, chip figures, the buyer, overrides.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What is asked.
+    draws : int
+        Number of draws.
+    seed : int
+        Seed of all streams.
+    chips : tuple of str
+        Ids whose figures are needed beyond the user's own chips.
+
+    Raises
+    ------
+    InputError
+        If an override names no known quantity, has a wrong unit or lies outside its bounds.
+    """
+    catalog = Catalogue(scenario.as_of)
+    factors = {r["name"]: r for r in read_table("factors")}
+    rows: dict[str, Row] = {}
+    for r in vintage_rows(scenario.as_of):
+        name = f"{r['item']}.{r['name']}"
+        law = law_of_row(r["family"], float(r["low"]), float(r["mode"]), float(r["high"]), name)
+        shared = factors.get(name, {})
+        rows[name] = Row(name=name, law=law, unit=r["unit"], kind=r["kind"], source=r["source"], as_of=r["vintage"],
+                         why=r["reason"], factor=shared.get("factor", ""), loading=float(shared.get("loading", 0) or 0))
+    for chip in chips:
+        for fact in catalog.chip_facts(chip).values():
+            _add_fact(rows, fact)
+    for own, fields in scenario.chips.items():
+        for row in _own_chip(own, fields, catalog):
+            rows[row.name] = row
+    for row in _buyer_rows(scenario.buyer):
+        rows[row.name] = row
+    for name, text in scenario.set.items():
+        row = _override(name, text, rows, catalog, scenario)
+        rows[row.name] = row
+    return Given(rows=MappingProxyType(rows), catalog=catalog, seed=seed, start=0, stop=draws, until=scenario.until)
+
+
+def _add_fact(rows: dict[str, Row], fact: Fact) -> None:
+    """Add a chip's figure unless an assumed range of the same name and vintage already stands for it."""
+    name = f"{fact.item}.{fact.name}"
+    if name not in rows:
+        rows[name] = fact_row(fact)
+
+
+def fact_row(fact: Fact) -> Row:
+    """Return the row of a catalogue figure; where sources differ it is uniform between the ends."""
+    name = f"{fact.item}.{fact.name}"
+    law = point(fact.value) if fact.low == fact.high else Law(family="uniform", low=fact.low, mode=fact.value, high=fact.high)
+    return Row(name=name, law=law, unit=fact.unit, kind=fact.kind, source=fact.source, as_of=fact.as_of,
+               known_by=fact.known_by, why=fact.note)
+
+
+def _own_chip(own: str, fields: Mapping[str, Any], catalog: Catalogue) -> list[Row]:
+    """Return the rows of a user's chip: its base's figures, then what the user states."""
+    facts: dict[str, Row] = {}
+    if "base" in fields:
+        base = catalog.resolve_chip(str(fields["base"]))
+        facts = {f.name: fact_row(f) for f in catalog.chip_facts(base).values()}
+    units = {r["name"]: r["unit"] for r in read_table("chips")}
+    alias = {"hbm_gb": "mem_gb", "hbm_tb_s": "mem_bw_gb_s"}
+    for key, text in fields.items():
+        if key in ("base", "why"):
+            continue
+        name = alias.get(key, key)
+        if name not in units:
+            unknown(f"figure of chip '{own}'", key, [*units, *alias])
+        value: Any = text
+        if key == "hbm_tb_s" and isinstance(text, int | float):
+            value = text * 1000
+        law = parse_law(value, units[name], f"{own}.{name}", bounds=(0.0, float("inf")))
+        facts[name] = Row(name="", law=law, unit=units[name], kind="scenario", source="scenario", why="stated by the user")
+    return [Row(name=f"{own}.{n}", law=r.law, unit=r.unit, kind=r.kind, source=r.source, as_of=r.as_of,
+                known_by=r.known_by, why=r.why) for n, r in facts.items()]
+
+
+BUYER_UNITS = {
+    "concurrent_users": "users", "tokens_per_user_day": "tokens", "requests_per_s": "requests/s", "input_tokens": "tokens",
+    "output_tokens": "tokens", "input_share": "1", "growth_per_month": "1/month", "budget_usd": "USD", "budget_cny": "CNY",
+    "power_kw": "kW", "shortage_usd_per_million_tokens": "USD/1e6 tokens",
+}
+"""Unit of each uncertain figure of a buyer."""
+
+
+def _buyer_rows(buyer: Buyer) -> list[Row]:
+    stated = {**buyer.demand.model_dump(), "budget_usd": buyer.budget_usd, "budget_cny": buyer.budget_cny,
+              "power_kw": buyer.power_kw, "shortage_usd_per_million_tokens": buyer.shortage_usd_per_million_tokens}
+    out = []
+    for key, text in stated.items():
+        if text is None:
+            continue
+        unit = BUYER_UNITS[key]
+        bounds = (0.0, 1.0) if key == "input_share" else (-1.0, float("inf")) if key == "growth_per_month" else (0.0, float("inf"))
+        if key == "growth_per_month" and isinstance(text, str):
+            law = parse_law(text, "1", f"buyer.{key}", bounds=bounds)
+        else:
+            law = parse_law(text, unit, f"buyer.{key}", bounds=bounds)
+        out.append(Row(name=f"buyer.{key}", law=law, unit=unit, kind="scenario", source="scenario", why=buyer.name))
+    return out
+
+
+def _override(name: str, text: Any, rows: Mapping[str, Row], catalog: Catalogue, scenario: Scenario) -> Row:
+    at = scenario.where.get(name, "")
+    prefix = f"{at}: " if at else ""
+    try:
+        item, _, rest = name.partition(".")
+        target = name
+        if rest and name not in rows:
+            aliases = {r["alias"]: r["item"] for r in read_table("aliases")}
+            target = f"{aliases.get(item.lower(), item)}.{rest}"
+        if target not in rows:
+            facts = catalog.chip_facts(target.partition(".")[0])
+            if rest in facts:
+                old = fact_row(facts[rest])
+            else:
+                unknown("quantity", name, rows)
+        else:
+            old = rows[target]
+        why, known_by, unit, literal = "", "", old.unit, text
+        if isinstance(text, Mapping) and "value" in text:
+            extra = set(text) - {"value", "why", "known_by", "unit", "source"}
+            if extra:
+                unknown("key", sorted(extra)[0], ("value", "why", "known_by", "unit", "source"))
+            literal, why, known_by = text["value"], str(text.get("why", "")), str(text.get("known_by", "") or "")
+            if "unit" in text:
+                check_unit(str(text["unit"]))
+                literal = f"{literal} {text['unit']}"
+        if known_by and parse_date(known_by) > scenario.as_of:
+            raise InputError(f"{name} is known by {known_by}, after as_of {scenario.as_of}; drop it or move as_of")
+        law = parse_law(literal, unit, target, bounds=bounds_of(target, unit))
+    except InputError as error:
+        raise InputError(f"{prefix}{error}") from None
+    return Row(name=target, law=law, unit=unit, kind="scenario", source="scenario", as_of=scenario.name,
+               known_by=known_by, why=why, factor=old.factor, loading=old.loading)
+
+
+def default_as_of() -> date:
+    """Return what `as_of` means when it is left out: the last day on which a data row became known."""
+    return last_known()
+
+
+__all__ = ["Buyer", "Demand", "Event", "Promise", "Report", "SEGMENTS", "Scenario", "bounds_of", "default_as_of",
+           "fact_row", "load", "parse_quantity", "read_yaml", "resolve", "shipped"]

@@ -59,9 +59,11 @@ def normals(seed: int, name: str, start: int, stop: int, *, month: int = 0) -> A
 
 def blend(own: Array, factor: Array, loading: float) -> Array:
     """Return normals that share a factor: loading x factor + sqrt(1 - loading^2) x own."""
-    return loading * factor + np.sqrt(1 - loading * loading) * own
+    z: Array = loading * factor + np.sqrt(1 - loading * loading) * own
+    return z
 
 
 def to_uniform(z: Array) -> Array:
     """Return the uniforms of standard normals, kept inside (0, 1)."""
-    return np.clip(ndtr(z), 2.0**-53, 1 - 2.0**-53)
+    u: Array = np.clip(ndtr(z), 2.0**-53, 1 - 2.0**-53)
+    return u

@@ -80,7 +80,7 @@ def law_of_row(family: str, low: float, mode: float, high: float, name: str) -> 
     if family == "lognormal":
         require(low > 0, name, "be above 0 for a log-normal law", low)
     if family in ("beta", "logitnormal"):
-        require(0 < low and high < 1, name, f"lie inside 0 to 1 for a {family} law", (low, high))
+        require(low > 0 and high < 1, name, f"lie inside 0 to 1 for a {family} law", (low, high))
     return Law(family=family, low=low, mode=mode, high=high)
 
 
@@ -263,7 +263,7 @@ def parse_law(text: Any, unit: str, name: str, *, bounds: tuple[float, float] = 
     require(bounds[0] <= low and high <= bounds[1], name, f"lie within {bounds[0]:g} to {bounds[1]:g}", f"'{text}'")
     if low == high:
         return point(low)
-    share = (UNITS[unit][0] == "number" and 0 < low and high < 1
+    share = (UNITS[unit][0] == "number" and low > 0 and high < 1
              and ("%" in text or any(word in name for word in SHARES)))
     if share:
         mode = float(special.expit((special.logit(low) + special.logit(high)) / 2))
@@ -281,7 +281,7 @@ def _share_unit(left: str, right: str) -> str:
 
 def _cut(low: float, mode: float, high: float, bounds: tuple[float, float]) -> Law:
     """Return the uniform-free stand-in of a triangle that would cross the bounds of its unit."""
-    if bounds == (0.0, 1.0) and 0 < low and high < 1:
+    if bounds == (0.0, 1.0) and low > 0 and high < 1:
         return Law(family="beta", low=low, mode=mode, high=high)
     return Law(family="uniform", low=low, mode=mode, high=high)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Any
 
-import click
 import typer
 
 from chipcast import __version__
@@ -19,6 +19,9 @@ STATIONS = ("fab", "chip", "rules", "cluster", "tokens")
 
 VERBS = ("run", "market", "evidence", "plan")
 """Modules whose `register(app)` adds verbs that stand alone."""
+
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""The family of wrong words on the command line, wherever Typer keeps it."""
 
 app = typer.Typer(
     name="chipcast", add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -54,14 +57,15 @@ def main(arguments: list[str] | None = None) -> int:
     except ChipcastError as error:
         typer.echo(f"chipcast: {error}", err=True)
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return 0
-    except click.UsageError as error:
-        where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
-        typer.echo(f"chipcast: {error.format_message()}{where}", err=True)
+    except USAGE_ERROR as error:
+        message, context = error.format_message(), getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(message)
+            return 0
+        where = f" (see '{context.command_path} --help')" if context else ""
+        typer.echo(f"chipcast: {' '.join(message.split())}{where}", err=True)
         return 2
-    except click.Abort:
+    except typer.Abort:
         typer.echo("chipcast: stopped", err=True)
         return 130
     except BrokenPipeError:

@@ -1,0 +1,36 @@
+"""What `cluster` gives to the stations right of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chipcast.base.types import Array
+
+PARTS = ("productive", "checkpoint", "lost_work", "detection", "restart", "waiting", "online_stalls", "slow_down")
+"""Parts of the ledger of wall time; they sum to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fleet:
+    """What large machines keep of what their chips promise."""
+
+    chips: tuple[str, ...]
+    """Chip ids. (chip)"""
+    sizes: tuple[int, ...]
+    """Chips that work on one job. (size)"""
+    goodput: Array
+    """Useful chip-time over all chip-time paid for, idle spares included. [1] (chip, size, draw)"""
+    ettr: Array
+    """Productive time over wall time of the job. [1] (chip, size, draw)"""
+    mtbf_h: Array
+    """Wall time per stop, all stops. [h] (chip, size, draw)"""
+    mtbf_rollback_h: Array
+    """Wall time per stop that goes back to a checkpoint. [h] (chip, size, draw)"""
+    ledger: Array
+    """Shares of wall time by `PARTS`; they sum to 1. [1] (chip, size, part, draw)"""
+    checkpoint_every_s: Array
+    """Useful work between checkpoints. [s] (chip, size, draw)"""
+    faults_per_day: Array
+    """Faults by class that stop the job or are masked. [1/day] (chip, size, class, draw)"""
+    classes: tuple[str, ...]
+    """Component classes of `faults_per_day`. (class)"""

@@ -1,0 +1,65 @@
+"""What `market` gives to the stations right of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from chipcast.base.types import Array
+
+Cells = npt.NDArray[np.float32]
+"""Units by buyer, chip and month, rounded to float32 when they leave a block."""
+
+CHIPS = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910b", "ascend-910c", "domestic_other")
+"""What the market trades; a 910B without a bin is the mixture of its bins, the H800 comes by the grey route."""
+
+DOMESTIC = frozenset({"ascend-910b", "ascend-910c", "domestic_other"})
+"""Chips whose vendor is Chinese."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Market:
+    """Who ordered, got, held and served what, month by month."""
+
+    months: tuple[str, ...]
+    """Calendar months. (month)"""
+    segments: tuple[str, ...]
+    """Buyer classes. (segment)"""
+    chips: tuple[str, ...]
+    """Chips traded. (chip)"""
+    need: Cells
+    """Cards that demand asks for in the month, before cover. [cards/month] (segment, chip, month, draw)"""
+    orders: Cells
+    """Cards newly ordered. [cards/month] (segment, chip, month, draw)"""
+    deliveries: Cells
+    """Cards delivered. [cards/month] (segment, chip, month, draw)"""
+    stocks: Cells
+    """Cards held beyond the month's use, at its end. [cards] (segment, chip, month, draw)"""
+    installed: Cells
+    """Cards installed at the end of the month, stock included. [cards] (segment, chip, month, draw)"""
+    cover_months: Cells
+    """Months of need that each segment wants to hold of chips under threat. [months] (segment, month, draw)"""
+    price_usd: Cells
+    """Street price of a card, grey premium included. [USD] (chip, month, draw)"""
+    fill: Cells
+    """Delivered share of what was wanted. [1] (chip, month, draw)"""
+    lead_time_days: Cells
+    """Days from order to delivery. [days] (chip, month, draw)"""
+    us_open: Cells
+    """1 where the US gate lets the chip ship. (chip, month, draw)"""
+    cn_open: Cells
+    """1 where the Chinese gate lets the chip in. (chip, month, draw)"""
+    useful_tokens: Cells
+    """Tokens served. [tokens/month] (segment, month, draw)"""
+    unserved_tokens: Cells
+    """Tokens wanted and not served. [tokens/month] (segment, month, draw)"""
+    domestic_share_cards: Cells
+    """Share of delivered cards from Chinese vendors. [1] (month, draw)"""
+    domestic_share_tokens: Cells
+    """Share of installed token capacity on Chinese chips. [1] (month, draw)"""
+    line_orders: Array
+    """Cards of each product of the domestic line that buyers asked for. [cards/month] (product, month, draw)"""
+    books: dict[str, float]
+    """Largest residual of each balance over all cells: units, backlog, tokens; relative."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -315,8 +316,8 @@ def _explain(error: ValidationError, tree: Any, path: Path) -> str:
     if first["type"] == "extra_forbidden":
         model: Any = _File
         for key in place[:-1]:
-            found = {"buyer": Buyer, "demand": Demand, "promise": Promise, "events": Event, "reports": Report}.get(str(key))
-            model = found or model
+            model = {"buyer": Buyer, "demand": Demand, "promise": Promise, "events": Event,
+                     "reports": Report}.get(str(key), model)
         known = list(model.model_fields)
         close = nearest(str(place[-1]), known)
         hint = f"; did you mean '{close[0]}'?" if close else ";"
@@ -392,7 +393,9 @@ def _add_fact(rows: dict[str, Row], fact: Fact) -> None:
 def fact_row(fact: Fact) -> Row:
     """Return the row of a catalogue figure; where sources differ it is uniform between the ends."""
     name = f"{fact.item}.{fact.name}"
-    law = point(fact.value) if fact.low == fact.high else Law(family="uniform", low=fact.low, mode=fact.value, high=fact.high)
+    law = point(fact.value)
+    if fact.low != fact.high:
+        law = Law(family="uniform", low=fact.low, mode=fact.value, high=fact.high)
     return Row(name=name, law=law, unit=fact.unit, kind=fact.kind, source=fact.source, as_of=fact.as_of,
                known_by=fact.known_by, why=fact.note)
 
@@ -415,15 +418,16 @@ def _own_chip(own: str, fields: Mapping[str, Any], catalog: Catalogue) -> list[R
         if key == "hbm_tb_s" and isinstance(text, int | float):
             value = text * 1000
         law = parse_law(value, units[name], f"{own}.{name}", bounds=(0.0, float("inf")))
-        facts[name] = Row(name="", law=law, unit=units[name], kind="scenario", source="scenario", why="stated by the user")
+        facts[name] = Row(name="", law=law, unit=units[name], kind="scenario", source="scenario",
+                          why="stated by the user")
     return [Row(name=f"{own}.{n}", law=r.law, unit=r.unit, kind=r.kind, source=r.source, as_of=r.as_of,
                 known_by=r.known_by, why=r.why) for n, r in facts.items()]
 
 
 BUYER_UNITS = {
-    "concurrent_users": "users", "tokens_per_user_day": "tokens", "requests_per_s": "requests/s", "input_tokens": "tokens",
-    "output_tokens": "tokens", "input_share": "1", "growth_per_month": "1/month", "budget_usd": "USD", "budget_cny": "CNY",
-    "power_kw": "kW", "shortage_usd_per_million_tokens": "USD/1e6 tokens",
+    "concurrent_users": "users", "tokens_per_user_day": "tokens", "requests_per_s": "requests/s",
+    "input_tokens": "tokens", "output_tokens": "tokens", "input_share": "1", "growth_per_month": "1/month",
+    "budget_usd": "USD", "budget_cny": "CNY", "power_kw": "kW", "shortage_usd_per_million_tokens": "USD/1e6 tokens",
 }
 """Unit of each uncertain figure of a buyer."""
 
@@ -436,11 +440,9 @@ def _buyer_rows(buyer: Buyer) -> list[Row]:
         if text is None:
             continue
         unit = BUYER_UNITS[key]
-        bounds = (0.0, 1.0) if key == "input_share" else (-1.0, float("inf")) if key == "growth_per_month" else (0.0, float("inf"))
-        if key == "growth_per_month" and isinstance(text, str):
-            law = parse_law(text, "1", f"buyer.{key}", bounds=bounds)
-        else:
-            law = parse_law(text, unit, f"buyer.{key}", bounds=bounds)
+        bounds = {"input_share": (0.0, 1.0), "growth_per_month": (-1.0, math.inf)}.get(key, (0.0, math.inf))
+        reads_as = "1" if key == "growth_per_month" and isinstance(text, str) else unit
+        law = parse_law(text, reads_as, f"buyer.{key}", bounds=bounds)
         out.append(Row(name=f"buyer.{key}", law=law, unit=unit, kind="scenario", source="scenario", why=buyer.name))
     return out
 

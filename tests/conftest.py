@@ -48,4 +48,5 @@ def cli_json(cli: Callable[..., tuple[int, str, str]]) -> Callable[..., Any]:
 
 def chipcast_process(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "chipcast", *arguments], capture_output=True, text=True, timeout=timeout)
+    command = [sys.executable, "-m", "chipcast", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)

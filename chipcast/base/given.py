@@ -137,7 +137,9 @@ class Given:
 
     def with_posterior(self, normals: Mapping[str, Array]) -> Given:
         """Return the table with these names conditioned: their normals replace their own streams."""
-        return replace(self, posterior=MappingProxyType({**self.posterior, **normals}), _values={})
+        moved = {*normals, *(n.removeprefix("factor:") for n in normals)}
+        kept = {k: v for k, v in self._values.items() if k not in moved and self.rows[k].factor not in moved}
+        return replace(self, posterior=MappingProxyType({**self.posterior, **normals}), _values=kept)
 
     def with_rows(self, rows: Iterable[Row]) -> Given:
         """Return the table with rows added or replaced; a replaced row forgets its posterior."""

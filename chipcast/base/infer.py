@@ -92,7 +92,8 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
         weight = delta * like
         log_evidence += float(logsumexp(weight) - np.log(particles))
         temperature = 1.0 if temperature + delta > 1 - 1e-9 else temperature + delta
-        index = resample(np.exp(weight - logsumexp(weight)), float(draws.uniforms(seed, f"{stream}:pick", step, step + 1)[0]))
+        pick = float(draws.uniforms(seed, f"{stream}:pick", step, step + 1)[0])
+        index = resample(np.exp(weight - logsumexp(weight)), pick)
         z, like = z[:, index], like[index]
         ancestor = index
         cov = np.cov(z) if names > 1 else np.atleast_2d(np.var(z))

@@ -333,8 +333,9 @@ def _explain(error: ValidationError, tree: Any, path: Path) -> str:
 
 def bounds_of(name: str, unit: str) -> tuple[float, float]:
     """Return the hard bounds of a quantity from its unit and name: shares in 0 to 1, sizes not below 0."""
-    if UNITS[unit][0] == "number" and any(w in name for w in ("yield", "share", "efficiency", "probability", "survival",
-                                                              "acceptance", "maturity")):
+    words = ("yield", "share", "efficiency", "probability", "survival", "acceptance", "maturity")
+    is_share = any(w in name for w in words) and not any(w in name for w in ("sigma", "gain"))
+    if UNITS[unit][0] == "number" and is_share:
         return (0.0, 1.0) if unit != "%" else (0.0, 100.0)
     if UNITS[unit][0] in ("area", "density", "length", "bytes", "byte rate", "operations", "power", "USD", "time"):
         return (0.0, float("inf"))

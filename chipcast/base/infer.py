@@ -2,7 +2,8 @@
 
 Every uncertain number has a standard normal behind it, so the prior is the same for every problem:
 independent normals. Random numbers come from named streams; the same seed gives the same posterior.
-Sources: Del Moral, Doucet, Jasra 2006 (tempered sampler); Kish 1965 (effective sample size).
+Sources: Del Moral, Doucet, Jasra 2006 (tempered sampler); Kish 1965 (effective sample size); Cotter, Roberts,
+Stuart, White 2013 (moves that keep a Gaussian prior).
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ from scipy.special import logsumexp
 
 from chipcast.base import draws
 from chipcast.base.types import Array
+
+REACHES = (0.7, 0.35, 0.15)
+"""Reach of the moves that keep the prior: 1 is a fresh draw. Cotter, Roberts, Stuart, White 2013."""
+
+WALKS = (1.0, 0.4)
+"""Scales of the random walks, relative to the usual optimum."""
 
 LogLikelihood = Callable[[Array], Array]
 """Maps normals (name, draw) to log likelihoods (draw)."""
@@ -78,7 +85,8 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
     target : float
         Effective share of particles kept at each step of the temperature.
     moves : int
-        Random-walk moves per temperature, scale 2.38 / sqrt(names), covariance of the particles.
+        Moves per temperature: steps that keep the prior (and so reach far where the data say little) in turn
+        with random walks of scale 2.38 / sqrt(names) in the covariance of the particles.
     """
     z = np.stack([draws.normals(seed, f"{stream}:start:{k}", 0, particles) for k in range(names)])
     like = log_likelihood(z)
@@ -102,10 +110,15 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
         for m in range(moves):
             tag = f"{stream}:{step}:{m}"
             noise = np.stack([draws.normals(seed, f"{tag}:{k}", 0, particles) for k in range(names)])
-            scale = (1.0, 0.5, 0.2)[m % 3]
-            trial = z + scale * (root @ noise)
+            if m % 2:
+                trial = z + WALKS[m // 2 % len(WALKS)] * (root @ noise)
+                prior_ratio = -0.5 * (np.sum(trial * trial, 0) - np.sum(z * z, 0))
+            else:
+                reach = REACHES[m // 2 % len(REACHES)]
+                trial = np.sqrt(1 - reach**2) * z + reach * noise
+                prior_ratio = np.zeros(particles)
             trial_like = log_likelihood(trial)
-            log_ratio = temperature * (trial_like - like) - 0.5 * (np.sum(trial * trial, 0) - np.sum(z * z, 0))
+            log_ratio = temperature * (trial_like - like) + prior_ratio
             accept = np.log(draws.uniforms(seed, f"{tag}:accept", 0, particles)) < log_ratio
             z = np.where(accept, trial, z)
             like = np.where(accept, trial_like, like)

@@ -1,1 +1,1 @@
-"""Station `evidence`."""
+"""What reports jointly imply, and what must be true for a claim to be true."""

@@ -66,6 +66,7 @@ class Given:
     posterior: Mapping[str, Array] = field(default_factory=dict)
     """Standard normals that replace a name's own stream after conditioning. [1] (draw of the whole run)"""
     _values: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
+    _watched: set[str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def as_of(self) -> date:
@@ -112,6 +113,8 @@ class Given:
 
     def normal(self, name: str) -> Array:
         """Return the standard normals behind a row: posterior if conditioned, else its own stream. (draw)"""
+        if self._watched is not None:
+            self._watched.add(name)
         if name in self.posterior:
             z: Array = self.posterior[name][self.start : self.stop]
             return z
@@ -134,6 +137,10 @@ class Given:
     def block(self, start: int, stop: int) -> Given:
         """Return the same table for draws `start` to `stop` of the run."""
         return replace(self, start=start, stop=stop, _values={})
+
+    def watch(self, names: set[str]) -> Given:
+        """Return the table that notes in `names` every uncertain name it is asked for."""
+        return replace(self, _values={}, _watched=names)
 
     def with_posterior(self, normals: Mapping[str, Array]) -> Given:
         """Return the table with these names conditioned: their normals replace their own streams."""

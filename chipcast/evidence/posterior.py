@@ -1,0 +1,166 @@
+"""Turn the ranges of a run into what the dated reports leave of them.
+
+The forward model is the stations themselves: a trial of the sampler is a `given` whose normals are
+replaced, and the line computes from it what each report speaks of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chipcast.base import draws
+from chipcast.base.errors import InputError
+from chipcast.base.given import Given
+from chipcast.base.infer import Posterior, effective_sample_size, temper
+from chipcast.base.summary import interval
+from chipcast.base.types import Array
+from chipcast.evidence.forward import quantities
+from chipcast.evidence.likelihood import Quantities, log_likelihood, reading_posterior
+from chipcast.evidence.reports import Observation, observations
+
+PARTICLES = 4000
+"""Particles of the sampler; a run with more draws continues from them with moves of its own."""
+
+WARN_ESS, REFUSE_ESS = 500.0, 100.0
+"""Below the first a warning is printed; below the second the reports fight and the run is refused."""
+
+PROBE = 20_000
+"""Prior draws on which plain importance sampling is measured."""
+
+Forward = Callable[[Given, Sequence[Observation]], Quantities]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What conditioning did."""
+
+    given: Given
+    """The table, conditioned."""
+    prior: Given
+    """The table before."""
+    reports: tuple[Observation, ...]
+    """Reports that were used. (report)"""
+    names: tuple[str, ...]
+    """Quantities that could move. (name)"""
+    ess: float
+    """Effective sample size that plain importance sampling would have had, out of `PROBE` prior draws."""
+    log_evidence: float
+    """Logarithm of the mean likelihood under the prior."""
+    reading_weights: tuple[dict[str, float], ...]
+    """Share of each reading in explaining each report. (report)"""
+    residuals: tuple[float, ...]
+    """Report less posterior median on the scale of its error, in standard errors. (report)"""
+
+
+def condition(given: Given, reports: Sequence[Observation] | None = None, *, own: Iterable[Mapping[str, object]] = (),
+              without: Iterable[str] = (), forward: Forward = quantities, check: bool = True) -> Evidence:
+    """Condition a table on the dated reports it may see.
+
+    Parameters
+    ----------
+    given : Given
+        The whole run's table (all draws).
+    reports : sequence of Observation, optional
+        Reports to use; by default all that were known by the information date.
+    own : iterable of mappings
+        The analyst's own reports.
+    without : iterable of str
+        Origins to leave out, for claims that must not support themselves.
+    check : bool
+        Whether reports that fight (effective sample size under 100) are refused.
+
+    Raises
+    ------
+    InputError
+        If the reports contradict each other so much that hardly a prior draw is left; names them.
+    """
+    if reports is None:
+        reports = observations(given.catalog, own=own, without=without)
+    reports = tuple(reports)
+    names = moving_names(given, reports, forward)
+    if not reports or not names:
+        return Evidence(given=given, prior=given, reports=reports, names=names, ess=float(PROBE), log_evidence=0.0,
+                        reading_weights=(), residuals=())
+
+    def trial(z: Array, base: Given) -> Array:
+        tried = base.with_posterior(dict(zip(names, z, strict=True)))
+        return log_likelihood(tried, reports, forward(tried, reports))
+
+    probe = given.block(0, PROBE)
+    ess = effective_sample_size(log_likelihood(probe, reports, forward(probe, reports)))
+    if check and ess < REFUSE_ESS:
+        raise InputError(_who_fights(given, reports, forward, ess))
+    work = given.block(0, min(PARTICLES, given.draws))
+    fit = temper(lambda z: trial(z, work), len(names), seed=given.seed, particles=work.draws, stream="evidence")
+    z = _extend(fit, given, lambda z: trial(z, given.block(0, given.draws)), names)
+    after = given.with_posterior(dict(zip(names, z, strict=True)))
+    found = forward(after, reports)
+    return Evidence(given=after, prior=given, reports=reports, names=names, ess=ess, log_evidence=fit.log_evidence,
+                    reading_weights=tuple(reading_posterior(after, o, found) for o in reports),
+                    residuals=tuple(_residual(o, found) for o in reports))
+
+
+def moving_names(given: Given, reports: Sequence[Observation], forward: Forward) -> tuple[str, ...]:
+    """Return the uncertain names that the likelihood reads: found by computing it once and looking."""
+    probe = given.block(0, 4)
+    seen: set[str] = set()
+    log_likelihood(probe.watch(seen), reports, forward(probe.watch(seen), reports))
+    return tuple(sorted(seen))
+
+
+def _extend(fit: Posterior, given: Given, like: Callable[[Array], Array], names: Sequence[str]) -> Array:
+    """Return one particle per draw of the run: copies, then moves that keep the posterior."""
+    n, p = given.draws, fit.normals.shape[1]
+    if n <= p:
+        return fit.normals[:, :n]
+    z = fit.normals[:, np.arange(n) % p]
+    now = fit.log_likelihood[np.arange(n) % p]
+    root = np.linalg.cholesky(np.cov(fit.normals) + 1e-9 * np.eye(len(names))) * (2.38 / np.sqrt(len(names)))
+    for m, reach in enumerate((0.5, 0.3, 0.0, 0.15)):
+        noise = np.stack([draws.normals(given.seed, f"evidence:extend:{m}:{k}", 0, n) for k in range(len(names))])
+        new = np.sqrt(1 - reach**2) * z + reach * noise if reach else z + root @ noise
+        ratio = 0.0 if reach else -0.5 * (np.sum(new * new, 0) - np.sum(z * z, 0))
+        new_like = like(new)
+        accept = np.log(draws.uniforms(given.seed, f"evidence:extend:{m}", 0, n)) < new_like - now + ratio
+        z, now = np.where(accept, new, z), np.where(accept, new_like, now)
+    return z
+
+
+def _residual(o: Observation, found: Quantities) -> float:
+    """Return (report - posterior median) / posterior sd of the quantity, on the report's scale."""
+    values = [v for (series, period, _), v in found.items() if series == o.series and period == o.period]
+    h = np.log(values[0]) - (np.log1p(-values[0]) if o.is_yield else 0.0)
+    return float((o.transformed - np.median(h)) / max(float(np.std(h)), 1e-12))
+
+
+def _who_fights(given: Given, reports: Sequence[Observation], forward: Forward, ess: float) -> str:
+    """Return a sentence that names the report whose removal helps most."""
+    probe = given.block(0, PROBE)
+    found = forward(probe, reports)
+    gains = []
+    for o in reports:
+        rest = [r for r in reports if r is not o]
+        gains.append((effective_sample_size(log_likelihood(probe, rest, found)), o.id))
+    gains.sort(reverse=True)
+    named = ", ".join(f"'{name}' (without it {size:.0f})" for size, name in gains[:2])
+    return (f"the reports contradict each other: effective sample size {ess:.0f} of {PROBE} is below "
+            f"{REFUSE_ESS:.0f}; the fight is about {named}; drop one or widen its error")
+
+
+def posterior_table(evidence: Evidence) -> list[dict[str, object]]:
+    """Return prior against posterior of every quantity that could move, most informed first.
+
+    The contraction is 1 - var(posterior) / var(prior); below 0.2 a quantity is prior-driven.
+    """
+    rows = []
+    for name in evidence.names:
+        if name not in evidence.given.rows:
+            continue
+        before, after = evidence.prior[name], evidence.given[name]
+        shrink = 1 - float(np.var(after)) / float(np.var(before))
+        rows.append({"name": name, "unit": evidence.given.row(name).unit, "prior": interval(before),
+                     "posterior": interval(after), "contraction": shrink, "prior_driven": bool(shrink < 0.2)})
+    return sorted(rows, key=lambda r: -float(str(r["contraction"])))

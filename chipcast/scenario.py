@@ -268,7 +268,10 @@ def read_yaml(path: Path) -> Any:
             if isinstance(event, AliasEvent):
                 raise InputError(f"{path.name}:{event.start_mark.line + 1}: aliases (*name) are not allowed; "
                                  "write the value out")
-        return YAML(typ="rt").load(decoded)
+        reader = YAML(typ="rt")
+        reader.Constructor = type("_DatesAsText", (reader.Constructor,), {})
+        reader.Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: str(node.value))
+        return reader.load(decoded)
     except UnicodeDecodeError:
         raise InputError(f"{path.name} is not UTF-8 text; save it as UTF-8") from None
     except RecursionError:

@@ -33,7 +33,8 @@ def test_importance_sampling_agrees() -> None:
 def test_two_regions_keep_their_masses() -> None:
     """A likelihood with two far modes: the tempered sampler must not lose the small one."""
     def two(z: np.ndarray) -> np.ndarray:
-        return np.logaddexp(np.log(0.8) + stats.norm.logpdf(z[0], -1.5, 0.1), np.log(0.2) + stats.norm.logpdf(z[0], 1.5, 0.1))
+        left, right = stats.norm.logpdf(z[0], -1.5, 0.1), stats.norm.logpdf(z[0], 1.5, 0.1)
+        return np.logaddexp(np.log(0.8) + left, np.log(0.2) + right)
     fit = temper(two, 1, seed=3, particles=10_000)
     assert np.mean(fit.normals[0] > 0) == pytest.approx(0.2, abs=0.03)
 

@@ -1,0 +1,107 @@
+"""Who gets what, and at what price: allocation of scarce supply, grey premium, lead time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chipcast.base.types import Array, Numeric
+
+TINY = 1e-30
+"""Keeps quotients finite where nothing is asked for."""
+
+
+def proportional(orders: Array, supply: Array, priority: Array | None = None) -> Array:
+    r"""Return what each buyer gets when supply is shared in proportion to orders.
+
+    Parameters
+    ----------
+    orders : array (buyer, ...)
+        Cards wanted.
+    supply : array (...)
+        Cards to hand out.
+    priority : array (buyer, ...), optional
+        Fill ratio of each buyer relative to the first served, at most 1.
+
+    Notes
+    -----
+    Without priorities $x_i = w_i \min(1, K/\sum w)$. With them, what the favoured cannot use goes to the rest, so
+    that nothing stays on the shelf while somebody wants it.
+
+    >>> proportional(np.array([100.0, 50.0, 10.0]), np.array(90.0)).tolist()
+    [56.25, 28.125, 5.625]
+    """
+    if priority is None:
+        return np.asarray(orders * np.minimum(1.0, supply / np.maximum(orders.sum(axis=0), TINY)))
+    weighted = orders * priority
+    fill = supply / np.maximum(weighted.sum(axis=0), TINY)
+    given = np.minimum(weighted * fill, orders)
+    rest = orders - given
+    left = np.maximum(supply - given.sum(axis=0), 0.0)
+    rest *= np.minimum(1.0, left / np.maximum(rest.sum(axis=0), TINY))
+    given += rest
+    return np.asarray(given)
+
+
+def water_fill(orders: Array, supply: Array, priority: Array | None = None) -> Array:
+    """Return what each buyer gets when all are filled to one level: small orders first in full.
+
+    >>> water_fill(np.array([100.0, 50.0, 10.0]), np.array(90.0)).tolist()
+    [40.0, 40.0, 10.0]
+    """
+    order = np.sort(orders, axis=0)
+    count = orders.shape[0]
+    before = np.cumsum(order, axis=0) - order
+    rest = np.arange(count, 0, -1).reshape((count,) + (1,) * (orders.ndim - 1))
+    levels = (supply - before) / rest
+    # the level of the first buyer, in rising order, whose order exceeds it; infinite where all are filled
+    level = np.where(order > levels, levels, np.inf).min(axis=0)
+    return np.asarray(np.minimum(orders, np.maximum(level, 0.0)))
+
+
+def in_order(orders: Array, supply: Array, priority: Array | None = None) -> Array:
+    """Return what each buyer gets when contracts are served one after the other, highest priority first."""
+    if priority is None:
+        rank = np.broadcast_to(np.arange(orders.shape[0]).reshape((-1,) + (1,) * (orders.ndim - 1)), orders.shape)
+    else:
+        rank = np.argsort(-np.broadcast_to(priority, orders.shape), axis=0, kind="stable")
+    sorted_orders = np.take_along_axis(orders, rank, axis=0)
+    before = np.cumsum(sorted_orders, axis=0) - sorted_orders
+    served = np.clip(supply - before, 0.0, sorted_orders)
+    out = np.empty_like(served)
+    np.put_along_axis(out, rank, served, axis=0)
+    return out
+
+
+ALLOCATION = {"proportional": proportional, "water_fill": water_fill, "priority": in_order}
+"""How scarce supply is shared: orders (buyer, ...), supply (...), priority (buyer, ...) to deliveries."""
+
+
+def grey_premium(unfilled_share: Numeric, premium_max: Numeric, kappa: Numeric) -> Numeric:
+    r"""Return the street premium over list. [1]
+
+    Notes
+    -----
+    $g = g_{max}(1 - e^{-\kappa s})$ with s the unfilled share of what buyers want.
+    """
+    return premium_max * -np.expm1(-kappa * unfilled_share)
+
+
+def lead_time_days(first_days: Numeric, backlog: Numeric, per_month: Numeric, cap_months: float = 36.0) -> Numeric:
+    """Return days from order to delivery: handling plus backlog over throughput (Little 1961). [days]
+
+    Capped at three years, beyond which an order is a wish.
+    """
+    return first_days + 30.4375 * np.minimum(backlog / np.maximum(per_month, TINY), cap_months)
+
+
+def wright(volume_ratio: Numeric, learning_rate: Numeric) -> Numeric:
+    r"""Return cost over first cost when volume has grown so many times. [1]
+
+    Notes
+    -----
+    $(N/N_0)^{\log_2(1-LR)}$; Wright, Journal of the Aeronautical Sciences 3, 1936.
+
+    >>> round(float(wright(10.0, 0.15)), 6)
+    0.58282
+    """
+    return volume_ratio ** (np.log1p(-learning_rate) / np.log(2))

@@ -1,0 +1,141 @@
+"""What buyers need: tokens a day by segment, turned into card work, and how that need grows.
+
+Work is counted in tokens per second of the reference model at today's software; a card's rate comes from
+`Service`. Work that serves no tokens (training, search, recommendation) is inferred from the cards that
+each segment had bought by the date, because nobody buys that many for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chipcast.base.given import Given
+from chipcast.base.types import Array, Numeric
+
+SECONDS_PER_DAY = 86_400
+"""Seconds in a day. [s]"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """Need of all segments."""
+
+    tokens: Array
+    """Tokens wanted. [tokens/day] (segment, month, draw)"""
+    work: Array
+    """Card work wanted at peak, tokens and other work, idle halls included. [tokens/s] (segment, month, draw)"""
+    token_work: Array
+    """The part that serves tokens. [tokens/s] (segment, month, draw)"""
+    additions: Array
+    """Work that must be added in the month: growth and replacement. [tokens/s] (segment, month, draw)"""
+
+
+def chips_for_tokens(tokens_per_day: Numeric, peak_to_mean: Numeric, tokens_per_s: Numeric,
+                     availability: Numeric) -> Numeric:
+    """Return the cards that serve a token flow at its peak. [cards]
+
+    >>> round(chips_for_tokens(1e12, 2.5, 1000.0, 0.95), 2)
+    30458.09
+    """
+    return tokens_per_day * peak_to_mean / (SECONDS_PER_DAY * tokens_per_s * availability)
+
+
+def fading_growth(months: Numeric, rate_per_month: Numeric, half_life_months: Numeric) -> Numeric:
+    r"""Return the factor by which a flow has grown when its growth rate halves every half-life. [1]
+
+    Notes
+    -----
+    $\exp(\ln(1+g)\,\frac{H}{\ln 2}(1 - 2^{-t/H}))$.
+    """
+    ln2 = np.log(2)
+    return np.exp(np.log1p(rate_per_month) * half_life_months / ln2 * -np.expm1(-ln2 * months / half_life_months))
+
+
+def bass(years: Numeric, innovation: Numeric, imitation: Numeric) -> Numeric:
+    r"""Return the share of adopters after some years. [1]
+
+    Notes
+    -----
+    $F(t) = (1 - e^{-(p+q)t})/(1 + \frac qp e^{-(p+q)t})$; Bass, Management Science 15, 1969.
+
+    >>> round(float(bass(6.192619, 0.03, 0.38)), 6)
+    0.460526
+    """
+    decay = np.exp(-(innovation + imitation) * years)
+    return (1 - decay) / (1 + imitation / innovation * decay)
+
+
+def local_trend(given: Given, segment: str, months: Array) -> Array:
+    """Return tokens a day of a segment whose growth fades. [tokens/day] (month, draw)"""
+    rate = given.first(f"{segment}.growth_per_month", "other_segments.growth_per_month")
+    return np.asarray(given[f"{segment}.tokens_per_day"]
+                      * fading_growth(months[:, None], rate, given["demand.growth_half_life_months"]))
+
+
+def appliances(given: Given, segment: str, months: Array) -> Array:
+    """Return tokens a day of a segment that adopts appliances by Bass's law. [tokens/day] (month, draw)"""
+    grown = adopters(given, segment, months)
+    return np.asarray(given[f"{segment}.tokens_per_day"] * grown / grown[:1])
+
+
+def adopters(given: Given, segment: str, months: Array) -> Array:
+    """Return the sites that have an appliance. [buyers] (month, draw)"""
+    years = (months[:, None] + given[f"{segment}.months_since_start"]) / 12
+    return np.asarray(given[f"{segment}.buyers"] * bass(years, given[f"{segment}.bass_innovation_per_year"],
+                                                       given[f"{segment}.bass_imitation_per_year"]))
+
+
+DEMAND = {"local_trend": local_trend, "bass": appliances}
+"""How a segment's tokens move: given, segment and months from the date to tokens a day."""
+
+DEMAND_OF = {"clinic_school": "bass"}
+"""Law of a segment's demand where it is not `local_trend`."""
+
+
+def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array, idle: Array, rate: Array) -> Need:
+    """Return the need of all segments for `count` months from the date.
+
+    Parameters
+    ----------
+    given : Given
+        Rows of the segments, `demand.*`, `market.*`, `serving.*`.
+    segments : sequence of str
+        Buyer classes.
+    count : int
+        Months.
+    base_work : array (segment, draw)
+        Work of the cards installed at the date. [tokens/s]
+    idle : array (segment, draw)
+        Share of a segment's capacity that serves nobody for lack of place or tenant.
+    rate : array (draw)
+        Tokens per second of a usual domestic card, for appliances. [tokens/s]
+    """
+    months = np.arange(count, dtype=float)
+    shape = (len(segments), count, given.draws)
+    tokens, work, token_work = np.empty(shape), np.empty(shape), np.empty(shape)
+    per_token = (given["demand.peak_to_mean"] * given["demand.work_per_token_vs_r1"]
+                 / (SECONDS_PER_DAY * given["market.serving_availability"]))
+    software = given["serving.efficiency_gain_per_year"] ** (-months[:, None] / 12)
+    other_growth = given["market.other_work_growth_ratio_per_year"] ** (months[:, None] / 12)
+    for s, segment in enumerate(segments):
+        tokens[s] = DEMAND[DEMAND_OF.get(segment, "local_trend")](given, segment, months)
+        token_work[s] = tokens[s] * per_token * software
+        if DEMAND_OF.get(segment) == "bass":
+            sites = adopters(given, segment, months) * given[f"{segment}.cards_per_site"] * rate
+            other = np.maximum(sites - token_work[s], 0.0)
+        else:
+            share = given.first(f"{segment}.non_token_share_of_chips", "other_segments.non_token_share_of_chips")
+            start = np.maximum(token_work[s, 0] * share / (1 - share),
+                               base_work[s] * (1 - idle[s]) - token_work[s, 0])
+            other = start * other_growth
+        work[s] = (token_work[s] + other) / (1 - idle[s])
+    retire = given["market.retirement_per_year"] / 12
+    additions = np.empty(shape)
+    additions[:, :-1] = work[:, 1:] - work[:, :-1]
+    additions[:, -1] = additions[:, -2]
+    np.maximum(additions, 0.0, out=additions)
+    additions += retire * work
+    return Need(tokens=tokens, work=work, token_work=token_work, additions=additions)

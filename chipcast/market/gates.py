@@ -1,0 +1,250 @@
+"""Two gates: a sale needs Washington and Beijing to leave the door open, month by month and draw by draw.
+
+Each gate is a hazard process on shocks of its own, so that no other choice moves a draw: threats come and
+fade, a closing is decided on a day, takes effect at once or after a window, hits the chips nearest to the
+line, and may be taken back, which the other side may answer. Events of a scenario override the draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from chipcast.base.calendar import days_in_month, month_index, parse_date
+from chipcast.base.errors import require
+from chipcast.base.given import Given
+from chipcast.base.types import Array, Numeric
+
+NEVER = 1e9
+"""Days until an effect that is not announced."""
+
+OPEN_WORDS = ("free", "notified_exception", "open")
+"""Words of an event that open a gate."""
+
+SHUT_WORDS = ("licence", "denied", "closed")
+"""Words of an event that shut a gate."""
+
+
+class Event(Protocol):
+    """What an event of a scenario offers: on, gate, chip, to."""
+
+    on: Any
+    gate: Any
+    chip: str
+    to: Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gates:
+    """Paths of both gates."""
+
+    us: Array
+    """Share of the month in which the US gate lets a chip ship, before rules already in force. [1] (chip, month, draw)"""
+    cn: Array
+    """Share of the month in which the Chinese gate lets a chip in, before rules in force. [1] (chip, month, draw)"""
+    announced: Array
+    """1 in months in which a closing has been announced and is not yet in effect. (month, draw)"""
+    threat: Array
+    """Threat that buyers can hear of, 1 when fresh, fading by half-lives. [1] (month, draw)"""
+    us_hazard: Array
+    """True chance that a closing is decided in the month. [1/month] (month, draw)"""
+    cn_hazard: Array
+    """True chance that the Chinese gate shuts in the month. [1/month] (draw)"""
+
+
+def open_probability(months: Numeric, closing: Numeric, opening: Numeric, start: Numeric = 1.0) -> Numeric:
+    r"""Return the chance that a two-state gate with constant rates is open.
+
+    Notes
+    -----
+    $P(t) = \pi + (s_0 - \pi) e^{-(a+b)t}$ with $\pi = b/(a+b)$, a the closing and b the opening rate.
+
+    >>> round(float(open_probability(12, 0.05, 0.10)), 6)
+    0.721766
+    """
+    stationary = opening / (closing + opening)
+    return stationary + (start - stationary) * np.exp(-(closing + opening) * months)
+
+
+def open_months(months: Numeric, *rates: tuple[float, float]) -> Numeric:
+    r"""Return the expected months in which all of these independent gates (closing, opening) are open.
+
+    Notes
+    -----
+    The product of $\pi_i + (1-\pi_i)e^{-s_i t}$ is a sum of exponentials, integrated term by term.
+
+    >>> round(float(open_months(24, (0.05, 0.10), (0.08, 0.04))), 6)
+    10.371414
+    """
+    terms: list[tuple[float, float]] = [(1.0, 0.0)]
+    for closing, opening in rates:
+        total, stationary = closing + opening, opening / (closing + opening)
+        terms = [pair for weight, speed in terms
+                 for pair in ((weight * stationary, speed), (weight * (1 - stationary), speed + total))]
+    out = 0.0
+    for weight, speed in terms:
+        out = out + weight * (months if speed == 0 else (1 - np.exp(-speed * months)) / speed)
+    return out
+
+
+def cloglog_hazard(score: Numeric) -> Numeric:
+    """Return the monthly hazard of a complementary log-log score a + b'x. [1/month]
+
+    >>> round(float(cloglog_hazard(-3.0)), 6)
+    0.048568
+    """
+    return -np.expm1(-np.exp(score))
+
+
+def threat_age_months(given: Given) -> float:
+    """Return the age of the last threat against foreign chips known by the date, large where there is none. [months]"""
+    days = [parse_date(r["date"]) for r in given.catalog.rows("events")
+            if r["category"] == "us_threat" and "foreign" in r["effect"]]
+    return (given.as_of - max(days)).days / 30.4375 if days else 120.0
+
+
+def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Array, foreign: Array, *,
+            threat: bool = True, controls: bool = True, events: Sequence[Event] = ()) -> Gates:
+    """Return the paths of both gates as hazard processes.
+
+    Parameters
+    ----------
+    given : Given
+        Rows `us_gate.*`, `cn_gate.*`, `beliefs.threat_half_life_months`.
+    chips, months : sequences of str
+        Axes of the paths.
+    slack : array (chip, draw)
+        Log distance of each chip to today's line; a closing hits chips with less than its reach.
+    foreign : array (chip)
+        1 for chips that must pass the gates, 0 for domestic and grey ones.
+    threat : bool
+        False removes the hazard of both gates, true and perceived.
+    controls : bool
+        False opens the US gate for all chips and removes its threats.
+    events : sequence
+        Dated overrides of the gates `us` and `cn`; from its date on an event decides for its chip.
+    """
+    count, draws = len(months), given.draws
+    us, cn = np.ones((len(chips), count, draws)), np.ones((len(chips), count, draws))
+    announced, level = np.zeros((count, draws)), np.zeros((count, draws))
+    hazard = np.zeros((count, draws))
+    live = threat and controls
+    cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
+    hit = foreign[:, None] > 0
+    if threat:
+        shocks = {n: given.shock(f"gates:{n}", months) for n in
+                  ("threat", "close", "day", "notice", "reach", "open", "cn_close", "cn_day", "cn_open", "counter")}
+        base, after = given["us_gate.closing_hazard_base_per_month"], given["us_gate.closing_hazard_after_threat_per_month"]
+        fade = 2 ** (-1 / given["beliefs.threat_half_life_months"])
+        present = given.shock("gates:threat_present") < given["us_gate.threat_present_probability"]
+        intensity = present * fade ** threat_age_months(given)
+        reach_law = given.row("us_gate.reach_ln").law
+        shut = np.zeros((len(chips), draws))
+        left = np.full((len(chips), draws), NEVER)
+        cn_shut = np.zeros(draws)
+        first = (given.as_of.day - 1) / days_in_month(months[0]) if months[0] == f"{given.as_of:%Y-%m}" else 0.0
+        for m, month in enumerate(months):
+            days = days_in_month(month)
+            since = first if m == 0 else 0.0
+            if m > 0:
+                intensity = intensity * fade
+                intensity = np.where(shocks["threat"][m] < given["us_gate.threat_rate_per_month"], 1.0, intensity)
+            level[m] = intensity * live
+            if live:
+                hazard[m] = np.minimum(base + intensity * np.maximum(after - base, 0.0), 1.0)
+                decided = shocks["close"][m] < hazard[m] * (1 - since)
+                day = (since + shocks["day"][m] * (1 - since)) * days
+                window = np.where(shocks["notice"][m] < given["us_gate.no_notice_probability"], 0.0,
+                                  given["us_gate.notice_days"])
+                fresh = hit & decided & (slack < reach_law.at(shocks["reach"][m])) & (shut == 0) & (left >= NEVER)
+                left = np.where(fresh, day + window, left)
+                announced[m] = np.max(hit & (left < NEVER) & (left > day * decided), axis=0)
+                us[:, m] = np.where(hit, (1 - shut) * np.clip(left / days, 0.0, 1.0), 1.0)
+                shut = np.where(left <= days, 1.0, shut)
+                left = np.where(left <= days, NEVER, np.where(left < NEVER, left - days, left))
+            # a relaxation is told at the end of a month and counts from the next
+            opened = (shocks["open"][m] < given["us_gate.opening_hazard_per_month"]) & (np.max(shut, axis=0) > 0)
+            shut = np.where(opened, 0.0, shut)
+            closes = (cn_shut == 0) & (shocks["cn_close"][m] < cn_rate * (1 - since))
+            share = np.where(closes, since + shocks["cn_day"][m] * (1 - since), 1.0 - cn_shut)
+            cn[:, m] = np.where(hit, share, 1.0)
+            cn_shut = np.where(closes, 1.0, cn_shut)
+            reopens = (cn_shut > 0) & ~closes & (shocks["cn_open"][m] < given["cn_gate.opening_hazard_per_month"])
+            cn_shut = np.where(reopens, 0.0, cn_shut)
+            counter = opened & (shocks["counter"][m] < given["cn_gate.counter_block_probability"])
+            cn_shut = np.where(counter, 1.0, cn_shut)
+    gates = Gates(us=us, cn=cn, announced=announced, threat=level, us_hazard=hazard, cn_hazard=cn_rate)
+    return scripted(given, chips, months, gates, foreign, events)
+
+
+def scripted(given: Given, chips: Sequence[str], months: Sequence[str], gates: Gates, foreign: Array,
+             events: Sequence[Event]) -> Gates:
+    """Return the gates with dated events in place of the draws from each event's date on.
+
+    Raises
+    ------
+    InputError
+        If an event names a chip that the market does not trade, or a word that is no state of a gate.
+    """
+    us, cn = gates.us, gates.cn
+    start = month_index(months[0])
+    pinned = {"us": us, "cn": cn}
+    for event in sorted((e for e in events if e.gate in pinned), key=lambda e: parse_date(e.on)):
+        day = parse_date(event.on)
+        m = month_index(day) - start
+        if m >= len(months):
+            continue
+        names = [event.chip] if event.chip else [c for c, f in zip(chips, foreign, strict=True) if f]
+        require(all(n in chips for n in names), "an event's chip", f"be one of {', '.join(chips)}", event.chip)
+        if event.to in OPEN_WORDS:
+            state: Numeric = 1.0
+        elif event.to in SHUT_WORDS:
+            state = 0.0
+        elif event.to == "case_by_case":
+            state = given["us_gate.case_by_case_grant_share"]
+        else:
+            require(event.to == "discouraged", "an event's to:", "be a state of a gate", event.to)
+            state = 1 - given["cn_gate.discouraged_effect_share"]
+        path = pinned[event.gate]
+        for name in names:
+            c = list(chips).index(name)
+            if m >= 0:
+                share = (day.day - 1) / days_in_month(months[m])
+                path[c, m] = path[c, m] * share + state * (1 - share)
+            path[c, max(m + 1, 0):] = state
+    return gates
+
+
+def single_gate(given: Given, chips: Sequence[str], months: Sequence[str], slack: Array, foreign: Array, *,
+                threat: bool = True, controls: bool = True, events: Sequence[Event] = ()) -> Gates:
+    """Return the same US gate with a Chinese gate that never shuts: the rival with one key."""
+    both = two_key(given, chips, months, slack, foreign, threat=threat, controls=controls,
+                   events=[e for e in events if e.gate == "us"])
+    both.cn[:] = 1.0
+    return both
+
+
+def scripted_only(given: Given, chips: Sequence[str], months: Sequence[str], slack: Array, foreign: Array, *,
+                  threat: bool = True, controls: bool = True, events: Sequence[Event] = ()) -> Gates:
+    """Return gates that move by the scenario's events alone; buyers still fear what they fear."""
+    feared = two_key(given, chips, months, slack, foreign, threat=threat, controls=controls)
+    feared.us[:], feared.cn[:], feared.announced[:] = 1.0, 1.0, 0.0
+    return scripted(given, chips, months, feared, foreign, events)
+
+
+GATES: dict[str, Callable[..., Gates]] = {"two_key": two_key, "single": single_gate, "scripted": scripted_only}
+"""How the gates move."""
+
+
+def perceived_hazard(belief: Array, threat: Array, lag_months: Array, *, first: float = 1.0) -> Array:
+    """Return a segment's belief in a threat after one month: it moves toward the threat by its lag. [1]
+
+    Notes
+    -----
+    $B' = B + (\\theta - B)(1 - e^{-\\Delta/\\ell})$ with lag l in months; the step is exact for a constant threat.
+    """
+    moved: Array = belief + (threat - belief) * -np.expm1(-first / lag_months)
+    return moved

@@ -69,7 +69,7 @@ def convert(value: float, unit: str, to: str) -> float:
     (dim_a, factor_a), (dim_b, factor_b) = UNITS[check_unit(unit)], UNITS[check_unit(to)]
     if dim_a != dim_b:
         raise InputError(f"unit '{unit}' is a {dim_a}, but '{to}' ({dim_b}) is needed")
-    return value if unit == to else value * factor_a / factor_b
+    return value if unit == to else float(f"{value * factor_a / factor_b:.15g}")
 
 
 def parse_quantity(text: object, unit: str, name: str = "value") -> float:

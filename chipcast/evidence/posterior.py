@@ -80,8 +80,8 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
     if reports is None:
         reports = observations(given.catalog, own=own, without=without)
     reports = tuple(reports)
-    names = moving_names(given, reports, forward)
-    if not reports or not names:
+    names = moving_names(given, reports, forward) if reports else ()
+    if not names:
         return Evidence(given=given, prior=given, reports=reports, names=names, ess=float(PROBE), log_evidence=0.0,
                         reading_weights=(), residuals=())
 
@@ -146,7 +146,7 @@ def _who_fights(given: Given, reports: Sequence[Observation], forward: Forward, 
         gains.append((effective_sample_size(log_likelihood(probe, rest, found)), o.id))
     gains.sort(reverse=True)
     named = ", ".join(f"'{name}' (without it {size:.0f})" for size, name in gains[:2])
-    return (f"the reports contradict each other: effective sample size {ess:.0f} of {PROBE} is below "
+    return (f"the reports contradict each other or the assumed ranges: effective sample size {ess:.0f} of {PROBE} is below "
             f"{REFUSE_ESS:.0f}; the fight is about {named}; drop one or widen its error")
 
 

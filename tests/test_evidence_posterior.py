@@ -46,8 +46,8 @@ def report(series: str, value: float, **fields: object) -> Observation:
 def plain() -> Given:
     """A table whose reports have an error of 0.3, no outliers and no shared bias."""
     given = resolve(load("february-2025"), draws=8000, seed=1)
-    quiet = {"source_all.outlier_share": 1e-12, "source_origin.sigma_ln": 0.0, "source_newspaper.sigma_logit_yield": 0.3,
-             "source_newspaper.sigma_ln_count": 0.25, "yield_reading_dual_die_early.weight_die_any": 0.40,
+    quiet = {"source_all.outlier_share": 1e-12, "source_origin.sigma_ln": 0.0,
+             "source_newspaper.sigma_logit_yield": 0.3, "source_newspaper.sigma_ln_count": 0.25, "yield_reading_dual_die_early.weight_die_any": 0.40,
              "yield_reading_dual_die_early.weight_through": 0.25, "yield_reading_dual_die_early.weight_blind": 0.35,
              "yield_reading_dual_die_early.weight_die_perfect": 0.0}
     return given.with_rows([row(k, point(v)) for k, v in quiet.items()])
@@ -83,7 +83,8 @@ def balance(given: Given, reports: Sequence[Observation]) -> Quantities:
     return {("ascend_dies", "2025", "count"): dies, ("huawei_910b_cards", "2025", "count"): dies}
 
 
-BALANCE = {"test.wafers": lognormal(84_000, 0.5), "test.gross": lognormal(80, 0.03), "test.share": lognormal(0.30, 0.35)}
+BALANCE = {"test.wafers": lognormal(84_000, 0.5), "test.gross": lognormal(80, 0.03),
+           "test.share": lognormal(0.30, 0.35)}
 
 
 def test_e2_wafers_times_dies_times_yield_is_all_that_output_teaches(plain: Given) -> None:
@@ -182,5 +183,5 @@ def test_a_bad_report_is_refused(change: Mapping[str, str], match: str) -> None:
 def test_contraction_is_printed_most_informed_first(plain: Given) -> None:
     given = plain.with_rows([row(k, v) for k, v in BALANCE.items()])
     table = posterior_table(condition(given, (report("ascend_dies", 1e6),), forward=balance))
-    assert [r["name"] for r in table][0] == "test.wafers"
+    assert table[0]["name"] == "test.wafers"
     assert next(r for r in table if r["name"] == "test.gross")["prior_driven"]

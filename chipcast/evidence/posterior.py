@@ -146,8 +146,8 @@ def _who_fights(given: Given, reports: Sequence[Observation], forward: Forward, 
         gains.append((effective_sample_size(log_likelihood(probe, rest, found)), o.id))
     gains.sort(reverse=True)
     named = ", ".join(f"'{name}' (without it {size:.0f})" for size, name in gains[:2])
-    return (f"the reports contradict each other or the assumed ranges: effective sample size {ess:.0f} of {PROBE} is below "
-            f"{REFUSE_ESS:.0f}; the fight is about {named}; drop one or widen its error")
+    return (f"the reports contradict each other or the assumed ranges: effective sample size {ess:.0f} of {PROBE} is "
+            f"below {REFUSE_ESS:.0f}; the fight is about {named}; drop one or widen its error")
 
 
 def posterior_table(evidence: Evidence) -> list[dict[str, object]]:

@@ -21,11 +21,11 @@ class Fleet:
     goodput: Array
     """Useful chip-time over all chip-time paid for, idle spares included. [1] (chip, size, draw)"""
     ettr: Array
-    """Productive time over wall time of the job. [1] (chip, size, draw)"""
+    """Share of the job's wall time in which it computes forward, slowly or not. [1] (chip, size, draw)"""
     mtbf_h: Array
-    """Wall time per stop, all stops. [h] (chip, size, draw)"""
+    """Running time per stop, all stops, repair time not inside. [h] (chip, size, draw)"""
     mtbf_rollback_h: Array
-    """Wall time per stop that goes back to a checkpoint. [h] (chip, size, draw)"""
+    """Running time per stop that goes back to a checkpoint. [h] (chip, size, draw)"""
     ledger: Array
     """Shares of wall time by `PARTS`; they sum to 1. [1] (chip, size, part, draw)"""
     checkpoint_every_s: Array
@@ -33,4 +33,8 @@ class Fleet:
     faults_per_day: Array
     """Faults by class that stop the job or are masked. [1/day] (chip, size, class, draw)"""
     classes: tuple[str, ...]
-    """Component classes of `faults_per_day`. (class)"""
+    """Component classes of `faults_per_day` and `loss_by_class`. (class)"""
+    spares: Array
+    """Standing spare chips beside the job. [chips] (chip, size, draw)"""
+    loss_by_class: Array
+    """Share of wall time lost to faults of each class. [1] (chip, size, class, draw)"""

@@ -1,0 +1,109 @@
+"""Which rows speak for a chip: its figures, its fabric, its fleet and the ladder its maker documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import overload
+
+import numpy as np
+
+from chipcast.base.errors import unknown
+from chipcast.base.given import Given
+from chipcast.base.types import Numeric
+
+NAMES = {"ascend-910b": "ascend-910b2", "910b": "ascend-910b2"}
+"""Names without a bin: training clusters are built from the usual 64 GB bin; the 32 GB bin is sold for inference."""
+
+ANCHOR = "h100-sxm"
+"""The chip whose counted faults all others are measured by."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Platform:
+    """Items of `given` that speak for a family of chips."""
+
+    pattern: str
+    """Chip ids, with `*`."""
+    scale_up: str
+    """Item of the fast fabric's rows."""
+    scale_up_kind: str
+    """Kind of the fast fabric's level."""
+    scale_out: str
+    """Item of the network's rows."""
+    fleet: str
+    """Item of the rows `restart_s` and `active_detection_probability`."""
+    multipliers: str
+    """Item of the rows `fault_multiplier_*` that the vendor's chips share; empty for the anchor's own family."""
+    network: str
+    """Item of `fault_multiplier_network` and `optical_modules_per_chip`; empty for the chip's own or the anchor's."""
+    ladder: tuple[str, ...]
+    """Tiers of online recovery that the maker documents, entries of `ladder.TIERS`."""
+    rank_is_die: bool
+    """Whether software sees each die as a rank."""
+
+
+PLATFORMS = (
+    Platform(pattern="ascend-910c*", scale_up="ub_a3", scale_up_kind="switch", scale_out="roce_200g_a2", fleet="ascend",
+             multipliers="ascend", network="ascend-910c", ladder=("operator_retry", "hbm_online", "link_online"),
+             rank_is_die=True),
+    Platform(pattern="ascend-9[2-9]*", scale_up="ub_a3", scale_up_kind="switch", scale_out="roce_200g_a2",
+             fleet="ascend", multipliers="ascend", network="ascend-910c",
+             ladder=("operator_retry", "hbm_online", "link_online"), rank_is_die=False),
+    Platform(pattern="ascend-*", scale_up="hccs_a2", scale_up_kind="full_mesh", scale_out="roce_200g_a2",
+             fleet="ascend", multipliers="ascend", network="ascend-910b2", ladder=("hbm_online",), rank_is_die=False),
+    Platform(pattern="*", scale_up="nvlink", scale_up_kind="switch", scale_out="rdma_400g", fleet="h800-sxm",
+             multipliers="", network="", ladder=(), rank_is_die=False),
+)
+"""Families, special before general; the last one stands for every chip without rows of its own."""
+
+
+def known_as(chip: str) -> str:
+    """Return the id that stands for a name without a bin.
+
+    >>> known_as("ascend-910b")
+    'ascend-910b2'
+    """
+    return NAMES.get(chip, chip)
+
+
+def platform(given: Given, chip: str) -> Platform:
+    """Return the family of a chip; a chip of the user's own may name its base's family by its prefix."""
+    del given
+    name = known_as(chip)
+    return next(p for p in PLATFORMS if fnmatch(name, p.pattern))
+
+
+@overload
+def figure(given: Given, chip: str, name: str) -> Numeric: ...
+@overload
+def figure(given: Given, chip: str, name: str, default: None) -> Numeric | None: ...
+@overload
+def figure(given: Given, chip: str, name: str, default: float) -> Numeric: ...
+
+
+def figure(given: Given, chip: str, name: str, default: float | None = -1.0) -> Numeric | None:
+    """Return a chip's figure: from `given` where it is drawn, else the catalogue's value known by the date.
+
+    Raises
+    ------
+    InputError
+        If neither has it and no default is given.
+    """
+    item = known_as(chip)
+    row = f"{item}.{name}"
+    if row in given:
+        return given[row]
+    facts = given.catalog.chip_facts(item)
+    if name in facts:
+        return facts[name].value
+    if default == -1.0:
+        unknown(f"figure of chip '{item}'", name, facts)
+    return default
+
+
+def ranks_per_chip(given: Given, chip: str) -> int:
+    """Return the ranks that software sees on one chip: two dies of a 910C, else one."""
+    if not platform(given, chip).rank_is_die:
+        return 1
+    return round(float(np.median(figure(given, chip, "compute_dies", 1.0))))

@@ -77,7 +77,8 @@ def at_least(shares: Array, group: Array, floor: Array, outside: int) -> Array:
     """
     mask = group.reshape((-1,) + (1,) * (shares.ndim - 1))
     bought = 1 - shares[outside]
-    favoured = (shares * mask).sum(axis=0)
+    favoured = np.asarray(sum((share for share, member in zip(shares, group, strict=True) if member),
+                              start=np.zeros_like(bought)))
     wanted = np.where(favoured > 0, np.maximum(favoured, floor * bought), favoured)
     up = wanted / np.maximum(favoured, TINY)
     down = (bought - wanted) / np.maximum(bought - favoured, TINY)

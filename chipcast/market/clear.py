@@ -10,6 +10,14 @@ TINY = 1e-30
 """Keeps quotients finite where nothing is asked for."""
 
 
+def total(cells: Array) -> Array:
+    """Return the sum over the first axis, added in order so that no bit depends on the block of draws."""
+    out: Array = cells[0].copy()
+    for part in cells[1:]:
+        out += part
+    return out
+
+
 def proportional(orders: Array, supply: Array, priority: Array | None = None) -> Array:
     r"""Return what each buyer gets when supply is shared in proportion to orders.
 
@@ -31,13 +39,13 @@ def proportional(orders: Array, supply: Array, priority: Array | None = None) ->
     [56.25, 28.125, 5.625]
     """
     if priority is None:
-        return np.asarray(orders * np.minimum(1.0, supply / np.maximum(orders.sum(axis=0), TINY)))
+        return np.asarray(orders * np.minimum(1.0, supply / np.maximum(total(orders), TINY)))
     weighted = orders * priority
-    fill = supply / np.maximum(weighted.sum(axis=0), TINY)
+    fill = supply / np.maximum(total(weighted), TINY)
     given = np.minimum(weighted * fill, orders)
     rest = orders - given
-    left = np.maximum(supply - given.sum(axis=0), 0.0)
-    rest *= np.minimum(1.0, left / np.maximum(rest.sum(axis=0), TINY))
+    left = np.maximum(supply - total(given), 0.0)
+    rest *= np.minimum(1.0, left / np.maximum(total(rest), TINY))
     given += rest
     return np.asarray(given)
 
@@ -53,9 +61,10 @@ def water_fill(orders: Array, supply: Array, priority: Array | None = None) -> A
     before = np.cumsum(order, axis=0) - order
     rest = np.arange(count, 0, -1).reshape((count,) + (1,) * (orders.ndim - 1))
     levels = (supply - before) / rest
-    # the level of the first buyer, in rising order, whose order exceeds it; infinite where all are filled
-    level = np.where(order > levels, levels, np.inf).min(axis=0)
-    return np.asarray(np.minimum(orders, np.maximum(level, 0.0)))
+    # the level of the first buyer, in rising order, whose order exceeds it; after him levels only fall
+    short = order > levels
+    level = np.where(short, levels, -np.inf).max(axis=0)
+    return np.asarray(np.where(short.any(axis=0), np.minimum(orders, np.maximum(level, 0.0)), orders))
 
 
 def in_order(orders: Array, supply: Array, priority: Array | None = None) -> Array:

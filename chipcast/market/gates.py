@@ -42,9 +42,9 @@ class Gates:
     """Paths of both gates."""
 
     us: Array
-    """Share of the month in which the US gate lets a chip ship, before rules already in force. [1] (chip, month, draw)"""
+    """Share of the month in which the US gate lets a chip ship, rules in force aside. [1] (chip, month, draw)"""
     cn: Array
-    """Share of the month in which the Chinese gate lets a chip in, before rules in force. [1] (chip, month, draw)"""
+    """Share of the month in which the Chinese gate lets a chip in, rules in force aside. [1] (chip, month, draw)"""
     announced: Array
     """1 in months in which a closing has been announced and is not yet in effect. (month, draw)"""
     threat: Array
@@ -137,7 +137,8 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     if threat:
         shocks = {n: given.shock(f"gates:{n}", months) for n in
                   ("threat", "close", "day", "notice", "reach", "open", "cn_close", "cn_day", "cn_open", "counter")}
-        base, after = given["us_gate.closing_hazard_base_per_month"], given["us_gate.closing_hazard_after_threat_per_month"]
+        base = given["us_gate.closing_hazard_base_per_month"]
+        after = given["us_gate.closing_hazard_after_threat_per_month"]
         fade = 2 ** (-1 / given["beliefs.threat_half_life_months"])
         present = given.shock("gates:threat_present") < given["us_gate.threat_present_probability"]
         intensity = present * fade ** threat_age_months(given)

@@ -1,0 +1,126 @@
+"""Who can sell what: foreign makers, the domestic line, other Chinese makers, the grey door; what a card does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chipcast.base.given import Given
+from chipcast.base.types import Array
+from chipcast.fab.record import Line
+from chipcast.market.record import DOMESTIC
+from chipcast.tokens.record import Service
+
+BINS = ("b1", "b2", "b3", "b4")
+"""Bins of which a 910B without a bin is the mixture."""
+
+GREY = "h800-sxm"
+"""Chip that stands for what comes by the grey door while controls hold."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cards:
+    """What one card of each traded chip does and costs."""
+
+    rate: Array
+    """Prompt and generated tokens per second of the model served; 0 where none. [tokens/s] (chip, draw)"""
+    price_usd: Array
+    """List price at the date. [USD] (chip, draw)"""
+    system_usd: Array
+    """Price of the card with its part of server and network. [USD] (chip, draw)"""
+    usd_per_h: Array
+    """Cost of owning and running a card for an hour. [USD/h] (chip, draw)"""
+    installed: Array
+    """Cards in China at the date. [cards] (chip, draw)"""
+
+
+def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
+    """Return rate, price, cost and stock of each traded chip, bins mixed and stand-ins scaled from known chips."""
+    rates: dict[str, Array] = {}
+    hourly: dict[str, Array] = {}
+    total = np.nan_to_num(np.asarray(service.total_tokens_per_s_per_chip, dtype=float), nan=0.0, posinf=0.0)
+    hours = np.asarray(service.usd_per_chip_h, dtype=float)
+    for i, chip in enumerate(service.chips):
+        rates[chip] = np.maximum(total[i], 0.0)
+        hourly[chip] = np.broadcast_to(np.nan_to_num(hours[i], nan=0.0), total[i].shape)
+
+    def rate(name: str, of: str, factor: Array) -> Array:
+        own = rates.get(name)
+        stand_in = rates[of] * factor
+        return stand_in if own is None else np.where(own > 0, own, stand_in)
+
+    rates["ascend-910b2"] = rate("ascend-910b2", "h20-96", given["ascend-910b2.rate_vs_h20_fallback"])
+    rates["ascend-910b3"] = rate("ascend-910b3", "ascend-910b2", given["ascend-910b3.rate_vs_910b2"])
+    rates["ascend-910b1"] = rate("ascend-910b1", "ascend-910b2", given["ascend-910b1.rate_vs_910b2"])
+    rates["ascend-910b4"] = rate("ascend-910b4", "ascend-910b3", given["ascend-910b4.rate_vs_910b3"])
+    rates["ascend-910c"] = rate("ascend-910c", "ascend-910b2", given["ascend-910c.rate_vs_910b2_fallback"])
+    rates["nvidia_other"] = rate("nvidia_other", "h20-96", given["nvidia_other.rate_vs_h20"])
+    rates["domestic_other"] = rate("domestic_other", "ascend-910b3", given["domestic_other.rate_vs_910b3"])
+    weights = [given[f"ascend-910b.bin_weight_{b}"] for b in BINS]
+    whole = sum(weights[1:], start=weights[0])
+
+    def mixture(values: list[Array]) -> Array:
+        total = sum((w * v for w, v in zip(weights, values, strict=True)), start=np.zeros(given.draws))
+        return np.asarray(total / whole)
+
+    rates["ascend-910b"] = mixture([rates[f"ascend-910{b}"] for b in BINS])
+    priced = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910c", "domestic_other")
+    prices = {c: given[f"{c}.price_usd"] for c in priced}
+    b2 = given["ascend-910b2.price_usd"]
+    prices["ascend-910b"] = mixture([b2, b2, given["ascend-910b3.price_usd"], given["ascend-910b4.price_usd"]])
+    system_factor = given["ownership.server_factor"] * (1 + given["ownership.network_share"])
+    reference = next(c for c in ("h20-96", *service.chips) if c in hourly)
+    per_usd = hourly[reference] / prices.get(reference, prices["h20-96"])
+    installed = {
+        "h20-96": given["h20-96.installed_cards"], "h800-sxm": given["h800-sxm.installed_cards"],
+        "nvidia_other": given["nvidia_other.installed_cards"], "ascend-910b": given["ascend-910b2.installed_cards"],
+        "domestic_other": given["domestic_other.installed_cards"], "ascend-910c": np.zeros(given.draws),
+    }
+    cost = {c: np.where(hourly.get(c, np.zeros(1)) > 0, hourly.get(c, np.zeros(1)), per_usd * prices[c]) for c in chips}
+    return Cards(rate=np.stack([rates[c] for c in chips]), price_usd=np.stack([prices[c] for c in chips]),
+                 system_usd=np.stack([prices[c] * system_factor for c in chips]),
+                 usd_per_h=np.stack([cost[c] for c in chips]), installed=np.stack([installed[c] for c in chips]))
+
+
+def installed_by_segment(given: Given, cards: Cards, segments: Sequence[str], chips: Sequence[str]) -> Array:
+    """Return the cards that each segment holds at the date. [cards] (segment, chip, draw)"""
+    out = np.empty((len(segments), *cards.installed.shape))
+    platform = given["platform.foreign_installed_share"]
+    for s, segment in enumerate(segments):
+        foreign = platform if segment == "platform" else (1 - platform) * given[f"{segment}.foreign_rest_share"]
+        domestic = given[f"{segment}.domestic_installed_share"]
+        for c, chip in enumerate(chips):
+            out[s, c] = cards.installed[c] * (domestic if chip in DOMESTIC else foreign)
+    return out
+
+
+def capacity(given: Given, line: Line, chips: Sequence[str], months: Sequence[str], *, controls: bool) -> Array:
+    """Return what each seller can finish in a month. [cards/month] (chip, month, draw)
+
+    The domestic line gives what it packaged; other sellers make up to this and no more than is asked for.
+    """
+    out = np.zeros((len(chips), len(months), given.draws))
+    years = np.arange(len(months))[:, None] / 12
+    columns = [line.months.index(m) for m in months]
+    for c, chip in enumerate(chips):
+        if chip in line.products:
+            out[c] = np.asarray(line.packages[line.products.index(chip)], dtype=float)[columns]
+        elif chip == GREY:
+            name = "h800-sxm.supply_cards_per_quarter_without_controls"
+            out[c] = (given["grey.cards_per_quarter"] if controls else given[name]) / 3
+        elif chip == "domestic_other":
+            growth = given["domestic_other.growth_ratio_per_year"] ** years
+            out[c] = given["domestic_other.cards_per_quarter"] / 3 * growth
+        elif chip == "nvidia_other":
+            out[c] = given["nvidia_other.cards_per_quarter"] / 3
+        else:
+            out[c] = given[f"{chip}.supply_cards_per_quarter"] / 3
+    return out
+
+
+def vendor_stock(given: Given, chips: Sequence[str]) -> Array:
+    """Return finished cards that sellers hold at the date. [cards] (chip, draw)"""
+    return np.stack([given[f"{c}.vendor_stock_cards"] if f"{c}.vendor_stock_cards" in given
+                     else np.zeros(given.draws) for c in chips])

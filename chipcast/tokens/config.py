@@ -54,7 +54,7 @@ def find(name: str) -> Path:
     """Return the file of a shipped name, alias or path."""
     table = shipped()
     path = Path(name)
-    if name.endswith(".json") or "/" in name and path.exists():
+    if name.endswith(".json") or ("/" in name and path.exists()):
         if path.is_dir():
             path = path / "config.json"
         if not path.is_file():
@@ -97,6 +97,7 @@ class Fields:
     """Fields of one configuration; a missing one is refused by name."""
 
     def __init__(self, tree: Config, label: str) -> None:
+        """Keep the table and the name that messages use."""
         self.tree, self.label = tree, label
 
     def whole(self, *names: str, default: int | None = None) -> int:

@@ -1,12 +1,191 @@
-"""Verbs of `rules`."""
+"""Verbs of `rules`: what the rules measure, who may buy what on which day, how near each line is."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="rules")
+from chipcast.base.errors import InputError
+from chipcast.cli.common import NO_LAWYER, AsOf, Json, catalogue, emit_json, say, table
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
+                  help="Export rules: measure a chip, check a shipment, both gates, as known on any date.")
+
+ChipArg = Annotated[str, typer.Argument(metavar="CHIP", help="A chip id, an alias, or a YAML file with figures.")]
+To = Annotated[str, typer.Option("--to", metavar="COUNTRY", help="Destination: code or name.")]
+Hq = Annotated[str, typer.Option("--hq", metavar="COUNTRY", help="Seat of the buyer's parent; default: destination.")]
+On = Annotated[str, typer.Option("--on", metavar="DATE", help="Day of the shipment; default: the information date.")]
+Buyer = Annotated[str, typer.Option("--buyer", metavar="CLASS", help="platform, cloud, state_funded, public_centre, "
+                                                                    "private or clinic_school.")]
 
 
-@app.callback()
-def _group() -> None:
-    pass
+AHEAD = 4
+"""Changes ahead that the readable answer lists."""
+
+
+def _figures(catalog: Any, chip: str, use: str = "") -> Any:
+    from dataclasses import replace
+
+    from chipcast.rules.measure import figures
+    from chipcast.rules.own import own_chip
+
+    if chip.lower().endswith((".yaml", ".yml")):
+        from chipcast.scenario import read_yaml
+
+        path = Path(chip)
+        if not path.is_file():
+            raise InputError(f"no file '{chip}'; write a YAML file with figures such as fp16_tflops: 148")
+        tree = read_yaml(path)
+        if not isinstance(tree, dict):
+            raise InputError(f"{path.name} must hold figures as 'key: value' lines, for example fp16_tflops: 148")
+        try:
+            found = own_chip({str(k): v for k, v in tree.items()}, name=str(tree.get("name", path.stem)),
+                             catalog=catalog)
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from None
+    else:
+        from chipcast.cli.chip import _mixture
+
+        found = figures(catalog, _mixture(chip) or catalog.resolve_chip(chip))
+    if use:
+        flags = {"datacenter": (1, 1), "other": (0, 0)}
+        if use not in flags:
+            raise InputError(f"--use must be datacenter or other, got '{use}'")
+        found = replace(found, dc=flags[use], remarks=(*found.remarks, f"read as a product for {use} use, as asked"))
+    return found
+
+
+def _segment(text: str) -> str:
+    from chipcast.base.errors import unknown
+
+    known = ("platform", "cloud", "state_funded", "public_centre", "private", "clinic_school")
+    word = text.strip().lower().replace("-", "_").replace(" ", "_")
+    if word not in known:
+        unknown("buyer class", text, known)
+    return word
+
+
+def _entity(text: str) -> str:
+    from chipcast.base.errors import unknown
+    from chipcast.rules.rule import layers
+
+    if not text:
+        return ""
+    known = {a for x in layers() if x.subject == "entity" for a in x.addressees}
+    word = text.strip().lower().replace("-", "_").replace(" ", "_")
+    if word not in known:
+        unknown("listed buyer", text, known)
+    return word
+
+
+@app.command(help="Total processing performance and density of a chip, with every figure that goes in.")
+def measure(chip: ChipArg, use: Annotated[str, typer.Option("--use", help="datacenter or other.")] = "",
+            as_of: AsOf = "", json: Json = False) -> None:
+    from chipcast.rules.design import classes_by_area
+    from chipcast.rules.explain import measurement, span
+
+    catalog = catalogue(as_of)
+    f = _figures(catalog, chip, use)
+    by_area = classes_by_area(f)
+    if json:
+        emit_json({**measurement(f), "class_2023_by_die_area": by_area, "as_of": str(catalog.as_of),
+                   "not_legal_advice": NO_LAWYER})
+        return
+    say(f"{f.model} ({f.id}), as known on {catalog.as_of}")
+    winner = f" ({f.winner} wins)" if f.winner else ""
+    rows = [["TPP: bits x dense rate, largest format" + winner, span(f.tpp), "1"],
+            *[[f"  in {p}", span(v), "1"] for p, v in f.tpp_by_precision.items()],
+            ["die area that counts", span(f.area_mm2), "mm2"], ["performance density", span(f.pd), "1/mm2"],
+            ["links, both directions", span(f.io_bidir_gb_s), "GB/s"],
+            ["memory bandwidth", span(f.dram_bw_gb_s), "GB/s"],
+            ["for data centres", {(1, 1): "yes", (0, 0): "no"}.get(f.dc, "unknown"), ""]]
+    table("", ["what the rules measure", "value", "unit"], rows)
+    table("", ["input", "value", "unit", "kind", "known by", "source"],
+          [[e.name, span((e.low, e.high)), e.unit, e.kind, e.known_by, e.source] for e in f.entries])
+    if len(by_area) > 1:
+        say("The die area is open. Under the list of 2023: " + "; ".join(
+            f"{row['class']} {row['where']}" for row in by_area) + ".")
+    for remark in f.remarks:
+        say(f"note: {remark}")
+    say(NO_LAWYER)
+
+
+@app.command(help="Whether a chip may go to a buyer on a day: both gates, the rule that decides, the slack.")
+def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer = "platform",
+          origin: Annotated[str, typer.Option("--from", metavar="COUNTRY", help="Where it is exported from.")] = "US",
+          use: Annotated[str, typer.Option("--use", help="datacenter or other: how the product is sold.")] = "",
+          entity: Annotated[str, typer.Option("--entity", help="Buyer named on the Entity List.")] = "",
+          owned: Annotated[float, typer.Option("--owned-by-listed", min=0, max=1,
+                                               help="Share of the buyer that listed parties own.")] = 0.0,
+          region: Annotated[str, typer.Option("--region", help="Place inside China, for local rules.")] = "",
+          hq_rule: Annotated[str, typer.Option("--hq-rule", help="as_enforced, as_text or off.")] = "as_enforced",
+          as_of: AsOf = "", json: Json = False) -> None:
+    from chipcast.base.calendar import parse_date
+    from chipcast.rules.check import ask_for, verdict
+    from chipcast.rules.explain import MEANING, payload
+    from chipcast.rules.place import place
+
+    catalog = catalogue(as_of)
+    day = parse_date(on) if on else catalog.as_of
+    ask = ask_for(catalog, _figures(catalog, chip, use), day, to=to, hq=hq, segment=_segment(buyer),
+                  from_us=place(origin).code == "US", entity=_entity(entity), owned_by_listed=owned, region=region)
+    result = payload(verdict(catalog, ask, hq_rule=hq_rule))
+    if json:
+        emit_json(result)
+        return
+    say(result["sentence"])
+    rows = []
+    for x in result["layers"]:
+        distance = next((s for s in reversed(x["slack"]) if s is not None), None)
+        rows.append([x["rule_id"], x["caught"] + (f" {', '.join(x['prongs'])}" if x["prongs"] else ""),
+                     MEANING[x["consequence"]] if x["consequence"] else "-",
+                     "-" if distance is None else f"{distance:+.4f}", x["nearest"] or "-"])
+    if rows:
+        table("", ["layer in force", "caught", "consequence", "slack", "nearest line"], rows)
+    for x in result["scheduled"][:AHEAD]:
+        say(f"ahead: {x['rule_id']} {x['what']} ({x['on']})")
+    if len(result["scheduled"]) > AHEAD:
+        say(f"ahead: {len(result['scheduled']) - AHEAD} later changes, see --json")
+    if result["permit_days"]:
+        say(f"a notice takes {result['permit_days']:g} days")
+    for x in result["costs"]:
+        say(f"cost: {x['rule_id']} takes {x['share']:.0%} of {x['of']} ({x['enforced']})")
+    if result["min_domestic_share"]:
+        say(f"the buyer must hold at least {result['min_domestic_share']:.0%} domestic chips")
+    if as_of and ask.on <= catalog.as_of:
+        say("Letters bind on receipt and may become public later; what was not public on the information date is "
+            "not used.")
+    for text in (*result["disputed"], *result["remarks"]):
+        say(f"note: {text}")
+    say(NO_LAWYER)
+
+
+@app.command("table", help="Every chip: both gates, the prong that decides or is nearest, the slack.")
+def whole_table(to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer = "platform", as_of: AsOf = "",
+                json: Json = False) -> None:
+    from chipcast.base.calendar import parse_date
+    from chipcast.rules.check import ask_for, signed, verdict
+
+    catalog = catalogue(as_of)
+    day = parse_date(on) if on else catalog.as_of
+    found = []
+    for item in catalog.chip_ids():
+        v = verdict(catalog, ask_for(catalog, item, day, to=to, hq=hq, segment=_segment(buyer)))
+        found.append((v, signed(v.us)))
+    if json:
+        emit_json({"on": str(day), "as_of": str(catalog.as_of), "to": found[0][0].ask.to.code if found else to,
+                   "buyer": _segment(buyer), "chips": [
+                       {"chip": v.ask.figures.id, "announced": v.ask.figures.announced,
+                        "on_sale": v.ask.figures.announced <= str(day), "us": v.us.word, "cn": v.cn.word,
+                        "status": v.status, "rule_id": v.deciding.decided_by or None,
+                        "prong": v.deciding.prong or None, "slack": s} for v, s in found],
+                   "unknown_after": str(found[0][0].unknown_after) if found else None,
+                   "not_legal_advice": NO_LAWYER})
+        return
+    rows = [[v.ask.figures.id, v.us.word, v.cn.word,
+             v.status if v.ask.figures.announced <= str(day) else "not announced", v.deciding.decided_by or "-", v.us.prong or "-", "-" if s != s else f"{s:+.4f}"] for v, s in found]
+    table(f"To {to} on {day}, buyer class {_segment(buyer)}, as known on {catalog.as_of}",
+          ["chip", "US gate", "Chinese gate", "status", "decided by", "prong", "slack"], rows,
+          foot=f"Slack above 0 is free: ln of the distance to the nearest line. {NO_LAWYER}")

@@ -1,0 +1,245 @@
+"""The verdict: both gates, the stricter word, what decides, how near the line is, until when the answer holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from chipcast.base.calendar import month_end
+from chipcast.base.catalog import Catalogue, read_table
+from chipcast.base.errors import InputError
+from chipcast.rules.gates import Answer, Assess, Shipment, assessor, cn_gate, us_gate
+from chipcast.rules.measure import Figures, figures
+from chipcast.rules.place import place
+from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
+from chipcast.rules.rule import horizon, known_layers
+
+EVENT_WORDS: Mapping[str, Mapping[str, str]] = {
+    "us": {"free": "free", "open": "free", "notified_exception": "notice", "licence": "letter",
+           "case_by_case": "licence_case", "denied": "licence_denial", "closed": "licence_denial"},
+    "cn": {"free": "free", "open": "free", "discouraged": "discouraged", "denied": "barred", "closed": "barred"},
+}
+"""Word of a gate for the word of a dated what-if."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The answer for one chip, destination, buyer and day."""
+
+    ask: Shipment
+    """What was asked."""
+    as_of: date
+    """Information date."""
+    us: Answer
+    """US gate."""
+    cn: Answer
+    """Chinese gate."""
+    status: str
+    """The stricter of both as one word."""
+    past_horizon: bool
+    """Whether the day lies after all that the sources speak of; both words are then unknown."""
+    last_status: str
+    """Status on the last day that the sources speak of; the status itself within it."""
+    unknown_after: date
+    """Earliest of the sources' horizon, the information date and scheduled changes with unknown outcome."""
+    scheduled: tuple[tuple[date, str, str], ...]
+    """Changes ahead that were public: (day, row, what)."""
+
+    @property
+    def deciding(self) -> Answer:
+        """The gate that decides: the stricter word, the US gate where both agree."""
+        a, b = STATUS_OF[self.us.word], STATUS_OF[self.cn.word]
+        if self.us.word == "unknown" and self.cn.word == "barred":
+            return self.cn
+        return self.cn if STATUS_ORDER.index(b) > STATUS_ORDER.index(a) else self.us
+
+
+def status_of(us: str, cn: str) -> str:
+    """Return the combined word of both gates; a bar at one decides even where the other is unknown."""
+    a, b = STATUS_OF[us], STATUS_OF[cn]
+    if "unknown" in (a, b):
+        return "denied" if "denied" in (a, b) else "unknown"
+    return STATUS_ORDER[max(STATUS_ORDER.index(a), STATUS_ORDER.index(b))]
+
+
+def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, hq_rule: str = "as_enforced",
+            letter_scope: str = "general") -> Verdict:
+    """Return both gates' answer for one shipment, using nothing that became known after the catalogue's date."""
+    end = horizon(catalog)
+    past = end is not None and ask.on > end
+    within = replace(ask, on=end) if past and end is not None else ask
+    us = us_gate(catalog, within, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope)
+    cn = cn_gate(catalog, within)
+    status = last = status_of(us.word, cn.word)
+    if past:
+        us, cn, status = replace(us, word="unknown"), replace(cn, word="unknown"), "unknown"
+    return Verdict(ask=ask, as_of=catalog.as_of, us=us, cn=cn, status=status, past_horizon=past, last_status=last,
+                   unknown_after=unknown_after(catalog), scheduled=scheduled(catalog, within.on))
+
+
+def unknown_after(catalog: Catalogue) -> date:
+    """Return the last day that the sources speak of, as known by the catalogue's date."""
+    ends = [horizon(catalog) or catalog.as_of]
+    ends += [day for x in known_layers(catalog) for day, _ in x.flips(catalog.as_of)]
+    return min(ends)
+
+
+def scheduled(catalog: Catalogue, on: date) -> tuple[tuple[date, str, str], ...]:
+    """Return changes that were public on the information date and lie after it or after the day asked for."""
+    out = []
+    for x in known_layers(catalog):
+        if x.effective is not None and x.phase(x.effective, catalog.as_of) == "binding":
+            if x.effective > catalog.as_of or x.effective > on:
+                out.append((x.effective, x.rule_id, "comes into force" if x.gate == "us" else "takes effect"))
+            last = x.last_day(catalog.as_of)
+            if last.year < 9999 and last > max(on, catalog.as_of):
+                out.append((last, x.rule_id, "ends"))
+        out += [(day, x.rule_id, "may return; the outcome is not in the sources")
+                for day, _ in x.flips(catalog.as_of) if day > on]
+    return tuple(sorted(set(out)))
+
+
+def ask_for(catalog: Catalogue, chip: str | Figures, on: date, *, to: str = "CN", hq: str = "",
+            segment: str = "platform", from_us: bool = True,
+            entity: str = "", owned_by_listed: float = 0.0, region: str = "") -> Shipment:
+    """Return a shipment from words: chip by id or alias, destination and headquarters by code or name."""
+    target = place(to)
+    found = chip if isinstance(chip, Figures) else figures(catalog, catalog.resolve_chip(chip))
+    return Shipment(figures=found, to=target, hq=place(hq) if hq else target, on=on, from_us=from_us, segment=segment,
+                    entity=entity, owned_by_listed=owned_by_listed, region=region)
+
+
+def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str], months: Sequence[str],
+             country: str = "CN", hq: str = "", events: Iterable[Any] = (), own: Mapping[str, Figures] | None = None,
+             beyond: str = "unknown", hq_rule: str = "as_enforced", letter_scope: str = "general") -> Verdicts:
+    """Return the status of chips by month and buyer class: that of the month's last day, as known by the date.
+
+    Parameters
+    ----------
+    catalog : Catalogue
+        Rows known by the information date; months may lie after it, and the answer is the law as then known.
+    chips, segments, months : sequences of str
+        Ids, buyer classes, `YYYY-MM`.
+    country, hq : str
+        Destination and seat of the parent; an empty `hq` is the destination.
+    events : iterable
+        Dated what-ifs with `on`, `gate`, `chip` and `to`; from its day on an event replaces the word of its gate.
+    own : mapping, optional
+        Figures of chips that the catalogue does not have.
+    beyond : str
+        `unknown`, or `last` to carry the last known state past the horizon of the sources.
+    hq_rule, letter_scope : str
+        Readings, see `gates`.
+    """
+    if beyond not in ("unknown", "last"):
+        raise InputError(f"beyond must be 'unknown' or 'last', got '{beyond}'")
+    target = place(country)
+    seat = place(hq) if hq else target
+    days = [month_end(m) for m in months]
+    shape = (len(months), len(segments), len(chips))
+    us, cn = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
+    by, prong = np.zeros(shape, "U24"), np.zeros(shape, "U24")
+    distance = np.full(shape, np.nan)
+    spans = _spans(catalog, days)
+    end = horizon(catalog)
+    for k, chip in enumerate(chips):
+        found = (own or {}).get(chip) or figures(catalog, chip)
+        assess = assessor(found)
+        for day, rows in spans:
+            ask = Shipment(figures=found, to=target, hq=seat, on=day if end is None else min(day, end))
+            first = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope)
+            past = end is not None and day > end and beyond == "unknown"
+            for j, segment in enumerate(segments):
+                second = cn_gate(catalog, replace(ask, segment=segment))
+                words = ("unknown", "unknown") if past else (first.word, second.word)
+                one = Verdict(ask=ask, as_of=catalog.as_of, us=first, cn=second, status="", past_horizon=past,
+                              last_status="", unknown_after=day, scheduled=()).deciding
+                us[rows, j, k], cn[rows, j, k] = US_WORDS.index(words[0]), CN_WORDS.index(words[1])
+                by[rows, j, k], prong[rows, j, k] = one.decided_by, one.prong or first.prong
+                distance[rows, j, k] = signed(first)
+    share = _shares(catalog, segments, [d if end is None else min(d, end) for d in days], target.code)
+    foreign = [not ((own or {}).get(c) or figures(catalog, c)).domestic for c in chips]
+    _apply(events, days, chips, foreign, us, cn, by, prong)
+    return Verdicts(months=tuple(months), segments=tuple(segments), chips=tuple(chips), us=us, cn=cn, decided_by=by,
+                    prong=prong, slack_log=distance, min_domestic_share=share,
+                    unknown_after=str(unknown_after(catalog)))
+
+
+def signed(answer: Answer) -> float:
+    """Return one number for the distance: the end of its range that is nearest to the line.
+
+    Not-a-number where a name decides and no line, or where the range crosses the line.
+    """
+    low, high = answer.slack_low, answer.slack_high
+    if answer.word == "free" and low >= 0:
+        return low
+    return high if answer.word not in ("free", "unknown") and high <= 0 else math.nan
+
+
+def _spans(catalog: Catalogue, days: Sequence[date]) -> list[tuple[date, list[int]]]:
+    """Return the days grouped so that within a group every layer is in the same state: (a day, positions)."""
+    end = horizon(catalog)
+    known = known_layers(catalog)
+    groups: dict[tuple[Any, ...], tuple[date, list[int]]] = {}
+    for i, day in enumerate(days):
+        past = end is not None and day > end
+        at = end if past and end is not None else day
+        key = (past, *[(x.phase(at, catalog.as_of), x.state(at, catalog.as_of)) for x in known],
+               *[min(at, later) == later for x in known for later in x.scope_from.values()])
+        groups.setdefault(key, (day, []))[1].append(i)
+    return list(groups.values())
+
+
+def _shares(catalog: Catalogue, segments: Sequence[str], days: Sequence[date], code: str) -> np.ndarray[Any, Any]:
+    out = np.zeros((len(days), len(segments)))
+    for x in known_layers(catalog):
+        if code != "CN" or x.gate != "cn" or x.subject != "share" or "CN" not in x.scope:
+            continue
+        for i, day in enumerate(days):
+            if x.phase(day, catalog.as_of) == "binding":
+                for j, segment in enumerate(segments):
+                    if x.word(segment):
+                        out[i, j] = max(out[i, j], x.share)
+    return out
+
+
+def _apply(events: Iterable[Any], days: Sequence[date], chips: Sequence[str], foreign: Sequence[bool], us: Any, cn: Any,
+           by: Any, prong: Any) -> None:
+    """Let dated what-ifs replace the word of their gate from their day on, later ones last."""
+    for event in sorted((e for e in events if e.gate in EVENT_WORDS), key=lambda e: e.on):
+        allowed = EVENT_WORDS[event.gate]
+        if event.to not in allowed:
+            raise InputError(f"the event of {event.on} sends the {event.gate} gate to '{event.to}', which is no word "
+                             f"of that gate; write one of {', '.join(allowed)}")
+        words, table = (US_WORDS, us) if event.gate == "us" else (CN_WORDS, cn)
+        names = _aliases(event.chip, chips)
+        for k, chip in enumerate(chips):
+            if (event.chip and chip not in names) or (not event.chip and not foreign[k]):
+                continue
+            for i, day in enumerate(days):
+                if day >= event.on:
+                    table[i, :, k] = words.index(allowed[event.to])
+                    by[i, :, k], prong[i, :, k] = f"event {event.on}", ""
+
+
+def _aliases(name: str, chips: Sequence[str]) -> set[str]:
+    word = name.strip().lower()
+    return {word, *(r["item"] for r in read_table("aliases") if r["alias"] == word)} | ({name} & set(chips))
+
+
+def native_slack(answer: Answer, values: Mapping[str, tuple[float, float]]) -> dict[str, Any] | None:
+    """Return the distance of the deciding comparison in its own unit, or none where no line decides."""
+    why = answer.reason
+    if not why.names or math.isnan(why.limit):
+        return None
+    low = sum(values[n][0] for n in why.names)
+    high = sum(values[n][1] for n in why.names)
+    sign = 1 if why.op in (">=", ">") else -1
+    return {"quantity": " + ".join(why.names), "value": [low, high] if low != high else low, "op": why.op,
+            "limit": why.limit, "left": sign * (why.limit - high if sign > 0 else low - why.limit) if low == high
+            else None, "unit": why.unit}

@@ -1,0 +1,201 @@
+"""The answer in words and as one JSON object."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from chipcast.base.catalog import sources
+from chipcast.rules.check import Verdict, native_slack
+from chipcast.rules.expr import Interval, Reason
+from chipcast.rules.gates import Answer, Assessment, Hit
+from chipcast.rules.measure import Figures
+from chipcast.rules.record import STATUS_OF
+from chipcast.rules.rule import Layer, known_layers
+
+MEANING = {
+    "free": "free", "notice": "notice to the US authority, then no licence (exception NAC)",
+    "licence_approval": "licence, approval presumed or promised", "letter": "licence by letter, policy not public",
+    "licence_case": "licence, reviewed case by case", "licence_denial": "licence, denial presumed",
+    "quota": "with a share of domestic chips", "discouraged": "discouraged", "barred": "barred", "unknown": "unknown",
+}
+"""Consequences in plain words."""
+
+QUANTITY = {"tpp": "TPP", "pd": "performance density", "io_bidir_gb_s": "links, both directions",
+            "dram_bw_gb_s": "memory bandwidth"}
+"""Figures in plain words."""
+
+
+def number(x: float) -> str:
+    """Print a figure of a rule with up to five significant digits."""
+    return f"{x:.5g}" if abs(x) < 1e5 else f"{x:,.0f}"
+
+
+def span(ends: Interval) -> str:
+    """Print an interval, or that it is unknown."""
+    low, high = ends
+    if (low, high) == (0.0, math.inf):
+        return "unknown"
+    return number(low) if low == high else f"{number(low)} to {'any' if math.isinf(high) else number(high)}"
+
+
+def against(why: Reason, figures: Figures) -> str:
+    """Return a comparison in words: `performance density 3.1422 against 3.2, 1.8 % left`."""
+    if not why.names:
+        return ""
+    values = figures.values()
+    ends = (sum(values[n][0] for n in why.names), sum(values[n][1] for n in why.names))
+    what = " plus ".join(QUANTITY.get(n, n) for n in why.names)
+    text = f"{what} {span(ends)} against {number(why.limit)}"
+    if not math.isfinite(why.slack):
+        return text
+    share = abs(math.expm1(-why.slack)) if why.slack < 0 else math.expm1(why.slack)
+    return f"{text}, {share:.1%} {'left' if why.slack > 0 else 'beyond'}"
+
+
+def sentence(v: Verdict) -> str:
+    """Return the verdict in one sentence."""
+    f, ask = v.ask.figures, v.ask
+    head = f"{f.model} to {ask.to.name}"
+    if ask.hq.code != ask.to.code:
+        head += f", parent in {ask.hq.name}"
+    head += f", buyer class {ask.segment}, on {ask.on}"
+    if v.past_horizon:
+        return (f"{head}: unknown, the sources end on {v.unknown_after}; the last known state is {v.last_status}. "
+                "Not legal advice.")
+    parts = [_us_words(v)]
+    if ask.to.code == "CN" and not f.domestic:
+        if v.cn.word == "free":
+            parts.append("no Chinese rule found for this class and chip")
+        else:
+            parts.append(f"China's gate: {MEANING[v.cn.word]} by {v.cn.decided_by}")
+    parts.append(f"known as of {v.as_of}" if v.unknown_after >= v.as_of else f"sources to {v.unknown_after}")
+    return f"{head}: {v.status}; " + "; ".join(parts) + ". Not legal advice."
+
+
+def _us_words(v: Verdict) -> str:
+    us, f = v.us, v.ask.figures
+    if us.why:
+        return us.why
+    if us.word == "unknown":
+        lacking = ", ".join(QUANTITY.get(n, "die area" if n == "area_mm2" else n) for n in f.missing) or "a figure"
+        return (f"US gate between {MEANING[us.low]} and {MEANING[us.high]}: {lacking} "
+                "is not published")
+    reason = against(us.reason, f)
+    if us.word == "free":
+        near = f" (nearest prong {us.prong}: {reason})" if reason else ""
+        return f"US gate: no rule in force catches it{near}" if us.looked_at else "US gate: no rule yet"
+    doubt = ", enforcement doubtful" if us.enforced == "doubtful" else ""
+    prong = f" prong {us.prong}" if us.prong else ""
+    return f"US gate: {MEANING[us.word]} by {us.decided_by}{prong}{f' ({reason})' if reason else ''}{doubt}"
+
+
+def payload(v: Verdict) -> dict[str, Any]:
+    """Return the verdict as one JSON object."""
+    ask, values = v.ask, v.ask.figures.values(from_us=v.ask.from_us)
+    one = v.deciding
+    gate = "cn" if one is v.cn else "us"
+    out: dict[str, Any] = {
+        "chip": ask.figures.id, "model": ask.figures.model, "to": ask.to.code, "hq": ask.hq.code, "on": str(ask.on),
+        "as_of": str(v.as_of), "buyer": ask.segment, "from": "US" if ask.from_us else "elsewhere",
+        "us": v.us.word, "cn": v.cn.word, "status": v.status, "us_range": [v.us.low, v.us.high],
+        "status_range": [STATUS_OF[v.us.low], STATUS_OF[v.us.high]],
+        "last_known_status": v.last_status, "unknown_after": str(v.unknown_after),
+        "deciding": {"gate": gate, "rule_id": one.decided_by or None, "prong": one.prong or None,
+                     "slack": _finite(one.reason.slack), "native": native_slack(one, values),
+                     "enforced": one.enforced or None},
+        "slack_to_leave_control": [_finite(v.us.slack_low), _finite(v.us.slack_high)],
+        "slack_to_leave_tier_a": _finite(v.us.slack_tier_a),
+        "layers": [_layer(x, a, "us", v.us, ask.figures) for x, a in v.us.looked_at]
+        + [_buyer(h) for h in v.us.hits if h.through == "buyer"]
+        + [_layer(x, a, "cn", v.cn, ask.figures) for x, a in v.cn.looked_at],
+        "also_true": sorted({h.layer.rule_id for h in (*v.us.hits, *v.cn.hits) if h.assessment.sure}
+                            - {one.decided_by}),
+        "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
+        "permit_days": max((h.layer.delay_days for h in v.us.hits if h.low == "notice" or h.high == "notice"),
+                           default=0.0) or _notice_days(v),
+        "costs": costs(v), "missing": list(ask.figures.missing), "remarks": list(ask.figures.remarks),
+        "disputed": [*v.us.disputed, *v.cn.disputed],
+        "scheduled": [{"on": str(day), "rule_id": rule, "what": what} for day, rule, what in v.scheduled],
+        "sentence": sentence(v), "not_legal_advice": "Says what published text says; no legal advice.",
+    }
+    return out
+
+
+def _notice_days(v: Verdict) -> float:
+    """Days of notice that the exception asks for where the verdict is a notice. [days]"""
+    if v.us.word != "notice":
+        return 0.0
+    return max((x.delay_days for x in _known(v) if x.kind == "exception"), default=0.0)
+
+
+def _known(v: Verdict) -> tuple[Layer, ...]:
+    from chipcast.base.catalog import Catalogue
+
+    return known_layers(Catalogue(v.as_of))
+
+
+def costs(v: Verdict) -> list[dict[str, Any]]:
+    """Return duties and levies as shares: a cost at the border, never a bar."""
+    from chipcast.rules.expr import truth
+
+    out = []
+    values = v.ask.figures.values(from_us=v.ask.from_us)
+    for x in _known(v):
+        if x.cost is None or x.gate != "us" or x.phase(v.ask.on, v.as_of) != "binding":
+            continue
+        caught = v.ask.figures.id in x.parts or (x.test is not None and bool(truth(x.test, values)[0]))
+        if caught:
+            out.append({"rule_id": x.rule_id, "share": x.cost, "of": x.cost_of, "enforced": x.state(v.ask.on, v.as_of)})
+    return out
+
+
+def _finite(x: float) -> float | None:
+    return float(x) if math.isfinite(x) else None
+
+
+def _layer(x: Layer, a: Assessment, gate: str, answer: Answer, figures: Figures) -> dict[str, Any]:
+    hit = next((h for h in answer.hits if h.layer is x), None)
+    return {
+        "rule_id": x.rule_id, "gate": gate, "name": x.name,
+        "caught": "yes" if a.sure else "unknown" if a.may else "no", "prongs": list(a.prongs),
+        "consequence": None if hit is None else hit.high, "through": None if hit is None else hit.through,
+        "enforced": None if hit is None else hit.state,
+        "nearest": against(a.reason, figures) or None, "prong": a.reason.prong or None,
+        "slack": [_finite(a.low), _finite(a.high)],
+        "published": str(x.published), "effective": str(x.effective), "confidence": x.row["confidence"],
+        "source": x.row["source"], "url": sources()[x.row["source"]]["url"], "note": x.row["note"]}
+
+
+def _buyer(h: Hit) -> dict[str, Any]:
+    x = h.layer
+    return {"rule_id": x.rule_id, "gate": "us", "name": x.name, "caught": "yes", "prongs": ["buyer"],
+            "consequence": h.high, "through": "buyer", "enforced": h.state, "nearest": None, "prong": None,
+            "slack": [None, None], "published": str(x.published), "effective": str(x.effective),
+            "confidence": x.row["confidence"], "source": x.row["source"],
+            "url": sources()[x.row["source"]]["url"], "note": x.row["note"]}
+
+
+def measurement(f: Figures) -> dict[str, Any]:
+    """Return what the rules measure of a chip, with every figure that went in."""
+    return {
+        "chip": f.id, "model": f.model, "vendor": f.vendor,
+        "tpp": _ends(f.tpp), "winner": f.winner or None,
+        "tpp_by_precision": {p: _ends(v) for p, v in f.tpp_by_precision.items()},
+        "applicable_die_mm2": _ends(f.area_mm2), "pd": _ends(f.pd), "io_bidir_gb_s": _ends(f.io_bidir_gb_s),
+        "dram_bw_gb_s": _ends(f.dram_bw_gb_s), "transistors_bn": _ends(f.transistors_bn),
+        "datacenter": _word(f.dc), "sold_in_us": _word(f.sold_in_us),
+        "inputs": [{"name": e.name, "value": e.low if e.low == e.high else [e.low, e.high], "unit": e.unit,
+                    "kind": e.kind, "source": e.source, "known_by": e.known_by} for e in f.entries],
+        "missing": list(f.missing), "remarks": list(f.remarks),
+    }
+
+
+def _ends(ends: Interval) -> float | list[float | None] | None:
+    if ends == (0.0, math.inf):
+        return None
+    return float(ends[0]) if ends[0] == ends[1] else [_finite(ends[0]), _finite(ends[1])]
+
+
+def _word(flag: Interval) -> str:
+    return {(1, 1): "yes", (0, 0): "no"}.get((int(flag[0]), int(flag[1])), "unknown")

@@ -185,7 +185,8 @@ def whole_table(to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer = "platfor
                    "not_legal_advice": NO_LAWYER})
         return
     rows = [[v.ask.figures.id, v.us.word, v.cn.word,
-             v.status if v.ask.figures.announced <= str(day) else "not announced", v.deciding.decided_by or "-", v.us.prong or "-", "-" if s != s else f"{s:+.4f}"] for v, s in found]
+             v.status if v.ask.figures.announced <= str(day) else "not announced",
+             v.deciding.decided_by or "-", v.us.prong or "-", "-" if s != s else f"{s:+.4f}"] for v, s in found]
     table(f"To {to} on {day}, buyer class {_segment(buyer)}, as known on {catalog.as_of}",
           ["chip", "US gate", "Chinese gate", "status", "decided by", "prong", "slack"], rows,
           foot=f"Slack above 0 is free: ln of the distance to the nearest line. {NO_LAWYER}")

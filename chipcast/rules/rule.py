@@ -188,7 +188,7 @@ def _read(row: Mapping[str, str]) -> Layer:
     end_known = parse_date(row["end_known_by"]) if row["end_known_by"] else (FAR if end == FAR else end)
     return Layer(
         rule_id=row["rule_id"], name=row["name"], authority=row["authority"], gate=row["gate"], subject=row["subject"],
-        kind=row["kind"], modifies=tuple(row["acts"].removeprefix("modifies:").split())
+        kind=row["form"], modifies=tuple(row["acts"].removeprefix("modifies:").split())
         if row["acts"].startswith("modifies:") else (),
         published=parse_date(row["published"]), known_by=parse_date(row["known_by"]),
         effective=parse_date(row["effective"]) if row["effective"] else None, end=end, end_known_by=end_known,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date
 
 import numpy as np
@@ -18,12 +18,8 @@ from chipcast.rules.record import US_WORDS
 from chipcast.scenario import SEGMENTS
 
 
-@dataclass(frozen=True)
-class Shut:
-    on: date
-    gate: str = "us"
-    chip: str = "h20-96"
-    to: str = "licence"
+def shut_on(on: date, gate: str = "us", chip: str = "h20", to: str = "licence") -> gates.Event:
+    return gates.Event(on=on, gate=gate, chip=chip, to=to)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +91,7 @@ def test_domestic_cards_never_exceed_what_the_line_packaged(market: Market, some
 def test_no_event_means_no_difference_before_its_date_bit_for_bit(some: Given) -> None:
     plain = run(some, 20, gate="scripted")
     for gate in ("us", "cn"):
-        cut = run(some, 20, gate="scripted", events=[Shut(date(2025, 9, 1), gate=gate, to="closed")])
+        cut = run(some, 20, gate="scripted", events=[shut_on(date(2025, 9, 1), gate=gate, to="closed")])
         m = plain.months.index("2025-09")
         for name, values in cells(cut).items():
             axis = -2
@@ -106,7 +102,7 @@ def test_no_event_means_no_difference_before_its_date_bit_for_bit(some: Given) -
 
 
 def test_an_event_in_the_middle_of_a_month_lets_the_first_part_through(some: Given) -> None:
-    cut = run(some, 6, gate="scripted", events=[Shut(date(2025, 4, 10))])
+    cut = run(some, 6, gate="scripted", events=[shut_on(date(2025, 4, 10))])
     assert cut.us_open[0, 2] == pytest.approx(np.full(some.draws, 9 / 30))
     assert cut.deliveries[:, 0, 2].sum() > 0
     assert cut.deliveries[:, 0, 3:].sum() == 0
@@ -171,8 +167,8 @@ def test_paired_what_ifs_have_far_less_noise_than_independent_ones(given: Given)
     """A cut three months later: variance of the paired effect against that of unpaired draws."""
     half = given.draws // 4
     a, b = given.block(0, half), given.block(half, 2 * half)
-    early, late = [Shut(date(2025, 7, 1))], [Shut(date(2025, 10, 1))]
-    def total(block: Given, events: list[Shut]) -> np.ndarray:
+    early, late = [shut_on(date(2025, 7, 1))], [shut_on(date(2025, 10, 1))]
+    def total(block: Given, events: list[gates.Event]) -> np.ndarray:
         return run(block, 12, gate="scripted", events=events).deliveries[:, 0].sum((0, 1), dtype=float)
     first = total(a, early)
     paired, unpaired = total(a, late) - first, total(b, late) - first
@@ -182,7 +178,8 @@ def test_paired_what_ifs_have_far_less_noise_than_independent_ones(given: Given)
 
 def test_one_gate_cannot_hold_an_open_us_and_no_sales(some: Given) -> None:
     """July 2025: the US promised licences back and sales stayed near zero; one key cannot say both."""
-    events = [Shut(date(2025, 4, 9)), Shut(date(2025, 7, 14), to="open"), Shut(date(2025, 7, 31), "cn", to="closed")]
+    events = [shut_on(date(2025, 4, 9)), shut_on(date(2025, 7, 14), to="open"),
+              shut_on(date(2025, 7, 31), "cn", to="closed")]
     two, one = (run(some, 12, gate=g, events=events) for g in ("scripted", "single"))
     late = slice(two.months.index("2025-09"), None)
     assert two.us_open[0, late].min() == 1 and two.deliveries[:, 0, late].sum() == 0
@@ -211,8 +208,12 @@ def test_gates_close_about_as_often_as_their_hazard_says(given: Given) -> None:
 
 
 def test_bad_events_and_months_are_refused(some: Given) -> None:
-    with pytest.raises(InputError, match="an event's chip must be one of h20-96"):
-        run(some, 3, events=[Shut(date(2025, 3, 1), chip="h21")])
+    with pytest.raises(InputError, match="unknown chip 'h21'; did you mean 'h20'"):
+        run(some, 3, events=[shut_on(date(2025, 3, 1), chip="h21")])
+    with pytest.raises(InputError, match="must be one of h20-96, h800-sxm"):
+        run(some, 3, events=[shut_on(date(2025, 3, 1), chip="h100")])
+    with pytest.raises(InputError, match="must be a state of a gate, got ajar"):
+        run(some, 3, events=[shut_on(date(2025, 3, 1), to="ajar")])
     with pytest.raises(InputError, match="months must hold at least one month"):
         simulate(some, line_of(some, ()), verdicts_of(()), service_of(some), months=())
     months = months_of(some)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import Draws, Json, ScenarioName, Seed, emit_json, say, table
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, say, table
 
 WITHOUT = ("threat", "controls", "local-push")
 """What a market can be run without, on the same draws."""
@@ -21,16 +21,16 @@ def register(app: typer.Typer) -> None:
 
     @app.command("market")
     def market(scenario: ScenarioName = "february-2025", without: Without = None, draws: Draws = 2000,
-               seed: Seed = 1, as_json: Json = False) -> None:
+               seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
         """Who orders, gets and holds which chips, month by month, and at what price."""
-        result, given = _run(scenario, draws=draws, seed=seed, without=tuple(without or ()))
+        result, given = _run(scenario, draws=draws, seed=seed, as_of=as_of, without=tuple(without or ()))
         if as_json:
             emit_json(payload(result, scenario=scenario, given=given, without=tuple(without or ())))
         else:
             _print(result, without=tuple(without or ()))
 
 
-def _run(scenario: str, *, draws: int, seed: int, without: tuple[str, ...]) -> tuple[Any, Any]:
+def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str, ...]) -> tuple[Any, Any]:
     """Run the chain as far as the market; returns the record and its `given`."""
     from chipcast.base.errors import nearest
 
@@ -39,11 +39,14 @@ def _run(scenario: str, *, draws: int, seed: int, without: tuple[str, ...]) -> t
             close = nearest(word, WITHOUT)
             hint = f"; did you mean '{close[0]}'?" if close else ";"
             raise InputError(f"--without '{word}' is unknown{hint} known: {', '.join(WITHOUT)}")
+    from dataclasses import replace
+
     from chipcast import chain
 
+    ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
     switches = {word.replace("-", "_"): word not in without for word in WITHOUT}
-    found: tuple[Any, Any] = chain.market_of(scenario, draws=draws, seed=seed, **switches)
-    return found
+    world = chain.trade(replace(ready.setting, **switches), ready.given)
+    return world.market, world.given
 
 
 def payload(market: Any, *, scenario: str, given: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:

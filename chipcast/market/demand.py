@@ -88,6 +88,14 @@ def adopters(given: Given, segment: str, months: Array) -> Array:
                                                        given[f"{segment}.bass_imitation_per_year"]))
 
 
+def _served(asked: Array, room: Array) -> Array:
+    """Return the factor by which work per token shrinks so that the traffic of the date fits the cards of the date.
+
+    The traffic was served, so a draw in which it asks for more cards than there were overstates the work of a token.
+    """
+    return np.asarray(np.minimum(1.0, room / np.maximum(asked, 1e-30)))
+
+
 DEMAND = {"local_trend": local_trend, "bass": appliances}
 """How a segment's tokens move: given, segment and months from the date to tokens a day."""
 
@@ -125,12 +133,13 @@ def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array,
         token_work[s] = tokens[s] * per_token * software
         if DEMAND_OF.get(segment) == "bass":
             sites = adopters(given, segment, months) * given[f"{segment}.cards_per_site"] * rate
+            token_work[s] *= _served(token_work[s, 0], sites[0])
             other = np.maximum(sites - token_work[s], 0.0)
         else:
             share = given.first(f"{segment}.non_token_share_of_chips", "other_segments.non_token_share_of_chips")
-            start = np.maximum(token_work[s, 0] * share / (1 - share),
-                               base_work[s] * (1 - idle[s]) - token_work[s, 0])
-            other = start * other_growth
+            busy = base_work[s] * (1 - idle[s])
+            token_work[s] *= _served(token_work[s, 0], busy * (1 - share))
+            other = (busy - token_work[s, 0]) * other_growth
         work[s] = (token_work[s] + other) / (1 - idle[s])
     retire = given["market.retirement_per_year"] / 12
     additions = np.empty(shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import date
 
 import numpy as np
 
@@ -28,13 +28,18 @@ SHUT_WORDS = ("licence", "denied", "closed")
 """Words of an event that shut a gate."""
 
 
-class Event(Protocol):
-    """What an event of a scenario offers: on, gate, chip, to."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """A dated what-if at a gate."""
 
-    on: Any
-    gate: Any
-    chip: str
-    to: Any
+    on: date
+    """Day from which it counts."""
+    gate: str
+    """us or cn."""
+    chip: str = ""
+    """Chip id or alias; empty for all foreign chips."""
+    to: str
+    """A word of `OPEN_WORDS` or `SHUT_WORDS`, `case_by_case` or `discouraged`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,8 +203,11 @@ def scripted(given: Given, chips: Sequence[str], months: Sequence[str], gates: G
         m = month_index(day) - start
         if m >= len(months):
             continue
-        names = [event.chip] if event.chip else [c for c, f in zip(chips, foreign, strict=True) if f]
-        require(all(n in chips for n in names), "an event's chip", f"be one of {', '.join(chips)}", event.chip)
+        names = [c for c, f in zip(chips, foreign, strict=True) if f]
+        if event.chip:
+            names = [event.chip if event.chip in chips else given.catalog.resolve_chip(event.chip)]
+            require(names[0] in chips, "the chip of an event at a gate of the market", f"be one of {', '.join(chips)}",
+                    f"'{event.chip}'")
         if event.to in OPEN_WORDS:
             state: Numeric = 1.0
         elif event.to in SHUT_WORDS:

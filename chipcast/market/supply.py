@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.fab.record import Line
 from chipcast.market.record import DOMESTIC
 from chipcast.tokens.record import Service
+
+REFERENCE = "h20-96"
+"""Chip from which the rate of a chip without a layout is scaled."""
 
 BINS = ("b1", "b2", "b3", "b4")
 """Bins of which a 910B without a bin is the mixture."""
@@ -37,13 +41,18 @@ class Cards:
 
 
 def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
-    """Return rate, price, cost and stock of each traded chip, bins mixed and stand-ins scaled from known chips."""
+    """Return rate, price, cost and stock of each traded chip, bins mixed and stand-ins scaled from known chips.
+
+    A chip whose layout misses the promise at the medians gets the rate of its stand-in: it serves smaller models or
+    slower answers, and the promise of one buyer does not decide what a market does with it.
+    """
     rates: dict[str, Array] = {}
     hourly: dict[str, Array] = {}
     total = np.nan_to_num(np.asarray(service.total_tokens_per_s_per_chip, dtype=float), nan=0.0, posinf=0.0)
     hours = np.asarray(service.usd_per_chip_h, dtype=float)
     for i, chip in enumerate(service.chips):
-        rates[chip] = np.maximum(total[i], 0.0)
+        if chip == REFERENCE or not service.reasons[i]:
+            rates[chip] = np.maximum(total[i], 0.0)
         hourly[chip] = np.broadcast_to(np.nan_to_num(hours[i], nan=0.0), total[i].shape)
 
     def rate(name: str, of: str, factor: Array) -> Array:
@@ -51,12 +60,14 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
         stand_in = rates[of] * factor
         return stand_in if own is None else np.where(own > 0, own, stand_in)
 
-    rates["ascend-910b2"] = rate("ascend-910b2", "h20-96", given["ascend-910b2.rate_vs_h20_fallback"])
+    require(REFERENCE in rates, "the service", f"price {REFERENCE}", ", ".join(service.chips))
+    rates[GREY] = rate(GREY, REFERENCE, given[f"{GREY}.rate_vs_h20_fallback"])
+    rates["ascend-910b2"] = rate("ascend-910b2", REFERENCE, given["ascend-910b2.rate_vs_h20_fallback"])
     rates["ascend-910b3"] = rate("ascend-910b3", "ascend-910b2", given["ascend-910b3.rate_vs_910b2"])
     rates["ascend-910b1"] = rate("ascend-910b1", "ascend-910b2", given["ascend-910b1.rate_vs_910b2"])
     rates["ascend-910b4"] = rate("ascend-910b4", "ascend-910b3", given["ascend-910b4.rate_vs_910b3"])
     rates["ascend-910c"] = rate("ascend-910c", "ascend-910b2", given["ascend-910c.rate_vs_910b2_fallback"])
-    rates["nvidia_other"] = rate("nvidia_other", "h20-96", given["nvidia_other.rate_vs_h20"])
+    rates["nvidia_other"] = rate("nvidia_other", REFERENCE, given["nvidia_other.rate_vs_h20"])
     rates["domestic_other"] = rate("domestic_other", "ascend-910b3", given["domestic_other.rate_vs_910b3"])
     weights = [given[f"ascend-910b.bin_weight_{b}"] for b in BINS]
     whole = sum(weights[1:], start=weights[0])
@@ -71,8 +82,7 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
     b2 = given["ascend-910b2.price_usd"]
     prices["ascend-910b"] = mixture([b2, b2, given["ascend-910b3.price_usd"], given["ascend-910b4.price_usd"]])
     system_factor = given["ownership.server_factor"] * (1 + given["ownership.network_share"])
-    reference = next(c for c in ("h20-96", *service.chips) if c in hourly)
-    per_usd = hourly[reference] / prices.get(reference, prices["h20-96"])
+    per_usd = hourly[REFERENCE] / prices[REFERENCE]
     installed = {
         "h20-96": given["h20-96.installed_cards"], "h800-sxm": given["h800-sxm.installed_cards"],
         "nvidia_other": given["nvidia_other.installed_cards"], "ascend-910b": given["ascend-910b2.installed_cards"],

@@ -103,7 +103,7 @@ def goodput(chip: Chip = "ascend-910b2,ascend-910c,h800-sxm", chips: Size = "102
 
     from chipcast.base.summary import interval as band
     from chipcast.base.summary import short, span
-    from chipcast.cluster.case import keep
+    from chipcast.cluster.case import keep, require_progress
     from chipcast.cluster.goodput import case_of, collect
     from chipcast.cluster.record import PARTS
 
@@ -122,6 +122,8 @@ def goodput(chip: Chip = "ascend-910b2,ascend-910c,h800-sxm", chips: Size = "102
         case = case_of(given, name, ladder=ladder, detection=detection)
         if checkpoint:
             case = replace(case, checkpoint_s=_seconds(checkpoint, "--checkpoint"))
+        if checkpoint or every:
+            require_progress(case, sizes, interval_s=every)
         kept.append(keep(case, sizes, interval_s=every, spare_chips=standing))
     fleet = collect(ids, sizes, kept)
     rows: list[dict[str, Any]] = []
@@ -139,8 +141,9 @@ def goodput(chip: Chip = "ascend-910b2,ascend-910c,h800-sxm", chips: Size = "102
                 "useful_days": band(days * fleet.ettr[i, j])})
     _warn(ids)
     if json:
-        first = {k: rows[0][k] for k in ("goodput", "mtbf_h", "mtbf_rollback_h", "ledger")} if len(rows) == 1 else {}
-        emit_json({"as_of": str(given.as_of), "days": days, "ladder": ladder, "detection": detection, **first,
+        shown = rows[len(sizes) - 1]  # the first chip at the largest size stands on top; every row follows
+        emit_json({"as_of": str(given.as_of), "days": days, "ladder": ladder, "detection": detection,
+                   **{k: shown[k] for k in ("chip", "chips", "goodput", "mtbf_h", "mtbf_rollback_h", "ledger")},
                    "rows": rows})
         return
     table(f"What a job keeps, {given.as_of} ({draws} draws)",

@@ -157,6 +157,24 @@ def keep(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = Non
         stops_per_day=case.rates * chips[:, None] * 24.0, loss_by_class=loss)
 
 
+def require_progress(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = None) -> None:
+    """Refuse a checkpoint or an interval that a user states if it is longer than the usual time between rollbacks.
+
+    Raises
+    ------
+    InfeasibleError
+        If the median stall, or the interval, exceeds the median time between rollbacks at the largest size.
+    """
+    rate = (case.rates * case.masking.rollback).sum(axis=0) * max(sizes) / 3600.0
+    gap = float(np.median(1 / np.maximum(rate, 1e-300)))
+    stall = float(np.median(case.checkpoint_s))
+    work = 0.0 if interval_s is None else float(np.median(interval_s))
+    if stall + work > gap:
+        what = f"a checkpoint of {stall:.0f} s" + (f" every {work:.0f} s of work" if work else "")
+        raise InfeasibleError(f"no progress: {what} is longer than the {gap:.0f} s between rollbacks on {max(sizes)} "
+                              "chips; checkpoint faster, more often, or use fewer chips")
+
+
 def _interval(rate: Array, cost: Array, interval_s: Numeric | None) -> Array:
     if interval_s is not None:
         require(np.all(np.asarray(interval_s) > 0), "checkpoint interval", "be above 0 s", interval_s)

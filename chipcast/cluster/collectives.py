@@ -25,7 +25,7 @@ def point_to_point(ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Num
 
     Sources: Hockney, "The communication challenge for MPP", Parallel Computing 20 (1994).
 
-    >>> point_to_point(2, 500_000, 10e-6, 50e9)
+    >>> float(point_to_point(2, 500_000, 10e-6, 50e9))
     2e-05
     """
     return _several(ranks) * (alpha_s + size / bytes_s)
@@ -100,7 +100,7 @@ def chain_broadcast(ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Nu
     -----
     (p - 2 + k)(alpha + n / (k B)) at k = max(1, sqrt((p-2) n / (B alpha))), taken as a real number.
 
-    >>> round(chain_broadcast(8, 1e9, 10e-6, 50e9), 8)
+    >>> round(float(chain_broadcast(8, 1e9, 10e-6, 50e9)), 8)
     0.02225089
     """
     wire = size / bytes_s

@@ -50,7 +50,7 @@ def case_of(given: Given, chip: str, *, ladder: str = "vendor", detection: str =
         restart_s=again, swap_s=given["spares.hot_swap_s"], checkpoint_s=given["checkpoint.stall_s"],
         step_s=given["cluster.step_s"] if step_s is None else step_s,
         slow_episodes=given["slow.episodes"] * PER_1E6_H if slow else quiet, slow_episode_h=given["slow.episode_h"],
-        slow_factor=given["slow.factor"], repair_h=given["repair.mean_h"],
+        slow_factor=1 + given["slow.excess"], repair_h=given["repair.mean_h"],
         chips_per_node=round(given.middle("cluster.chips_per_server")),
         spares_target=given.middle("spares.target_availability") if spares else 0.0)
 

@@ -52,9 +52,9 @@ def stretch(rate: Numeric, work: Numeric, checkpoint: Numeric, restart: Numeric,
     and no online faults $(e^{R L}/(L tau)) (e^{L (tau + C)} - 1)$.
 
     >>> M, C, R, tau = 10_000, 60, 600, 1_000
-    >>> round(20_000 * stretch(1 / M, tau, C, R, strikes_in_restart=True), 3)
+    >>> round(float(20_000 * stretch(1 / M, tau, C, R, strikes_in_restart=True)), 3)
     23747.311
-    >>> round(20_000 * stretch(1 / M, tau, C, R), 3)
+    >>> round(float(20_000 * stretch(1 / M, tau, C, R)), 3)
     23706.238
     """
     p = segment_stretch(rate, work, checkpoint)
@@ -74,7 +74,7 @@ def best_interval(rate: Numeric, checkpoint: Numeric) -> Numeric:
     series s - s^2/3 + s^3/36 + s^4/270 + s^5/4320 in s = sqrt(2c) is exact to double precision, where 1 + W0 would
     lose every digit. The first term is Young's (1974), the first three Daly's (2006).
 
-    >>> round(best_interval(1 / 10_000, 60), 5)
+    >>> round(float(best_interval(1 / 10_000, 60)), 5)
     1055.81563
     """
     c = np.asarray(rate * checkpoint, dtype=float)

@@ -22,7 +22,7 @@ def erlang_b(servers: int, load: Numeric) -> Numeric:
     B_0 = 1, B_k = a B_{k-1} / (k + a B_{k-1}); insensitive to the law of the holding time.
     Sources: Erlang 1917; Sevastyanov, Theory of Probability and its Applications 2 (1957).
 
-    >>> round(1 - erlang_b(5, 1.664), 7)
+    >>> round(float(1 - erlang_b(5, 1.664)), 7)
     0.9797195
     """
     require(servers >= 0, "servers", "not be negative", servers)
@@ -139,7 +139,7 @@ def degraded(nodes: int, spares: int, load_per_node: float) -> tuple[float, floa
 def at_least(k: Numeric, n: Numeric, up: Numeric) -> Numeric:
     """Return P(at least k of n are up), each up with probability `up` on its own: the binomial tail.
 
-    >>> round(at_least(130, 144, 0.9346861), 6)
+    >>> round(float(at_least(130, 144, 0.9346861)), 6)
     0.95
     """
     inside = betainc(np.maximum(k, 1), n - np.asarray(k) + 1.0, up)
@@ -181,7 +181,7 @@ def slow_step_factor(share: Numeric, factor: Numeric, ranks: Numeric) -> Numeric
     -----
     1 + (f - 1)(1 - (1 - q)^n): one slow rank is enough, more change nothing.
 
-    >>> round(slow_step_factor(1e-4, 1.34, 10_000), 6)
+    >>> round(float(slow_step_factor(1e-4, 1.34, 10_000)), 6)
     1.214927
     """
     return 1 - (factor - 1) * np.expm1(ranks * np.log1p(-np.asarray(share)))

@@ -6,9 +6,10 @@ Claims run on a second table that never saw a report of the claims' own origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from datetime import date
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -16,19 +17,20 @@ from chipcast.base.calendar import month_range
 from chipcast.base.draws import CHUNK
 from chipcast.base.given import Given
 from chipcast.base.spread import spread
+from chipcast.base.types import Array
 from chipcast.cluster import goodput
 from chipcast.cluster.record import Fleet
-from chipcast.evidence import claims as claim_list
 from chipcast.evidence.posterior import Evidence, condition
 from chipcast.fab import line as fab_line
 from chipcast.fab.record import Line
-from chipcast.market.gates import Event as GateEvent
 from chipcast.market.record import Market
 from chipcast.market.simulate import simulate
-from chipcast.plan.need import Need, need_from
+from chipcast.plan.decide import plan
+from chipcast.plan.need import need_from
+from chipcast.plan.record import Plan
 from chipcast.rules import check
 from chipcast.rules.record import Verdicts
-from chipcast.scenario import SEGMENTS, Scenario, load, resolve
+from chipcast.scenario import SEGMENTS, Promise, Scenario, load, resolve
 from chipcast.tokens.record import Service
 from chipcast.tokens.serve import service as serve
 
@@ -49,6 +51,15 @@ FLEET = ("h800-sxm", "h20-96", "ascend-910b2", "ascend-910c")
 
 SIZES = (1024, 2048, 4096, 8192, 16384)
 """Sizes of these machines. [chips]"""
+
+MODEL = "deepseek-r1"
+"""The model of the news; the market's demand is counted in its tokens."""
+
+PROMISE = Promise()
+"""The latency of the headline tables."""
+
+PLAN_DRAWS = 2000
+"""Draws that the plan reduces to scenarios and keeps for its judge."""
 
 LINE_FROM = "2025-01"
 """First month of the line: banks are stocks at the end of 2024."""
@@ -145,7 +156,7 @@ def rule(given: Given, months: Sequence[str]) -> Verdicts:
     """Return who may buy what in each month, as known on the date."""
     known = set(given.catalog.chip_ids())
     return check.verdicts(given.catalog, chips=tuple(c for c in RULED if c in known), segments=SEGMENTS,
-                          months=tuple(months), country="CN")
+                          months=tuple(months), country="CN", beyond="last")
 
 
 def trade(setting: Setting, given: Given, *, workers: int = 1) -> World:
@@ -153,49 +164,59 @@ def trade(setting: Setting, given: Given, *, workers: int = 1) -> World:
     cuts = range(given.start, given.stop, CHUNK)
     tasks = [(setting, given.block(a, min(a + CHUNK, given.stop))) for a in cuts]
     blocks = spread(_trade_block, tasks, workers=workers)
-    line, service, market = (join([b[k] for b in blocks]) for k in range(3))
+    return World(setting=setting, given=given, line=join([b.line for b in blocks]),
+                 service=join([b.service for b in blocks]), market=join([b.market for b in blocks]))
+
+
+def _trade_block(task: tuple[Setting, Given]) -> World:
+    setting, given = task
+    line, service = make(setting, given), serve_news(given)
+    market = simulate(given, line, setting.verdicts, service, months=setting.months, threat=setting.threat,
+                      controls=setting.controls, local_push=setting.local_push,
+                      events=cast(Any, [e for e in setting.scenario.events if e.gate in ("us", "cn")]))
     return World(setting=setting, given=given, line=line, service=service, market=market)
 
 
-def _trade_block(task: tuple[Setting, Given]) -> tuple[Line, Service, Market]:
-    setting, given = task
-    service = serving(setting, given)
-    line = make(setting, given)
-    market = simulate(given, line, setting.verdicts, service, months=setting.months, threat=setting.threat,
-                      controls=setting.controls, local_push=setting.local_push, events=events_of(setting.scenario))
-    return line, service, market
-
-
-def make(setting: Setting, given: Given, *, orders: Any = None) -> Line:
+def make(setting: Setting, given: Given, *, orders: Array | None = None) -> Line:
     """Run the line; a gate of the scenario that shuts tools, memory or foundry binds from its date."""
-    closed = {e.gate: f"{e.on:%Y-%m}" for e in setting.scenario.events
-              if e.gate in ("tools", "hbm", "foundry") and e.to in ("closed", "denied", "licence")}
+    closed: dict[str, date | str] = {e.gate: e.on for e in setting.scenario.events
+                                     if e.gate in ("tools", "hbm", "foundry") and e.to not in ("free", "open")}
     return fab_line.run(given, setting.line_months, controls=setting.controls, closed=closed or None, orders=orders)
 
 
-def serving(setting: Setting, given: Given) -> Service:
-    """Price each chip on the buyer's model under the buyer's promise."""
-    buyer = setting.scenario.buyer
+def serve_news(given: Given) -> Service:
+    """Price each chip on the model of the news, with the request of the headline tables, for a large platform."""
     output = given.middle("serving.output_tokens")
-    share = given.middle("buyer.input_share") if "buyer.input_share" in given else given.middle("plan.input_share")
-    if "buyer.output_tokens" in given:
-        output = given.middle("buyer.output_tokens")
+    share = given.middle("plan.input_share")
+    return serve(given, SERVING, MODEL, input_tokens=output * share / (1 - share), output_tokens=output,
+                 ttft_s=PROMISE.ttft_s, tpot_ms=PROMISE.tpot_ms, segment="platform")
+
+
+def serve_buyer(setting: Setting, given: Given) -> Service:
+    """Price each chip on the buyer's model under the buyer's promise, in the buyer's class."""
+    buyer = setting.scenario.buyer
+    output = given.middle("buyer.output_tokens" if "buyer.output_tokens" in given else "serving.output_tokens")
+    share = given.middle("buyer.input_share" if "buyer.input_share" in given else "plan.input_share")
     prompt = given.middle("buyer.input_tokens") if "buyer.input_tokens" in given else output * share / (1 - share)
-    own = tuple(setting.scenario.chips)
-    return serve(given, SERVING + own, buyer.model, input_tokens=prompt, output_tokens=output,
+    return serve(given, SERVING + tuple(setting.scenario.chips), buyer.model, input_tokens=prompt, output_tokens=output,
                  ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms, segment=buyer.segment)
 
 
-def events_of(scenario: Scenario) -> tuple[GateEvent, ...]:
-    """Return the scenario's dated what-ifs at the gates of the market."""
-    return tuple(GateEvent(on=e.on, gate=e.gate, chip=e.chip, to=e.to) for e in scenario.events
-                 if e.gate in ("us", "cn"))
-
-
-def need(ready: Ready) -> Need:
-    """Return what the scenario's buyer must serve."""
+def decide(ready: Ready, market: Market, *, draws: int = PLAN_DRAWS, **options: Any) -> Plan:
+    """Return what the scenario's buyer should order, on the market's own draws."""
+    given = ready.given.block(0, min(draws, ready.given.draws))
     buyer = ready.setting.scenario.buyer
-    return need_from(ready.given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips)
+    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips)
+    options.setdefault("decide_until", buyer.decide_until or None)
+    return plan(given, need, cut(market, given.draws), serve_buyer(ready.setting, given), ready.setting.verdicts,
+                **options)
+
+
+def cut(record: R, draws: int) -> R:
+    """Return the first `draws` draws of a record."""
+    new = {f.name: getattr(record, f.name)[..., :draws] for f in fields(record)  # type: ignore[arg-type]
+           if isinstance(getattr(record, f.name), np.ndarray) and f.name not in NOT_DRAWN}
+    return replace(record, **new)  # type: ignore[type-var]
 
 
 def large_machines(given: Given) -> Fleet:
@@ -225,14 +246,9 @@ def join(records: Sequence[R]) -> R:
     return replace(first, **new)  # type: ignore[type-var]
 
 
-def what_if(ready: Ready, *, draws: int, workers: int = 1, **switches: bool) -> World:
-    """Run the market again on the same luck with a switch turned: threat, controls or local_push."""
-    setting = replace(ready.setting, **switches)
-    return trade(setting, ready.given.block(0, min(draws, ready.given.draws)), workers=workers)
-
-
-Progress = Callable[[str], None]
-"""Takes a line of progress."""
-
-__all__ = ["FIGURES", "FLEET", "NOT_DRAWN", "RULED", "Ready", "SERVING", "SIZES", "Setting", "World", "claim_list", "events_of",
-           "join", "large_machines", "make", "need", "prepare", "rule", "serving", "trade", "what_if"]
+def what_if(ready: Ready, *, threat: bool = True, controls: bool = True, local_push: bool = True,
+            workers: int = 1) -> World:
+    """Run the market on the same luck with a switch turned, on as many draws as a what-if needs."""
+    setting = replace(ready.setting, threat=threat, controls=controls, local_push=local_push)
+    draws = min(round(ready.given.middle("run.whatif_draws")), ready.given.draws)
+    return trade(setting, ready.given.block(0, draws), workers=workers)

@@ -153,7 +153,7 @@ def line_profitable(g: Ground, row: Mapping[str, str]) -> Answer:
 
 def no_euv(g: Ground, row: Mapping[str, str]) -> Answer:
     """Judge whether enough dies survive edge placement."""
-    verdict = judge_interval(g.overlay_yield, *_bounds(row), None)
+    verdict = judge_interval(g.overlay_yield, *_bounds(row), g.overlay_yield)
     computed = (f"edge placement keeps {percent(g.overlay_yield)} of dies; wafer cost {span(g.wafer_cost_ratio)} and "
                 f"cycle time {span(g.days_ratio)} times those with EUV")
     why = (f"in {verdict.probability:.0%} of draws at least half of the dies survive the extra overlay; the price is "
@@ -182,7 +182,7 @@ def h20_million(g: Ground, row: Mapping[str, str]) -> Answer:
 
 def nvidia_dominates(g: Ground, row: Mapping[str, str]) -> Answer:
     """Judge Nvidia's share in useful tokens."""
-    verdict = judge_interval(g.nvidia_share_tokens, *_bounds(row), None)
+    verdict = judge_interval(g.nvidia_share_tokens, *_bounds(row), g.nvidia_share_tokens)
     computed = f"{percent(g.nvidia_share_tokens)} of token capacity, {percent(g.nvidia_share_cards)} of cards delivered"
     why = (f"P(more than half of useful tokens) is {verdict.probability:.0%} at the end of 2025; an installed base "
            "outlives a cut-off")
@@ -213,7 +213,7 @@ def h20_serves_r1(g: Ground, row: Mapping[str, str]) -> Answer:
 
 def small_firms(g: Ground, row: Mapping[str, str]) -> Answer:
     """Judge whether the smallest deployment fits the example buyer's budget."""
-    verdict = judge_interval(g.deployment_usd, 0.0, g.budget_usd, None)
+    verdict = judge_interval(g.deployment_usd, 0.0, g.budget_usd, g.deployment_usd)
     computed = f"the smallest deployment ({g.deployment}) costs {span(g.deployment_usd)} USD"
     why = (f"it fits a budget of {short(g.budget_usd)} USD in {verdict.probability:.0%} of draws; a full R1 needs a "
            "server or two, so a single clinic joins through a group or a smaller model")

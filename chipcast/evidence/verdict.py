@@ -10,8 +10,8 @@ from chipcast.base.types import Array
 
 RULE = (
     "With T the draws, I the claim's interval, p = 2 min(P(T <= I high), P(T >= I low)) capped at 1, and "
-    "k = 1 - sd(T) / sd(T under the prior): p < 0.02 contradicted; else p < 0.10 in doubt; else k < 0.2 where a prior "
-    "decides: not identified; else P(T in I) >= 0.5 supported; else consistent. A claim about a direction goes by the "
+    "k = 1 - sd(T) / sd(T under the prior): p < 0.02 contradicted; else p < 0.10 in doubt; else k < 0.2 and the prior "
+    "decides (before any report P(T in I) lies between 0.05 and 0.95): not identified; else P(T in I) >= 0.5 supported; else consistent. A claim about a direction goes by the "
     "probability that the paired effect has its sign: >= 0.95 supported, >= 0.8 consistent, >= 0.2 not identified, "
     ">= 0.05 in doubt, else contradicted. T never uses reports of the claim's own origin.")
 """The rule in words."""
@@ -49,15 +49,16 @@ def judge_interval(draws: Array, low: float, high: float, prior: Array | None = 
     below, above = float(np.mean(draws <= high)), float(np.mean(draws >= low))
     inside = float(np.mean((draws >= low) & (draws <= high)))
     p = min(1.0, 2 * min(below, above))
-    k = float("nan")
+    k, open_before = float("nan"), False
     if prior is not None:
         spread = float(np.std(prior))
         k = 1 - float(np.std(draws)) / spread if spread > 0 else float("nan")
+        open_before = 0.05 < float(np.mean((prior >= low) & (prior <= high))) < 0.95
     if p < 0.02:
         word = "contradicted"
     elif p < 0.10:
         word = "in doubt"
-    elif k < 0.2:
+    elif k < 0.2 and open_before:
         word = "not identified"
     elif inside >= 0.5:
         word = "supported"

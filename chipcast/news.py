@@ -1,0 +1,226 @@
+"""The news item as a test: what its claims are judged on, computed without the news item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from chipcast.base.given import Given
+from chipcast.base.types import Array
+from chipcast.chain import FIGURES, Ready, World, prepare, serve_buyer, trade, what_if
+from chipcast.cluster.compare import Comparison, compare
+from chipcast.evidence import claims
+from chipcast.evidence.forward import reading_luck, yields
+from chipcast.evidence.likelihood import reading_weights
+from chipcast.evidence.reports import YIELD_SERIES, Observation, observations
+from chipcast.fab import line as fab_line
+from chipcast.fab.cost import Sale, line_break_even_yield, line_profit
+from chipcast.fab.patterning import route
+from chipcast.fab.product import products
+from chipcast.fab.record import LIMITS, Line
+from chipcast.market.forecast import h20_2024
+from chipcast.market.record import DOMESTIC, Cells, Market
+from chipcast.scenario import Scenario
+
+CLAIM_YEAR, CLAIM_MONTH, YEAR_EARLIER = "2025", "2025-02", "2024-02"
+"""What the claims speak of; dates of the news, not numbers of a model."""
+
+YIELDS_CLAIMED = (0.20, 0.40)
+"""The two yields of the news, at which the line's profit is shown."""
+
+RUN_CHIPS = ("ascend-910b2", "ascend-910c", "h800-sxm")
+"""Large runs compared: the chip said to stumble, the one said to mend it, the one they are measured by."""
+
+RUN_SIZE = 10_000
+"""Chips of the first; the others have the same peak throughput. [chips]"""
+
+
+def blind(story: Scenario, *, draws: int, seed: int, prior: bool = False) -> Ready:
+    """Return the scenario conditioned without any report of the claims' own origin."""
+    return prepare(story, draws=draws, seed=seed, prior=prior, without=claims.origins())
+
+
+def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[str, World]]:
+    """Return what the claims are judged on, and the paired worlds it was computed from.
+
+    Parameters
+    ----------
+    ready : Ready
+        From `blind`.
+    """
+    given, before = ready.given, ready.evidence.prior
+    base = trade(ready.setting, given, workers=workers)
+    worlds = {"base": base, "threat": what_if(ready, threat=False, workers=workers),
+              "controls": what_if(ready, controls=False, workers=workers),
+              "local_push": what_if(ready, local_push=False, workers=workers)}
+    line, market = base.line, base.market
+    prior_line = fab_line.run(before, ready.setting.line_months)
+    now, earlier = yield_in_reading(given)
+    now_prior, earlier_prior = yield_in_reading(before)
+    even, profits = break_even(given, line)
+    even_prior, _ = break_even(before, prior_line)
+    without_euv, with_euv = route(given, "n+2"), route(given, "euv-twin")
+    h20 = h20_2024(given)
+    platform = market.segments.index("platform")
+    half = slice(0, 6)
+    h20_row = market.chips.index("h20-96")
+    run = large_run(given)
+    cost, feasible = costs(base)
+    deployment, what = smallest(ready, given)
+    alone, free = worlds["threat"].market, worlds["local_push"].market
+    cards, cards_free = with_orders(ready, base), with_orders(ready, worlds["controls"])
+    return claims.Ground(
+        yield_now=now, yield_before=earlier, yield_now_prior=now_prior,
+        yield_ratio_prior=now_prior / earlier_prior, break_even=even, break_even_prior=even_prior,
+        profit_low=profits[0], profit_high=profits[1], overlay_yield=without_euv.edge_yield,
+        wafer_cost_ratio=without_euv.wafer_usd / with_euv.wafer_usd, days_ratio=without_euv.days / with_euv.days,
+        output=made_in(line, CLAIM_YEAR).sum(axis=0), output_prior=made_in(prior_line, CLAIM_YEAR).sum(axis=0),
+        output_910c=made_in(line, CLAIM_YEAR)[line.products.index("ascend-910c")], binding=binding_in(line, CLAIM_YEAR),
+        h20_cards=h20["cards"], h20_revenue_usd=h20["revenue_usd"],
+        nvidia_share_tokens=1 - year_end(market, market.domestic_share_tokens),
+        nvidia_share_cards=1 - share_of_cards(market, CLAIM_YEAR),
+        cover=market.cover_months[platform, half].mean(axis=0, dtype=float),
+        cover_without=alone.cover_months[platform, half].mean(axis=0, dtype=float),
+        cost_per_million=cost, feasible=feasible, deployment_usd=deployment, deployment=what,
+        budget_usd=given.middle("buyer.budget_usd") if "buyer.budget_usd" in given else np.inf,
+        ettr=dict(zip(run.chips, run.ettr, strict=True)),
+        size="equal peak throughput: " + ", ".join(f"{n:,} {c}" for c, n in zip(run.chips, run.sizes, strict=True)),
+        memory_and_links=run.memory_and_links[0],
+        orders=market.orders[:, h20_row, half].sum(axis=(0, 1), dtype=float),
+        orders_without=alone.orders[:, h20_row, half].sum(axis=(0, 1), dtype=float),
+        domestic_share=share_of_cards(market, ""), domestic_share_without=share_of_cards(free, ""),
+        local_cards=cards, local_cards_without=cards_free), worlds
+
+
+def yield_in_reading(given: Given) -> tuple[Array, Array]:
+    """Return the 910C yield in the claim's month and a year earlier, each draw in one reading. [1] (draw)"""
+    found = yields(given, [CLAIM_MONTH, YEAR_EARLIER])
+    luck, out = reading_luck(given), []
+    for month, definition in ((CLAIM_MONTH, "dual_die_volume"), (YEAR_EARLIER, "dual_die_early")):
+        o = _open_report(given, month, definition)
+        weights = reading_weights(given, o, found[("screened", month, "")])
+        edge, value = np.zeros(given.draws), np.zeros(given.draws)
+        for reading, weight in weights.items():
+            value = np.where((luck >= edge) & (luck < edge + weight), found[("910c.yield", month, reading)], value)
+            edge = edge + weight
+        last = found[("910c.yield", month, list(weights)[-1])]
+        out.append(np.where(value > 0, value, last))
+    return out[0], out[1]
+
+
+def _open_report(given: Given, month: str, definition: str) -> Observation:
+    """Return a stand-in for a report whose reading is open, so that its weights can be asked for."""
+    return Observation(id="reading", series=YIELD_SERIES[2], period=month, relation="about", value=0.5,
+                       definition=definition, source_class="newspaper", origin="", known_by=given.as_of, source="",
+                       why="")
+
+
+def break_even(given: Given, line: Line) -> tuple[Array, tuple[Array, Array]]:
+    """Return the die yield at which the line pays for itself in the year, and its profit at the claimed yields.
+
+    Dies go to both products as the line's own packages use them; the wafers are those that these packages need, since
+    dies that nobody can package earn nothing; fixed cost is the row of the product line.
+    """
+    single, dual = products(given)
+    packs = made_in(line, CLAIM_YEAR)
+    dies = packs * np.array([[single.dies], [dual.dies]])
+    shares = dies / np.maximum(dies.sum(axis=0), 1e-9)
+    sales = tuple(Sale(dies=item.dies, die_share=share, price_usd=item.price_usd * item.system_yield - item.board_usd,
+                       assembly_yield=item.assembly_yield, other_usd=item.memory_usd + item.package_usd
+                       + item.dies * item.die_test_usd, per_start=True)
+                  for item, share in zip((single, dual), shares, strict=True))
+    inside = [k for k, m in enumerate(line.months) if m.startswith(CLAIM_YEAR)]
+    per_wafer = line.gross_dies * given["smic_n2.line_yield"] * line.yield_die_any[inside].mean(axis=0)
+    wafers = np.minimum(line.wafer_starts[inside].sum(axis=0), dies.sum(axis=0) / per_wafer)
+    fixed = 12 * line.fixed_cost_usd_per_month
+    worth = sum(s.die_share * s.worth_of_a_die_usd for s in sales)
+    pays = np.asarray(worth) > 0
+    safe = tuple(Sale(dies=s.dies, die_share=s.die_share, price_usd=np.where(pays, s.price_usd, 1.0),
+                      assembly_yield=s.assembly_yield, other_usd=np.where(pays, s.other_usd, 0.0), per_start=True)
+                 for s in sales)
+    even = np.where(pays, line_break_even_yield(wafers, line.gross_dies, safe, wafer_usd=line.wafer_cost_usd,
+                                                fixed_usd=fixed, line_yield=given["smic_n2.line_yield"]), 1.0)
+    low, high = (line_profit(wafers, line.gross_dies, y, sales, wafer_usd=line.wafer_cost_usd, fixed_usd=fixed,
+                             line_yield=given["smic_n2.line_yield"]) for y in YIELDS_CLAIMED)
+    return np.minimum(even, 1.0), (low, high)
+
+
+def made_in(line: Line, year: str) -> Array:
+    """Return good packages of a year; an empty year is the whole horizon. [packages] (product, draw)"""
+    inside = [k for k, m in enumerate(line.months) if m.startswith(year)]
+    total: Array = line.packages[:, inside].sum(axis=1)
+    return total
+
+
+def binding_in(line: Line, year: str) -> dict[str, float]:
+    """Return the share of a year's months and draws in which each limit bound."""
+    inside = [k for k, m in enumerate(line.months) if m.startswith(year)]
+    return {limit: float(np.mean(line.binding[inside] == k)) for k, limit in enumerate(LIMITS)}
+
+
+def year_end(market: Market, values: Cells) -> Array:
+    """Return a monthly series at the end of the claim's year. (draw)"""
+    months = [k for k, m in enumerate(market.months) if m.startswith(CLAIM_YEAR)] or [0]
+    out: Array = np.asarray(values[months[-1]], dtype=float)
+    return out
+
+
+def share_of_cards(market: Market, year: str) -> Array:
+    """Return the domestic share of cards delivered in a year; an empty year is the whole horizon. [1] (draw)"""
+    months = [k for k, m in enumerate(market.months) if m.startswith(year)]
+    home = [k for k, c in enumerate(market.chips) if c in DOMESTIC]
+    cards = market.deliveries[:, :, months].sum(axis=(0, 2), dtype=float)
+    out: Array = cards[home].sum(axis=0) / np.maximum(cards.sum(axis=0), 1e-9)
+    return out
+
+
+def large_run(given: Given) -> Comparison:
+    """Return large runs of equal peak throughput on the same luck."""
+    return compare(given, RUN_CHIPS, RUN_SIZE, same="compute")
+
+
+def costs(world: World) -> tuple[dict[str, Array], dict[str, float]]:
+    """Return cost per million tokens by chip where the promise holds in most draws, and that share. (draw)"""
+    service = world.service
+    cost = {c: service.usd_per_million_output_tokens[k] for k, c in enumerate(service.chips)
+            if service.layouts[k] is not None and c in FIGURES}
+    return cost, {c: float(service.feasible[k]) for k, c in enumerate(service.chips)}
+
+
+def smallest(ready: Ready, given: Given) -> tuple[Array, str]:
+    """Return the price of the smallest deployment that keeps the buyer's promise, and what it is. [USD] (draw)
+
+    The cheapest at the medians among the chips on sale, whole servers and network included.
+    """
+    service = serve_buyer(ready.setting, given)
+    segment = ready.setting.scenario.buyer.segment
+    factor = given.first(f"{segment}.server_factor", "ownership.server_factor") * (1 + given["ownership.network_share"])
+    offers = {}
+    for k, chip in enumerate(service.chips):
+        if service.min_chips[k] > 0 and f"{chip}.price_usd" in given and chip in FIGURES:
+            offers[chip] = (service.min_chips[k], service.min_chips[k] * given[f"{chip}.price_usd"] * factor)
+    if not offers:
+        return np.full(given.draws, np.inf), "none that keeps the promise"
+    chip = min(offers, key=lambda c: float(np.median(offers[c][1])))
+    return offers[chip][1], f"{offers[chip][0]} x {chip}"
+
+
+def with_orders(ready: Ready, world: World) -> Array:
+    """Return Ascend cards made to the end of the horizon where the line answers its orders. [cards] (draw)
+
+    The feedback is iterated once, openly: the market's orders go back to the line, which makes no more than is asked
+    for.
+    """
+    months = ready.setting.line_months
+    lead = len(months) - world.market.line_orders.shape[1]
+    asked = np.concatenate([np.repeat(world.market.line_orders[:, :1], lead, axis=1), world.market.line_orders], axis=1)
+    answer = fab_line.run(world.given, months, controls=world.setting.controls, orders=asked)
+    total: Array = answer.packages.sum(axis=(0, 1))
+    return total
+
+
+def reports_used(ready: Ready) -> tuple[Observation, ...]:
+    """Return the reports that the claims' table has seen."""
+    return observations(ready.given.catalog, own=[r.model_dump() for r in ready.setting.scenario.reports],
+                        without=claims.origins())

@@ -48,6 +48,20 @@ class Line:
     """Memory stacks in stock at the end of the month. [stacks] (month, draw)"""
     hbm_inflow: Array
     """Memory stacks that arrive. [stacks/month] (month, draw)"""
+    dies_bought: Array
+    """Good foreign-made dies that still arrive; 0 under controls. [dies/month] (month, draw)"""
+    dies_used: Array
+    """Good dies that went into packages. [dies/month] (month, draw)"""
+    hbm_used: Array
+    """Memory stacks that went into packages. [stacks/month] (month, draw)"""
+    wafers_in_process: Array
+    """Wafers inside the fab at the end of the month. [wafers] (month, draw)"""
+    die_quality: Array
+    """Good share of dies taken untested in the blind flow; 1 where dies are screened. [1] (month, draw)"""
+    opening_dies: Array
+    """Good dies in stock before the first month. [dies] (draw)"""
+    opening_hbm: Array
+    """Memory stacks in stock before the first month. [stacks] (draw)"""
     package_starts: Array
     """Packages started. [packages/month] (product, month, draw)"""
     packages: Array

@@ -210,7 +210,8 @@ def test_uncertain_recipes_stay_close_to_the_exact_count_and_do_not_depend_on_bl
 @pytest.mark.parametrize(("change", "words"), [
     ({"die_width_mm": -3.0}, "die_width_mm must be above 0, got -3.0"),
     ({"edge_mm": 151.0}, "edge_mm must be below half the diameter"),
-    ({"scribe_mm": -0.1}, "scribe_mm must not be below 0"), ({"die_height_mm": math.nan}, "die_height_mm must be above"),
+    ({"scribe_mm": -0.1}, "scribe_mm must not be below 0"),
+    ({"die_height_mm": math.nan}, "die_height_mm must be above"),
     ({"die_width_mm": 1e-3, "die_height_mm": 1e-3}, "fewer than 200,000 dies")])
 def test_a_wafer_that_cannot_be_is_refused(change: dict[str, float], words: str) -> None:
     with pytest.raises(InputError, match=words):

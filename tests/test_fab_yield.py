@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -128,8 +129,10 @@ def test_bose_einstein_density_is_per_layer() -> None:
 
 
 @pytest.mark.parametrize(("definition", "assembly", "pairing", "p", "d0_poisson", "d0_nb2", "wafers"), [
-    ("die.any", None, "independent", .4, .1377, .1746, 16244), ("through", .95, "independent", .4211, .13, .1626, 15432),
-    ("through", .75, "independent", .5333, .0944, .111, 13499), ("blind", .95, "independent", .6489, .065, .0725, 12208),
+    ("die.any", None, "independent", .4, .1377, .1746, 16244),
+    ("through", .95, "independent", .4211, .13, .1626, 15432),
+    ("through", .75, "independent", .5333, .0944, .111, 13499),
+    ("blind", .95, "independent", .6489, .065, .0725, 12208),
     ("blind", .95, "wafer", .6195, .065, .0813, 12491), ("blind", .75, "independent", .7303, .0472, .0511, 11544),
     ("blind", .75, "wafer", .7126, .0472, .0555, 11676)])
 def test_forty_percent_by_reading(definition: str, assembly: float | None, pairing: str, p: float, d0_poisson: float,
@@ -142,9 +145,8 @@ def test_forty_percent_by_reading(definition: str, assembly: float | None, pairi
     y_a = assembly or 0.95
     both = die**2 if pairing == "independent" else float(negative_binomial(
         2 * YIELD_LAWS["negative-binomial"].inverse(die, 2.0), 2.0))
-    two = 200_000 / (both / die * y_a) if definition == "blind" else 200_000 / y_a
-    # A blind package burns two dies of which each is good with p: 2/(E[p^2] Y_a) raw dies a package.
-    need = two / die if definition != "blind" else 200_000 / (both * y_a)
+    # A tested package burns 2/(p Y_a) raw dies, a blind one 2/(E[p^2] Y_a).
+    need = 200_000 / (both * y_a) if definition == "blind" else 200_000 / (die * y_a)
     assert (need + 300_000 / (0.97 * die)) / 80 == pytest.approx(wafers, abs=2)
 
 
@@ -245,7 +247,7 @@ def test_harvest_is_bounded_falls_in_need_and_holds_the_law_at_its_ends(cores: i
     core = mean / cores
     values = [float(at_least(cores, m, core, fixed, alpha)) for m in range(cores + 1)]
     assert all(0 <= v <= 1 for v in values)
-    assert all(b <= a + 1e-7 for a, b in zip(values, values[1:], strict=False))
+    assert all(b <= a + 1e-7 for a, b in pairwise(values))
     assert values[cores] == pytest.approx(float(negative_binomial(mean + fixed, alpha)), rel=1e-6)
     assert values[0] == pytest.approx(float(negative_binomial(fixed, alpha)), rel=1e-9)
 
@@ -254,7 +256,7 @@ def test_added_spares_never_hurt_and_zero_spares_change_nothing() -> None:
     """google/chiplets-cost-model adds to the yield with zero spares and reaches 1.325."""
     for alpha in (1.0, 2.0, INF):
         values = [float(at_least(20 + spare, 20, .05, .3, alpha)) for spare in range(8)]
-        assert all(b >= a for a, b in zip(values, values[1:], strict=False))
+        assert all(b >= a for a, b in pairwise(values))
         law = float(np.exp(-1.3)) if alpha == INF else float(negative_binomial(20 * .05 + .3, alpha))
         assert values[0] == pytest.approx(law, rel=1e-12)
 

@@ -154,8 +154,8 @@ def yield_(area_mm2: Annotated[float, typer.Option(help="Die area.")] = 665.61,
                 p, area_mm2, law=law, clustering=clustering, critical_share=critical_share)
         else:
             d0 = float(d0_per_cm2 or 0.0)
-            p = bin_yield(need, d0_per_cm2=d0, **bins) if binned else _forward(area_mm2, d0, law, clustering,
-                                                                                critical_share)
+            p = bin_yield(need, d0_per_cm2=d0, **bins) if binned else _forward(
+                area_mm2, d0, law, clustering, critical_share)
             share = p
             if DEFINITIONS[definition].needs_assembly:
                 if y_a is None:

@@ -357,7 +357,9 @@ def gross_dies_by_draw(die_width_mm: float, die_height_mm: float, edge_mm: Array
 
 def dies_per_field(die_width_mm: float, die_height_mm: float, scribe_mm: float = 0.1, *,
                    shared_scribe: bool = True, field_mm: tuple[float, float] = FIELD_MM) -> tuple[int, int]:
-    """Return how many dies one reticle field holds, across and along; the die may be turned by 90 degrees.
+    """Return how many dies one reticle field holds along the die's width and along its height.
+
+    The field may be turned by 90 degrees against the die.
 
     Parameters
     ----------
@@ -371,9 +373,9 @@ def dies_per_field(die_width_mm: float, die_height_mm: float, scribe_mm: float =
     """
     z = scribe_mm if shared_scribe else 0.0
     best: tuple[int, int] = (0, 0)
-    for w, h in ((die_width_mm, die_height_mm), (die_height_mm, die_width_mm)):
-        across = math.floor((field_mm[0] + z) / (w + scribe_mm) + TOUCH_MM)
-        along = math.floor((field_mm[1] + z) / (h + scribe_mm) + TOUCH_MM)
+    for width, height in (field_mm, field_mm[::-1]):
+        across = math.floor((width + z) / (die_width_mm + scribe_mm) + TOUCH_MM)
+        along = math.floor((height + z) / (die_height_mm + scribe_mm) + TOUCH_MM)
         if across * along > best[0] * best[1]:
             best = (across, along)
     if not best[0]:

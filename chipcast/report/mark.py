@@ -1,0 +1,180 @@
+"""Source marks: which numbers of the appendix and which sources stand behind a sentence, chart or table.
+
+A mark [n] leads to the list of references. A reference is a source (title, publisher, date), or all numbers
+of one station, which the appendix lists with a source each. So every number can be followed to its origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from chipcast.base.given import Given, Row
+
+STATIONS = {
+    "fab": "Line: wafers, dies, packages, memory, cost",
+    "evidence": "Reports: what a word can mean, how far a source errs",
+    "chip": "Chips: figures of the catalogue and prices",
+    "cluster": "Large machines: links, faults, recovery",
+    "tokens": "Serving: efficiency, software, traffic",
+    "ownership": "What an hour of a chip costs",
+    "rules": "Gates: threats, delays and enforcement on both sides",
+    "market": "Market: buyers, demand, supply, choice",
+    "plan": "Plan: contracts, money, service",
+    "buyer": "The buyer of this scenario",
+    "other": "The run itself, and other numbers",
+}
+"""Groups of the appendix in the order of the line."""
+
+PREFIXES = {
+    "fab": (
+        "smic_n2",
+        "ramp",
+        "package_",
+        "die_bank",
+        "hbm",
+        "patterning",
+        "euv_twin",
+        "ascend_line",
+        "fab",
+        "wafer",
+        "mask",
+        "overlay",
+        "learning",
+        "foundry",
+    ),
+    "evidence": ("source_", "yield_reading", "yield_story", "claim", "evidence"),
+    "cluster": (
+        "ladder",
+        "spares",
+        "detection",
+        "checkpoint",
+        "hccs",
+        "ub_a3",
+        "nvlink",
+        "rdma",
+        "roce",
+        "fleet",
+        "optical_module",
+        "fault",
+        "infiniband",
+        "network",
+        "memory",
+        "cluster",
+        "repair",
+        "slow",
+        "hopper",
+    ),
+    "tokens": ("stack-", "overlap", "serving", "engine", "routing", "tokens", "ascend", "maturity", "op_", "layer"),
+    "ownership": ("ownership", "card", "server"),
+    "rules": ("us_gate", "gates", "no_controls", "cn_gate", "country_", "rules"),
+    "market": (
+        "platform",
+        "cloud",
+        "state_funded",
+        "public_centre",
+        "private",
+        "clinic_school",
+        "market",
+        "demand",
+        "choice",
+        "grey",
+        "allocation",
+        "speculation",
+        "beliefs",
+        "other_segments",
+        "small_segments",
+        "domestic_other",
+        "nvidia_other",
+    ),
+    "plan": ("plan", "api", "rent", "contract"),
+    "buyer": ("buyer",),
+}
+"""How the name of a number begins, by station; a chip's own figures belong to `chip`."""
+
+
+def station_of(name: str, chips: Iterable[str] = ()) -> str:
+    """Return the group of the appendix in which a number stands.
+
+    >>> station_of("smic_n2.d0_per_cm2"), station_of("h20-96.mem_gb", ["h20-96"])
+    ('fab', 'chip')
+    """
+    item = name.partition(".")[0]
+    if item in chips or item.startswith(("ascend-9", "h20", "h100", "h200", "h800")):
+        return "chip"
+    for station, starts in PREFIXES.items():
+        if item.startswith(starts):
+            return station
+    return "other"
+
+
+def anchor(name: str) -> str:
+    """Return the anchor of a number in the appendix."""
+    return "g-" + "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+class Marks:
+    """Numbers the references of one page in the order in which they are first used."""
+
+    def __init__(self, given: Given | None, sources: Mapping[str, Mapping[str, str]]) -> None:
+        """Start an empty list of references."""
+        self.sources = sources
+        self.rows: Mapping[str, Row] = given.rows if given else {}
+        chips = frozenset(given.catalog.chip_ids()) if given else frozenset()
+        self.groups: dict[str, list[Row]] = {key: [] for key in STATIONS}
+        for name in sorted(self.rows):
+            self.groups[station_of(name, chips)].append(self.rows[name])
+        self.numbers: dict[str, int] = {}
+
+    def number(self, key: str) -> int | None:
+        """Return the number of a station, source or row; None where nothing stands behind it."""
+        if key in self.rows:
+            source = self.rows[key].source
+            key = source if source in self.sources and source != "assumed" else station_of(key)
+        if (key in STATIONS and not self.groups[key]) or (key not in STATIONS and key not in self.sources):
+            return None
+        return self.numbers.setdefault(key, len(self.numbers) + 1)
+
+    def html(self, keys: Iterable[str]) -> str:
+        """Return the marks of these stations, sources and rows as links."""
+        found = sorted({n for n in (self.number(k) for k in keys) if n is not None})
+        links = " ".join(f'<a href="#ref-{n}">[{n}]</a>' for n in found)
+        return f'<sup class="marks">{links}</sup>' if links else ""
+
+    def text(self, keys: Iterable[str]) -> str:
+        """Return the marks without links, for texts that others carry on."""
+        return " ".join(f"[{n}]" for n in sorted({n for n in (self.number(k) for k in keys) if n is not None}))
+
+    def references(self) -> str:
+        """Return the list of references used so far."""
+        out = []
+        for key, n in sorted(self.numbers.items(), key=lambda item: item[1]):
+            if key in STATIONS:
+                rows = self.groups[key]
+                kinds = ", ".join(f"{sum(r.kind == k for r in rows)} {k}" for k in dict.fromkeys(r.kind for r in rows))
+                words = (
+                    f'{escape(STATIONS[key])}: <a href="#app-{key}">{len(rows)} numbers in the appendix</a> ({kinds}), '
+                    "each with its source there; drawn and computed by the formulas of this station"
+                )
+            else:
+                words = source_words(self.sources[key])
+            out.append(f'<li id="ref-{n}" value="{n}">{words}</li>')
+        return "\n".join(out)
+
+
+def source_words(row: Mapping[str, str]) -> str:
+    """Return a source as a reader cites it, with its address as a link to follow by hand."""
+    title, url = row.get("title") or row.get("key", ""), row.get("url", "")
+    words = escape(title)
+    if row.get("publisher") and row["publisher"] not in title:
+        words += f", {escape(row['publisher'])}"
+    if row.get("date"):
+        words += f", {escape(row['date'])}"
+    if url.startswith(("http://", "https://")):
+        words += f', <a class="out" rel="noreferrer" href="{escape(url, quote=True)}">{escape(_short(url))}</a>'
+    return words + (f" (read {escape(row['accessed'])})" if row.get("accessed") else "")
+
+
+def _short(url: str) -> str:
+    bare = url.split("://", 1)[1]
+    return bare if len(bare) <= 60 else bare[:57] + "..."

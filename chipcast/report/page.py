@@ -1,0 +1,274 @@
+"""The report: one self-contained HTML page that opens anywhere, without a network."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from chipcast.base.given import Row
+from chipcast.base.summary import plain, short
+from chipcast.evidence.verdict import RULE
+from chipcast.report import bundle, chart, section, table
+from chipcast.report.mark import STATIONS, Marks, anchor, source_words
+from chipcast.report.record import Picture, Section, Story, Table
+from chipcast.report.theme import CONFIG, VERDICT_COLOURS, VERDICT_SIGNS
+
+HERE = Path(__file__).parent
+
+NUMBER_HEADS = ("name", "value", "unit", "kind", "source", "known by", "why, or note")
+
+NO_LAWYER = (
+    "The section on who may buy what says what published text says, with its dates; it is not legal advice, and "
+    "nobody who wrote it is your lawyer."
+)
+
+
+def render(story: Story) -> str:
+    """Return the report of a run as one HTML page; the same story gives the same bytes."""
+    marks = Marks(story.given, story.sources)
+    pictures = chart.draw(story)
+    stretches = section.sections(story, pictures)
+    specs: dict[str, Any] = {}
+    body = [_header(story, stretches), "<main>"]
+    if story.claims:
+        body.append(_claims(story, pictures.get("claims"), marks, specs))
+    body += [_section(s, marks, specs, story) for s in stretches]
+    body += [_method(story), _references(marks), _appendix(marks), "</main>", _footer(story)]
+    return _document(story, "\n".join(body), specs)
+
+
+def _document(story: Story, body: str, specs: Mapping[str, Any]) -> str:
+    data = json.dumps(
+        plain({"config": CONFIG, "charts": specs}), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+    data = data.replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    code = (
+        '(function () {\n"use strict";\n' + (HERE / "page.js").read_text(encoding="utf-8") + bundle.script() + "\n})();"
+    )
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    style = (HERE / "page.css").read_text(encoding="utf-8")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>chipcast: {escape(story.scenario)}, as of "
+        f"{escape(story.as_of)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f'{body}\n<script type="application/json" '
+        f'id="specs">{data}</script>\n<script>{code}</script>\n</body>\n</html>\n'
+    )
+
+
+def _header(story: Story, stretches: Iterable[Section]) -> str:
+    facts = {
+        "scenario": story.scenario,
+        "known by": story.as_of,
+        "draws": f"{story.draws:,}",
+        "seed": str(story.seed),
+        **({"version": story.version} if story.version else {}),
+    }
+    cells = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
+    links = [("claims", "The claims, checked")] if story.claims else []
+    links += [(s.id, s.title) for s in stretches]
+    links += [("method", "Method"), ("references", "Sources"), ("numbers", "Every number used")]
+    menu = "".join(f'<li><a href="#{a}">{escape(t)}</a></li>' for a, t in links)
+    return (
+        '<header class="top"><h1>From wafer to token</h1>'
+        '<p class="lead">What a chip line without EUV can really make, what it costs, who may buy what, what the '
+        "chips deliver, "
+        f"who hoards, and what to order: computed from what was known by {escape(story.as_of)}.</p>"
+        f'<dl class="facts">{cells}</dl>'
+        "<p>How to read it: every result is a median with the 5th and the 95th percentile of the draws in brackets, "
+        "so nine draws of "
+        "ten lie between them. A mark [n] leads to the source of a number, or to the numbers it was computed from.</p>"
+        f"<nav><ol>{menu}</ol></nav><noscript><p>Pictures need scripts; every number also stands in a "
+        f"table.</p></noscript></header>"
+    )
+
+
+def badge(verdict: str) -> str:
+    """Return a verdict as a coloured label with a sign that does without colour."""
+    return (
+        f'<span class="badge" style="background:{VERDICT_COLOURS.get(verdict, "#5b6675")}">'
+        f"{VERDICT_SIGNS.get(verdict, '')} {escape(verdict)}</span>"
+    )
+
+
+def _claims(story: Story, picture: Picture | None, marks: Marks, specs: dict[str, Any]) -> str:
+    head = table.claims(story.claims)
+    rows = []
+    for claim, cells in zip(story.claims, head.rows, strict=True):
+        said = marks.html(_news_keys(story, claim))
+        own = marks.html(str(k) for k in claim.get("computed_marks", ()))
+        name, words, computed, verdict, why = cells
+        rows.append(
+            f'<tr id="claim-{escape(name)}"><td>{escape(name)}</td><td data-head="what was '
+            f'said">{escape(words)}{said}</td>'
+            f'<td data-head="what chipcast computes">{escape(computed)}{own}</td><td>{badge(verdict)}</td>'
+            f'<td data-head="why">{escape(why)}</td></tr>'
+        )
+    count = {v: sum(1 for c in story.claims if c["verdict"] == v) for v in VERDICT_COLOURS}
+    chips = "".join(f"<li>{badge(v)} {n}</li>" for v, n in count.items() if n)
+    columns = "".join(f"<th>{escape(c)}</th>" for c in head.columns)
+    shown = _figure(picture, marks, specs, story) if picture else ""
+    return (
+        f'<section id="claims"><h2>The claims, checked</h2><p>Each sentence of the news item is a number somebody '
+        f"plans with. Each is tested "
+        'against what the line computes without that sentence, by one <a href="#method">rule</a>.</p>'
+        f'<ul class="count">{chips}</ul><div class="scroll"><table '
+        f'class="claims"><thead><tr>{columns}</tr></thead><tbody>{"".join(rows)}'
+        f"</tbody></table></div>{shown}</section>"
+    )
+
+
+def _news_keys(story: Story, claim: Mapping[str, Any]) -> list[str]:
+    return [str(k) for k in claim.get("marks", claim.get("sources", ()))]
+
+
+def _section(part: Section, marks: Marks, specs: dict[str, Any], story: Story) -> str:
+    figures = "".join(_figure(p, marks, specs, story) for p in part.pictures)
+    tables = "".join(_table(t, marks) for t in part.tables)
+    return (
+        f'<section id="{part.id}"><h2>{escape(part.title)}</h2><p>{escape(part.text)}{marks.html(part.marks)}</p>'
+        f"{figures}{tables}</section>"
+    )
+
+
+def _figure(picture: Picture, marks: Marks, specs: dict[str, Any], story: Story) -> str:
+    panels = []
+    for i, panel in enumerate(picture.panels):
+        place = f"chart-{picture.id}-{i}"
+        specs[place] = {**panel.spec, "description": panel.title or picture.title}
+        head = f"<h4>{escape(panel.title)}</h4>" if panel.title else ""
+        panels.append(f'<div class="panel">{head}{_legend(panel.legend)}<div class="chart" id="{place}"></div></div>')
+    form = "panels three" if len(panels) in (3, 5, 6) else "panels"
+    cite = (
+        f"chipcast {story.version}".strip()
+        + f", {story.scenario} as of {story.as_of}, {story.draws:,} draws, seed {story.seed}"
+    )
+    data = quote(rows_csv(picture.rows), safe=",;:()*+-._~")
+    return (
+        f'<figure id="fig-{picture.id}"><p class="finding">{escape(picture.title)}{marks.html(picture.marks)}</p>'
+        f'<p class="how">{escape(picture.note)}</p>{_legend(picture.legend)}'
+        f'<div class="{form}">{"".join(panels)}</div><figcaption>Source: {escape(cite)}. '
+        f'<a class="csv" download="{picture.id}.csv" href="data:text/csv;charset=utf-8,{data}">Data as '
+        f"CSV</a></figcaption></figure>"
+    )
+
+
+def _legend(names: Iterable[tuple[str, str]]) -> str:
+    items = "".join(f'<li><i style="background:{c}"></i>{escape(n)}</li>' for n, c in names)
+    return f'<ul class="legend">{items}</ul>' if items else ""
+
+
+def rows_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV with all keys as columns, in the order in which they first appear."""
+    listed = list(rows)
+    columns = list(dict.fromkeys(k for r in listed for k in r))
+    lines = io.StringIO()
+    out = csv.DictWriter(lines, columns, lineterminator="\n", restval="")
+    out.writeheader()
+    out.writerows(listed)
+    return lines.getvalue()
+
+
+def _table(t: Table, marks: Marks) -> str:
+    columns = "".join(f"<th>{escape(c)}</th>" for c in t.columns)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in t.rows)
+    foot = f'<p class="foot">{escape(t.foot)}</p>' if t.foot else ""
+    return (
+        f'<h3 id="{t.id}">{escape(t.title)}{marks.html(t.marks)}</h3><div '
+        f'class="scroll"><table><thead><tr>{columns}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>{foot}"
+    )
+
+
+def _method(story: Story) -> str:
+    return (
+        '<section id="method"><h2>Method</h2><p>Every uncertain number has a law and a stream of random numbers of '
+        "its own; one run draws all of "
+        f"them {story.draws:,} times and computes the whole line for each draw, from wafer to order. Nothing that "
+        f"became known after "
+        f"{escape(story.as_of)} is used. What-ifs share their draws, so that a difference is the effect and not the "
+        f"luck. Ranges marked "
+        "<em>assumed</em> are ours, each with its reason.</p>"
+        f'<div class="rule"><strong>How a verdict is reached.</strong> '
+        f"{escape(RULE)}</div><p>{escape(NO_LAWYER)}</p></section>"
+    )
+
+
+def _references(marks: Marks) -> str:
+    for key in STATIONS:
+        marks.number(key)
+    for row in marks.rows.values():
+        marks.number(row.source)
+    return f'<section id="references"><h2>Sources</h2><ol class="refs">{marks.references()}</ol></section>'
+
+
+def _appendix(marks: Marks) -> str:
+    parts = []
+    total = 0
+    for key, title in STATIONS.items():
+        rows = marks.groups[key]
+        if not rows:
+            continue
+        total += len(rows)
+        lines = "".join(_number(r, marks) for r in rows)
+        heads = "".join(f"<th>{h}</th>" for h in NUMBER_HEADS)
+        parts.append(
+            f'<details id="app-{key}"><summary>{escape(title)} <span>({len(rows)} numbers)</span></summary>'
+            f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead>'
+            f"<tbody>{lines}</tbody></table></div></details>"
+        )
+    if not total:
+        return ""
+    return (
+        f'<section id="numbers"><h2>Every number used</h2><p>All {total} numbers this run was given, by station; '
+        f"search the page for a name. "
+        "A range reads: 5th percentile, middle, 95th percentile.</p>" + "".join(parts) + "</section>"
+    )
+
+
+def _number(row: Row, marks: Marks) -> str:
+    law = row.law
+    if law.family == "mix":
+        value = "a mixture of " + " or ".join(f"{_law(p)} ({w:.0%})" for w, p in law.parts)
+    else:
+        value = _law(law)
+    n = marks.number(row.source) if row.source not in STATIONS else None
+    source = f'<a href="#ref-{n}">[{n}]</a>' if n and row.source != "assumed" else escape(row.source)
+    when = row.known_by or (row.as_of if row.kind == "assumed" else "")
+    return (
+        f"<tr "
+        f'id="{anchor(row.name)}"><td>{escape(row.name)}</td><td>{escape(value)}</td><td>{escape(row.unit)}</td><td>{escape(row.kind)}</td>'
+        f"<td>{source}</td><td>{escape(when)}</td><td>{escape(row.why)}</td></tr>"
+    )
+
+
+def _law(law: Any) -> str:
+    if law.fixed:
+        return short(law.middle, 5)
+    return f"{short(law.low)} … {short(law.mode)} … {short(law.high)} ({law.family.replace('_', '-')})"
+
+
+def _footer(story: Story) -> str:
+    return (
+        f"<footer><p>chipcast {escape(story.version)}: scenario {escape(story.scenario)}, information date "
+        f"{escape(story.as_of)}, "
+        f"{story.draws:,} draws, seed {story.seed}. The same scenario, seed and version give the same "
+        f"page.</p></footer>"
+    )
+
+
+__all__ = ["RULE", "badge", "render", "rows_csv", "source_words"]

@@ -1,0 +1,291 @@
+"""The story section by section, in the order of the line: a few sentences built from computed numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from chipcast.base.summary import short, span
+from chipcast.fab.record import LIMITS
+from chipcast.report import table
+from chipcast.report.chart_compute import able
+from chipcast.report.chart_line import by_quarter
+from chipcast.report.chart_market import flow, foreign
+from chipcast.report.record import Picture, Section, Story, Table
+from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, chip_name, quantity_name, segment_name
+
+Pictures = Mapping[str, Picture]
+
+
+def _pick(pictures: Pictures, *names: str) -> tuple[Picture, ...]:
+    return tuple(pictures[n] for n in names if n in pictures)
+
+
+def made(story: Story, pictures: Pictures) -> Section | None:
+    """Tell how many chips the line makes and what limits it."""
+    line = story.line
+    if line is None:
+        return None
+    months = [i for i, m in enumerate(line.months) if m[:4] == line.months[0][:4]]
+    dies = float(np.median(line.gross_dies))
+    any_ok, perfect = (
+        np.median(line.yield_die_any[months].mean(axis=0)),
+        np.median(line.yield_die_perfect[months].mean(axis=0)),
+    )
+    share = np.array([(line.binding[months] == k).mean() for k in range(len(LIMITS))])
+    binds = LIMITS[int(share.argmax())]
+    bank = line.die_bank[:, :]
+    gone = next(
+        (m for i, m in enumerate(line.months) if np.median(bank[i]) < 0.05 * max(float(np.median(bank[0])), 1.0)), ""
+    )
+    stock = span(bank[0])
+    text = (
+        f"A wafer carries {dies:.0f} complete dies of this size; in {line.months[0][:4]} {any_ok:.0%} of them fit "
+        f"the lowest bin that is "
+        f"sold and {perfect:.0%} have every core working (medians). A 910B takes one die, a 910C takes two, and "
+        f"both take memory stacks. The line starts with {stock} good dies in the bank, foreign ones included"
+        + (f", and at the median they are used up by {gone}. " if gone else ". ")
+        + f"What binds most often in {line.months[0][:4]} is {LIMIT_NAMES[binds]}, in {share.max():.0%} of months "
+        f"and draws."
+    )
+    return Section(
+        id="made",
+        title="How many chips the line can make",
+        text=text,
+        marks=("fab", "evidence"),
+        pictures=_pick(pictures, "yield-readings", "output", "banks"),
+        tables=(table.output(line),),
+    )
+
+
+def money(story: Story, pictures: Pictures) -> Section | None:
+    """Tell what a chip costs and whether the line earns money."""
+    line = story.line
+    if line is None:
+        return None
+    months = slice(0, min(12, len(line.months)))
+    i = line.products.index("ascend-910c")
+    unit, profit = np.nanmean(line.unit_cost_usd[i, months], axis=0), line.profit_usd[months].mean(axis=0)
+    margin = float(np.nanmedian(1 - unit / line.price_usd[i]))
+    text = (
+        f"A processed wafer costs {span(line.wafer_cost_usd)} USD. With everything that is scrapped on the way, a "
+        f"good 910C with its card costs "
+        f"{span(unit)} USD, against a price of {span(line.price_usd[i])} USD: a margin of {margin:.0%} at the "
+        f"median before fixed cost. "
+        f"The line as a whole earns {span(profit / 1e6)} million USD a month over {line.months[0]} to "
+        f"{line.months[months.stop - 1]}; the result is above zero in {np.mean(profit > 0):.0%} of the draws."
+    )
+    return Section(
+        id="money",
+        title="What a chip costs and when the line earns money",
+        text=text,
+        marks=("fab", "card"),
+        pictures=_pick(pictures, "cost", "routes"),
+        tables=(table.money(line),),
+    )
+
+
+def legal(story: Story, pictures: Pictures) -> Section | None:
+    """Tell who may get what on the date."""
+    v = story.verdicts
+    if v is None and not story.measures:
+        return None
+    if v is not None:
+        listed = table.status(v, story.as_of[:7])
+        names = [segment_name(s) for s in v.segments]
+        by: dict[str, list[str]] = {}
+        for row in listed.rows:
+            by.setdefault(row[1], []).append(row[0])
+        text = (
+            f"Two gates stand between a chip and a Chinese buyer: American export rules and, since then, Chinese "
+            f"guidance. In {story.as_of[:7]}, for {names[0].lower()}: "
+            + "; ".join(f"{', '.join(chips)}: {word}" for word, chips in by.items())
+            + f". Sources speak until {v.unknown_after}; after that the answer is {STATUS_NAMES['unknown']}. This "
+            f"says what published text says "
+            "and is no legal advice."
+        )
+        tables: tuple[Table, ...] = (listed,)
+    else:
+        text, tables = "The plane shows each chip against the lines of the rules. This is no legal advice.", ()
+    return Section(
+        id="legal",
+        title="Who may buy what",
+        text=text,
+        marks=("rules", "chip"),
+        pictures=_pick(pictures, "rule-plane", "rule-calendar"),
+        tables=tables,
+    )
+
+
+def serves(story: Story, pictures: Pictures) -> Section | None:
+    """Tell what each chip delivers on the model."""
+    s = story.service
+    if s is None:
+        return None
+    order = able(s)
+    if not order:
+        return Section(
+            id="serves",
+            title=f"What a chip delivers on {s.model}",
+            text="No chip keeps the promise.",
+            marks=("tokens",),
+            tables=(table.service(s),),
+        )
+    best = order[0]
+    text = (
+        f"Under the latency promise {chip_name(s.chips[best])} delivers "
+        f"{span(s.output_tokens_per_s_per_chip[best])} output tokens/s per chip on "
+        f"{s.model}, at {span(s.usd_per_million_output_tokens[best])} USD per million; decode is bound by "
+        f"{s.bound_by[best]}. "
+    )
+    if len(order) > 1:
+        other = order[-1]
+        ratio = s.usd_per_million_output_tokens[other] / s.usd_per_million_output_tokens[best]
+        text += f"{chip_name(s.chips[other])} costs {span(ratio)} times as much per token. "
+    small = [i for i in order if s.min_chips[i] > 0]
+    if small:
+        least = min(small, key=lambda i: s.min_chips[i])
+        text += (
+            f"The smallest deployment that keeps the promise has {s.min_chips[least]} chips of "
+            f"{chip_name(s.chips[least])}. "
+        )
+    text += f"Evidence behind the first: {s.grade[best]}."
+    return Section(
+        id="serves",
+        title=f"What a chip delivers on {s.model}",
+        text=text,
+        marks=("tokens", "chip", "ownership"),
+        pictures=_pick(pictures, "serving", "frontier"),
+        tables=(table.service(s),),
+    )
+
+
+def holds(story: Story, pictures: Pictures) -> Section | None:
+    """Tell what large machines keep of their chips."""
+    f = story.fleet
+    if f is None:
+        return None
+    last = len(f.sizes) - 1
+    parts = [
+        f"{chip_name(c)} {np.median(f.goodput[i, last]):.0%} with a stop every {span(f.mtbf_h[i, last])} h"
+        for i, c in enumerate(f.chips)
+    ]
+    text = (
+        f"A training job stops when one of its chips, links or hosts fails, so that size itself is the enemy. At "
+        f"{f.sizes[-1]:,} chips the useful share "
+        f"of chip-time is, at the median: {'; '.join(parts)}. No public count of failures exists for Ascend: its "
+        f"rates are assumed ranges around "
+        "those of the fleets that were counted."
+    )
+    return Section(
+        id="holds",
+        title="Does a big training run hold",
+        text=text,
+        marks=("cluster", "chip"),
+        pictures=_pick(pictures, "goodput"),
+        tables=(table.goodput(f),),
+    )
+
+
+def scramble(story: Story, pictures: Pictures) -> Section | None:
+    """Tell who orders, gets and holds what."""
+    m = story.market
+    if m is None:
+        return None
+    away = foreign(m)
+    quarters, ordered = by_quarter(m.months, flow(m, "orders", away))
+    _, got = by_quarter(m.months, flow(m, "deliveries", away))
+    cover = np.nanmax(np.median(m.cover_months, axis=-1), axis=-1)
+    keenest = int(np.argmax(cover))
+    text = (
+        f"In {quarters[0]} buyers order {span(ordered[0])} foreign cards and get {span(got[0])}. Fear of a cut-off "
+        f"makes them hold more than they use: "
+        f"{segment_name(m.segments[keenest]).lower()} want {cover[keenest]:.1f} months of need in stock at the peak. "
+    )
+    if m.domestic_share_tokens.size:
+        text += (
+            f"Chinese chips hold {np.nanmedian(m.domestic_share_tokens[0]):.0%} of the installed token capacity in "
+            f"{m.months[0]} and {np.nanmedian(m.domestic_share_tokens[-1]):.0%} in {m.months[-1]}, at the median."
+        )
+    return Section(
+        id="scramble",
+        title="Who orders, who gets, who hoards",
+        text=text,
+        marks=("market", "tokens"),
+        pictures=_pick(pictures, "threat", "push"),
+        tables=(table.market(m),),
+    )
+
+
+def decide(story: Story, pictures: Pictures) -> Section | None:
+    """Tell what the buyer should order."""
+    p = story.plan
+    if p is None:
+        return None
+    text = f"For {p.buyer}: {p.sentence.rstrip('.')}. "
+    if "vss" in p.values:
+        text += (
+            f"The plan costs {short(p.expected_cost_usd)} USD in the mean and {short(p.cvar_usd)} USD in the worst "
+            f"{1 - p.tail:.0%} of futures; planning for "
+            f"many futures instead of their average is worth {short(p.values['vss'])} USD"
+        )
+        text += (
+            f", and knowing the future would be worth {short(p.values['evpi'])} USD more. "
+            if "evpi" in p.values
+            else ". "
+        )
+    if p.fails:
+        text += f"It fails where {p.fails[0].rstrip('.')}."
+    return Section(
+        id="decide",
+        title="What to order now and what later",
+        text=text,
+        marks=("plan", "market", "buyer"),
+        pictures=_pick(pictures, "plan"),
+        tables=(table.plan(p),),
+    )
+
+
+def learnt(story: Story, pictures: Pictures) -> Section | None:
+    """Tell what the dated reports changed."""
+    if not story.posterior:
+        return None
+    top = sorted(story.posterior, key=lambda e: -float(e.get("contraction", 0)))[:2]
+    words = [
+        f"{quantity_name(str(e['name']))} from {span(e['prior'])} to {span(e['posterior'])} "
+        f"{e.get('unit', '')}".rstrip()
+        for e in top
+    ]
+    text = (
+        f"Before anything is computed, the dated reports known by {story.as_of} are weighed against the line they "
+        f"describe, each with what its words may mean "
+        f"and how far its kind of source errs. They move {'; and '.join(words)}. Where a report teaches nothing, "
+        f"the assumed range stays."
+    )
+    return Section(
+        id="learnt",
+        title="What the reports teach",
+        text=text,
+        marks=("evidence", "fab"),
+        pictures=_pick(pictures, "posterior"),
+    )
+
+
+SECTIONS: dict[str, Callable[[Story, Pictures], Section | None]] = {
+    "learnt": learnt,
+    "made": made,
+    "money": money,
+    "legal": legal,
+    "serves": serves,
+    "holds": holds,
+    "scramble": scramble,
+    "decide": decide,
+}
+"""The stretches of the story in the order of the line."""
+
+
+def sections(story: Story, pictures: Pictures) -> list[Section]:
+    """Return all sections that the story has the parts for."""
+    made_ = [function(story, pictures) for function in SECTIONS.values()]
+    return [s for s in made_ if s is not None]

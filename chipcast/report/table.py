@@ -1,0 +1,256 @@
+"""The headline tables, as plain rows of text for the terminal and the page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chipcast.base.calendar import quarter_name
+from chipcast.base.summary import interval, short
+from chipcast.base.summary import span as wide_span
+from chipcast.base.types import Array
+from chipcast.cluster.record import Fleet
+from chipcast.fab.record import LIMITS, Line
+from chipcast.market.record import Market
+from chipcast.plan.record import Plan
+from chipcast.report.chart_line import by_quarter
+from chipcast.report.chart_market import flow, foreign
+from chipcast.report.record import Story, Table
+from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, chip_name, segment_name
+from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
+from chipcast.tokens.record import Service
+
+SPREAD = "median (5th to 95th percentile)"
+
+
+def span(values: Array) -> str:
+    """Print draws as `median (p05 to p95)`, or as one number where all draws agree."""
+    found = (
+        interval(values[np.isfinite(values)])
+        if np.isfinite(values).any()
+        else {"p05": np.nan, "p50": np.nan, "p95": np.nan}
+    )
+    text = {k: short(v) for k, v in found.items()}
+    return text["p50"] if text["p05"] == text["p95"] else wide_span(found)
+
+
+def claims(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the claims checked."""
+    rows = tuple((str(c["id"]), str(c["said"]), str(c["computed"]), str(c["verdict"]), str(c["why"])) for c in entries)
+    return Table(
+        id="claims-table",
+        title="The claims, checked",
+        rows=rows,
+        columns=("claim", "what was said", "what chipcast computes", "verdict", "why"),
+    )
+
+
+def output(line: Line) -> Table:
+    """Return packages per quarter by product and what binds."""
+    quarters: list[str] = []
+    columns: list[list[str]] = []
+    for made in line.packages:
+        quarters, sums = by_quarter(line.months, made)
+        columns.append([span(v) for v in sums])
+    names = [quarter_name(m) for m in line.months]
+    rows = []
+    for j, q in enumerate(quarters):
+        picked = line.binding[[i for i, n in enumerate(names) if n == q]]
+        shares = {limit: float(np.mean(picked == k)) for k, limit in enumerate(LIMITS)}
+        first, second = sorted(shares, key=lambda k: -shares[k])[:2]
+        binds = f"{LIMIT_NAMES[first]} {shares[first]:.0%}" + (
+            f", {LIMIT_NAMES[second]} {shares[second]:.0%}" if shares[second] > 0.005 else ""
+        )
+        rows.append((q, *(c[j] for c in columns), binds))
+    return Table(
+        id="output-table",
+        title="Chips made and what limits them",
+        rows=tuple(rows),
+        marks=("fab",),
+        columns=("quarter", *(f"{chip_name(p)} packages" for p in line.products), "what binds, share of draws"),
+        foot=f"Good packages per quarter, {SPREAD}.",
+    )
+
+
+def money(line: Line) -> Table:
+    """Return unit cost, price and margin by product and the profit of the line, first twelve months."""
+    months = slice(0, min(12, len(line.months)))
+    rows = []
+    for i, product in enumerate(line.products):
+        unit = np.nanmean(line.unit_cost_usd[i, months], axis=0)
+        margin = 1 - unit / line.price_usd[i]
+        p05, p50, p95 = np.nanquantile(margin, (0.05, 0.5, 0.95))
+        rows.append((chip_name(product), span(unit), span(line.price_usd[i]), f"{p50:.0%} ({p05:.0%} to {p95:.0%})"))
+    profit = line.profit_usd[months].mean(axis=0)
+    return Table(
+        id="money-table",
+        title="Cost, price and margin",
+        rows=tuple(rows),
+        marks=("fab", "card"),
+        columns=("product", "variable cost, USD", "price, USD", "margin"),
+        foot=f"{line.months[0]} to {line.months[months.stop - 1]}, {SPREAD}. Profit of the line after fixed cost: "
+        f"{span(profit / 1e6)} million USD a month, above zero in {np.mean(profit > 0):.0%} of the draws.",
+    )
+
+
+def status(verdicts: Verdicts, month: str = "") -> Table:
+    """Return each chip's status by class of buyer in a month, by default the first."""
+    m = verdicts.months.index(month) if month in verdicts.months else 0
+    rows = []
+    for c, chip in enumerate(verdicts.chips):
+        cells = []
+        for s in range(len(verdicts.segments)):
+            both = (STATUS_OF[US_WORDS[int(verdicts.us[m, s, c])]], STATUS_OF[CN_WORDS[int(verdicts.cn[m, s, c])]])
+            cells.append(STATUS_NAMES[max(both, key=STATUS_ORDER.index)])
+        decided, prong = str(verdicts.decided_by[m, 0, c]), str(verdicts.prong[m, 0, c])
+        rows.append((chip_name(chip), *cells, " ".join(w for w in (decided, prong) if w) or "-"))
+    return Table(
+        id="status-table",
+        title=f"Who may get what, {verdicts.months[m]}",
+        rows=tuple(rows),
+        marks=("rules", "chip"),
+        columns=("chip", *(segment_name(s) for s in verdicts.segments), "decided by"),
+        foot="The stricter of the American and the Chinese gate. Says what published text says; no legal advice.",
+    )
+
+
+def service(record: Service) -> Table:
+    """Return what each chip delivers on the model."""
+    rows = []
+    for i, chip in enumerate(record.chips):
+        layout = record.layouts[i]
+        if layout is None:
+            rows.append((chip_name(chip), "-", "-", "-", record.reasons[i] or "no layout", "-", "-"))
+            continue
+        rows.append(
+            (
+                chip_name(chip),
+                span(record.output_tokens_per_s_per_chip[i]),
+                span(record.usd_per_million_output_tokens[i]),
+                span(record.tpot_ms[i]),
+                f"{layout}, bound by {record.bound_by[i]}",
+                str(record.min_chips[i]),
+                record.grade[i],
+            )
+        )
+    return Table(
+        id="service-table",
+        title=f"What each chip delivers on {record.model}",
+        rows=tuple(rows),
+        marks=("tokens", "chip", "ownership"),
+        columns=(
+            "chip",
+            "output tokens/s per chip",
+            "USD per million output tokens",
+            "ms per token",
+            "best layout",
+            "smallest deployment, chips",
+            "evidence",
+        ),
+        foot=f"Best layout under the latency promise at full batch; {SPREAD}.",
+    )
+
+
+def goodput(fleet: Fleet) -> Table:
+    """Return goodput by chip and size."""
+    rows = []
+    for c, chip in enumerate(fleet.chips):
+        cells = []
+        for s in range(len(fleet.sizes)):
+            p05, p50, p95 = np.quantile(fleet.goodput[c, s], (0.05, 0.5, 0.95))
+            cells.append(f"{p50:.0%} ({p05:.0%} to {p95:.0%})")
+        rows.append((chip_name(chip), *cells))
+    return Table(
+        id="goodput-table",
+        title="Does a big training run hold",
+        rows=tuple(rows),
+        marks=("cluster",),
+        columns=("chip", *(f"{n:,} chips" for n in fleet.sizes)),
+        foot=f"Useful chip-time over chip-time paid for, {SPREAD}.",
+    )
+
+
+def market(record: Market) -> Table:
+    """Return orders, deliveries and stocks of foreign and Chinese chips by segment over the first four whole "
+    "quarters."""
+    away = foreign(record)
+    home = [i for i in range(len(record.chips)) if i not in away]
+    quarters, _ = by_quarter(record.months, flow(record, "orders", away))
+    names = [quarter_name(m) for m in record.months]
+    span_of = [i for i, n in enumerate(names) if n in quarters[:4]]
+    rows = []
+    for s, segment in enumerate(record.segments):
+        cells = []
+        for chips in (away, home):
+            for name in ("orders", "deliveries"):
+                cells.append(span(flow(record, name, chips, [s])[span_of].sum(axis=0)))
+            cells.append(span(flow(record, "stocks", chips, [s])[span_of].max(axis=0)))
+        rows.append((segment_name(segment), *cells))
+    last = quarters[min(3, len(quarters) - 1)]
+    return Table(
+        id="market-table",
+        title=f"Orders, deliveries and stocks by buyer, {quarters[0]} to {last}",
+        rows=tuple(rows),
+        marks=("market",),
+        columns=(
+            "buyer",
+            "foreign ordered",
+            "foreign delivered",
+            "foreign peak stock",
+            "Chinese ordered",
+            "Chinese delivered",
+            "Chinese peak stock",
+        ),
+        foot=f"Cards, {SPREAD}.",
+    )
+
+
+def plan(record: Plan) -> Table:
+    """Return what to order now and later."""
+    rows = []
+    for o in sorted(record.orders, key=lambda o: (o.quarter, not o.now, o.chip)):
+        later = (
+            f"{short(o.units)} ({short(o.interval['p05'])} to {short(o.interval['p95'])})"
+            if "p05" in o.interval
+            else short(o.units)
+        )
+        rows.append(
+            (
+                o.quarter,
+                chip_name(o.chip),
+                o.supplier,
+                o.contract,
+                f"{o.units:,.0f}" if o.now else later,
+                "now" if o.now else "later",
+            )
+        )
+    return Table(
+        id="plan-table",
+        title=f"What {record.buyer} orders",
+        rows=tuple(rows),
+        marks=("plan",),
+        columns=("quarter", "chip", "supplier", "contract", "cards", "decided"),
+        foot=record.sentence.rstrip(".")
+        + "."
+        + ("" if not record.fails else f" It fails where {record.fails[0].rstrip('.')}."),
+    )
+
+
+def headline(story: Story) -> list[Table]:
+    """Return the headline tables of a run in the order of the line; what is missing is left out."""
+    out: list[Table] = []
+    if story.line is not None:
+        out += [output(story.line), money(story.line)]
+    if story.verdicts is not None:
+        out.append(status(story.verdicts, story.as_of[:7]))
+    if story.service is not None:
+        out.append(service(story.service))
+    if story.fleet is not None:
+        out.append(goodput(story.fleet))
+    if story.market is not None:
+        out.append(market(story.market))
+    if story.plan is not None:
+        out.append(plan(story.plan))
+    return out

@@ -1,0 +1,159 @@
+"""Pictures are true to the draws and valid Vega-Lite; their findings are computed, not written."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+import report_story
+
+from chipcast.report import chart, chart_line, chart_market, chart_plan, chart_rules, form, theme
+from chipcast.report.record import Story
+
+
+@pytest.fixture(scope="module")
+def story() -> Story:
+    return report_story.story()
+
+
+@pytest.mark.parametrize("name", chart.PICTURES)
+def test_every_picture_is_valid_for_altair_and_small(name: str, story: Story) -> None:
+    pytest.importorskip("altair")
+    picture = chart.PICTURES[name](story)
+    assert picture is not None and picture.id == name
+    chart.altair_chart(picture)
+    assert len(json.dumps([p.spec for p in picture.panels])) < 120_000
+    assert picture.title and picture.note and picture.rows
+    for panel in picture.panels:
+        assert panel.spec["width"] == "container"
+
+
+@pytest.mark.parametrize("name", chart.PICTURES)
+def test_a_picture_is_none_without_its_part(name: str) -> None:
+    assert chart.PICTURES[name](Story(scenario="x", as_of="2025-02-25", draws=100, seed=1)) is None
+
+
+def texts(spec: object) -> list[str]:
+    """All axis titles of a spec."""
+    if isinstance(spec, dict):
+        own = [spec["axis"]["title"]] if isinstance(spec.get("axis"), dict) and spec["axis"].get("title") else []
+        return own + [t for v in spec.values() for t in texts(v)]
+    if isinstance(spec, list):
+        return [t for v in spec for t in texts(v)]
+    return []
+
+
+@pytest.mark.parametrize("name", ["output", "routes", "serving", "goodput", "threat", "push", "yield-readings"])
+def test_axes_of_intervals_name_their_percentiles(name: str, story: Story) -> None:
+    picture = chart.PICTURES[name](story)
+    assert picture is not None
+    spread = [p for p in picture.panels if '"low"' in json.dumps(p.spec)]
+    assert spread
+    for panel in spread:
+        assert any("percentile" in t for t in texts(panel.spec)), panel.title
+
+
+def test_five_are_the_percentiles_of_the_draws() -> None:
+    values = np.arange(1001.0)
+    assert form.five(values) == {"low": 50, "q25": 250, "mid": 500, "q75": 750, "high": 950}
+    assert form.five(np.array([np.nan, 3.0])) == dict.fromkeys(form.KEYS, 3.0)
+    assert form.five(np.array([np.nan])) == {}
+
+
+def test_whole_quarters_only_and_their_sums() -> None:
+    months = ("2025-02", "2025-03", "2025-04", "2025-05", "2025-06", "2025-07")
+    quarters, sums = chart_line.by_quarter(months, np.arange(6.0)[:, None] * np.ones((6, 3)))
+    assert quarters == ["2025Q2"]
+    assert sums.tolist() == [[9.0, 9.0, 9.0]]
+
+
+def test_break_even_is_where_the_line_crosses_zero() -> None:
+    assert chart_line.crossing([0.2, 0.4], [-1.0, 1.0]) == pytest.approx(0.3)
+    assert chart_line.crossing([0.2, 0.4], [1.0, 2.0]) is None
+
+
+def test_waterfall_steps_join_and_end_at_their_sum(story: Story) -> None:
+    assert story.line is not None
+    picture = chart_line.cost(story.line, story.waterfall)
+    steps = [r for r in picture.rows if r.get("tone") == "step"]
+    for a, b in itertools.pairwise(steps):
+        assert a["end"] == b["start"]
+    total = next(r for r in picture.rows if r.get("step") == "sum of the steps")
+    assert total["end"] == steps[-1]["end"]
+
+
+def test_the_finding_on_the_plan_follows_the_draws(story: Story) -> None:
+    assert story.line is not None and story.given is not None
+    low = chart_line.output(story.line, story.given)
+    high = chart_line.output(dataclasses.replace(story.line, packages=story.line.packages * 100), story.given)
+    assert "100% of the draws reach the plan of 400,000" in high.title
+    assert "100% of the draws" not in low.title
+
+
+def test_the_plan_comes_from_the_reports_known_by_the_date(story: Story) -> None:
+    assert story.given is not None
+    plan = chart_line.plan_of(story.given, "2025")
+    assert {k: v for k, (v, _) in plan.items()} == {"ascend-910b": 300_000, "ascend-910c": 100_000}
+    assert all(s in story.sources for _, s in plan.values())
+
+
+def test_readings_are_ordered_as_their_definitions_are(story: Story) -> None:
+    assert story.line is not None
+    y = chart_line.yield_by_reading(story.line)
+    assert np.all(y["blind"] <= y["through"]) and np.all(y["through"] <= y["die.any"])
+    assert np.all(y["die.perfect"] <= y["die.any"])
+
+
+def test_the_zones_of_the_plane_are_those_of_the_rule_texts(story: Story) -> None:
+    assert story.given is not None
+    zones = chart_rules.plane_lines(story.given)
+    corners = {(z["zone"].partition(":")[0], z["tpp"], z["pd"]) for z in zones}
+    assert corners == {
+        ("3A090.a", 4800.0, 0.0),
+        ("3A090.a", 1600.0, 5.92),
+        ("3A090.b", 2400.0, 1.6),
+        ("3A090.b", 1600.0, 3.2),
+    }
+
+
+def test_the_threat_is_told_as_a_paired_difference(story: Story) -> None:
+    assert story.market is not None
+    same = chart_market.threat(story.market, story.market)
+    assert "adds 0 foreign cards" in same.title and "in 0% of the draws" in same.title
+    more = chart_market.threat(story.market, story.market_without_threat)
+    assert "in 100% of the draws" in more.title
+
+
+def test_cards_of_a_flow_are_all_cards_of_these_chips(story: Story) -> None:
+    m = story.market
+    assert m is not None
+    away = chart_market.foreign(m)
+    home = [i for i in range(len(m.chips)) if i not in away]
+    both = chart_market.flow(m, "orders", away) + chart_market.flow(m, "orders", home)
+    assert np.allclose(both, m.orders.sum(axis=(0, 1), dtype=float), rtol=1e-6)
+
+
+def test_the_ladder_is_sorted_and_holds_all_rungs(story: Story) -> None:
+    assert story.plan is not None
+    rows = chart_plan.value_rows(story.plan)
+    costs = [r["cost"] for r in rows]
+    assert costs == sorted(costs) and len(rows) == 4 + len(story.plan.rivals)
+
+
+def test_colours_differ_within_a_picture_and_users_chips_get_their_own() -> None:
+    chips = [*theme.CHIP_NAMES, "my-npu", "your-npu"]
+    tones = theme.chip_colours(chips)
+    assert tones["my-npu"] != tones["your-npu"]
+    for table in (theme.STATUS_COLOURS, theme.VERDICT_COLOURS, theme.LIMIT_COLOURS, theme.PART_COLOURS):
+        assert len(set(table.values())) == len(table)
+
+
+def test_log_scales_hold_the_data_and_have_ticks() -> None:
+    for low, high in ((0.02, 0.9), (3, 4), (1, 1e6), (250, 2500)):
+        scale, ticks = form.log_scale(low, high)
+        a, b = scale["domain"]
+        assert a <= low and high <= b
+        assert len(ticks) >= 2 and all(a <= t <= b for t in ticks)

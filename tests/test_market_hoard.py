@@ -136,3 +136,43 @@ def test_last_time_buy_with_a_known_date_is_the_newsvendor() -> None:
     assert hoard.newsvendor(1.0, 1.7, 0.82, 50.0, 8.0) == pytest.approx(56.60395592743389, abs=1e-8)
     with pytest.raises(InputError, match="above the resale value"):
         hoard.newsvendor(1.0, 0.3, 0.4, 10.0, 1.0)
+
+
+@pytest.mark.parametrize("opening", [0.0, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize(("q", "p", "h"), [(0.05, 3.0, 0.01), (0.05, 2.0, 0.0), (0.10, 3.0, 0.0), (0.2, 5.0, 0.01),
+                                           (0.02, 3.0, 0.0)])
+def test_cover_with_reopening_equals_value_iteration(q: float, p: float, h: float, opening: float) -> None:
+    levels = hoard.order_up_to(np.array([[1 - q, q], [opening, 1 - opening]]), np.array([1.0, 0.0]), 1.0, p, h, 0.4)
+    assert hoard.reopening(q, 1.0, p, h, 0.4, opening) == levels[0]
+
+
+def test_reopening_never_asks_for_more_cover_and_tends_to_the_permanent_case() -> None:
+    rho = np.array([0.0, 1e-6, 0.01, 0.05, 0.2, 0.6])
+    cover = hoard.reopening(0.08, 1.0, 3.0, 0.005, 0.4, rho)
+    assert (np.diff(cover) <= 0).all()
+    assert cover[0] == cover[1] == hoard.cutoff(0.08, 1.0, 3.0, 0.005, 0.4)
+
+
+def four_states(base: float, after: float, reopening: float = 0.0) -> np.ndarray:
+    return np.array([[0.94 - base, 0.06, 0.0, base], [0.2, 0.8 - after, 0.0, after],
+                     [0.05, 0.0, 0.9, 0.05], [reopening, 0.0, 0.0, 1 - reopening]])
+
+
+def test_order_up_to_levels_rise_with_fear() -> None:
+    available = np.array([1.0, 1.0, 0.3, 0.0])
+    calm, fear, licence, shut = hoard.order_up_to(four_states(0.01, 0.15), available, 1.0, 3.0, 0.01, 0.4)
+    assert 0 <= calm < fear
+    assert licence > 0  # a doubtful supply is worth a stock while it can be had
+    assert shut == 0
+    # with the same hazard in both states they are one state, and the closed form holds
+    same = hoard.order_up_to(four_states(0.08, 0.08), np.array([1.0, 1.0, 0.0, 0.0]), 1.0, 3.0, 0.01, 0.4)
+    assert same[0] == same[1] == hoard.cutoff(0.08, 1.0, 3.0, 0.01, 0.4)
+
+
+def test_recoverable_disruptions_tend_to_the_permanent_cut() -> None:
+    available = np.array([1.0, 1.0, 0.3, 0.0])
+    levels = [hoard.order_up_to(four_states(0.01, 0.15, rho), available, 1.0, 3.0, 0.01, 0.4)[1]
+              for rho in (0.3, 0.1, 0.01, 0.0)]
+    assert levels == sorted(levels)
+    with pytest.raises(InputError, match="transition must have rows that sum to 1"):
+        hoard.order_up_to(np.array([[0.5, 0.4], [0.0, 1.0]]), np.array([1.0, 0.0]), 1.0, 3.0, 0.0, 0.4)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from chipcast.base.errors import require
-from chipcast.base.types import Numeric
+from chipcast.base.types import Array, Numeric
 
 ROUND = 1e-9
 """Distance to a whole number below which the strict test of the last unit decides."""
@@ -83,6 +83,85 @@ def last_time_buy(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, h
     return cutoff(np.ones_like(np.asarray(hazard, dtype=float)), unit_cost, shortage_cost, holding, rate_per_year)
 
 
+def reopening(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, rate_per_year: Numeric,
+              opening: Numeric = 0.0) -> Numeric:
+    r"""Return the months of cover when a shut gate may open again, each month with chance `opening`. [months]
+
+    Notes
+    -----
+    A unit left over when the gate reopens saves a purchase, so with $\rho$ the opening chance and $g = \beta(1-\rho)$
+    the n-th unit pays if $q[A + g^{n-1}(\beta p - A)] > K$, $A = (c\rho\beta^2 - h\beta)/(1-g)$ and K as in `cutoff`;
+    n is the last whole number for which that holds. At $\rho = 0$ it is `cutoff`. Own derivation, held against value
+    iteration; the order-up-to shape by supply state is that of Song and Zipkin 1996.
+
+    >>> float(reopening(0.05, 1.0, 3.0, 0.01, 0.4)), float(reopening(0.05, 1.0, 3.0, 0.01, 0.4, 0.05))
+    (17.0, 9.0)
+    """
+    beta = discount_per_month(rate_per_year)
+    g = beta * (1 - opening)
+    q = np.maximum(hazard, 1e-300)
+    kept = (unit_cost * opening * beta**2 - holding * beta) / (1 - g)
+    bar = (holding + unit_cost * (1 - beta * (1 - q))) / q
+    share = (bar - kept) / np.maximum(beta * shortage_cost - kept, 1e-300)
+    months = np.log(np.clip(share, 1e-300, 1e300)) / np.log(np.maximum(g, 1e-12)) + 1
+    return _like(np.maximum(np.ceil(months - ROUND) - 1, 0.0))
+
+
+STATES = ("open", "threat", "licence", "closed")
+"""States of supply in `order_up_to`."""
+
+
+def order_up_to(transition: Array, available: Array, unit_cost: float, shortage_cost: float, holding: float,
+                rate_per_year: float, *, top: int = 160, sweeps: int = 5000) -> Array:
+    """Return the stock to carry out of a month in each supply state, by value iteration. [months] (state)
+
+    Parameters
+    ----------
+    transition : array (state, state)
+        Chance a month to go from one state to another; rows sum to 1.
+    available : array (state)
+        Chance that an order is filled in the month: 1 open, 0 closed, between for licences.
+    unit_cost, shortage_cost, holding, rate_per_year
+        As in `cutoff`.
+    top : int
+        Largest stock considered. [months]
+    sweeps : int
+        Most rounds of iteration; it stops when values stand still to 1e-11.
+
+    Notes
+    -----
+    One unit is needed each month. In state i the order is filled with chance $a_i$; else stock or the substitute
+    serves. Levels of a state in which nothing is ever filled are 0 by convention.
+
+    Raises
+    ------
+    InputError
+        If rows do not sum to 1 or a chance leaves 0 to 1.
+    """
+    P, a = np.asarray(transition, dtype=float), np.asarray(available, dtype=float)
+    require(P.shape == (a.size, a.size) and np.allclose(P.sum(axis=1), 1), "transition", "have rows that sum to 1",
+            P.sum(axis=-1))
+    require(np.all((P >= 0) & (P <= 1)) and np.all((a >= 0) & (a <= 1)), "chances", "lie in 0 to 1", a)
+    beta = float(discount_per_month(rate_per_year))
+    stock = np.arange(top + 1.0)
+    value = np.zeros((a.size, top + 1))
+    for _ in range(sweeps):
+        keep = holding * stock + beta * (P @ value)
+        lowest = np.minimum.accumulate((unit_cost * (stock + 1) + keep)[:, ::-1], axis=1)[:, ::-1]
+        filled = np.empty_like(value)
+        filled[:, 0] = lowest[:, 0]
+        filled[:, 1:] = np.minimum(lowest[:, :-1] - unit_cost * stock[1:], np.inf)
+        without = np.empty_like(value)
+        without[:, 0] = shortage_cost + keep[:, 0]
+        without[:, 1:] = keep[:, :-1]
+        new = a[:, None] * filled + (1 - a)[:, None] * without
+        if np.max(np.abs(new - value)) < 1e-11:
+            break
+        value = new
+    best = np.argmin(unit_cost * (stock + 1) + holding * stock + beta * (P @ value), axis=1).astype(float)
+    return np.asarray(np.where(a > 0, best, 0.0))
+
+
 def no_hoard(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric,
              rate_per_year: Numeric) -> Numeric:
     """Return no cover at all, the rival that every other entry must beat. [months]"""
@@ -132,5 +211,5 @@ def _like(values: Numeric) -> Numeric:
     return float(array) if array.ndim == 0 else array
 
 
-HOARD = {"cutoff": cutoff, "last_time_buy": last_time_buy, "none": no_hoard}
+HOARD = {"cutoff": cutoff, "last_time_buy": last_time_buy, "markov": reopening, "none": no_hoard}
 """Rules of cover: (hazard, unit cost, shortage cost, holding, rate) to months of need."""

@@ -8,7 +8,7 @@ from typing import Any
 from chipcast.base.catalog import sources
 from chipcast.rules.check import Verdict, native_slack
 from chipcast.rules.expr import Interval, Reason
-from chipcast.rules.gates import Answer, Assessment, Hit
+from chipcast.rules.gates import Assessment
 from chipcast.rules.measure import Figures
 from chipcast.rules.record import STATUS_OF
 from chipcast.rules.rule import Layer, known_layers
@@ -106,9 +106,9 @@ def payload(v: Verdict) -> dict[str, Any]:
                      "enforced": one.enforced or None},
         "slack_to_leave_control": [_finite(v.us.slack_low), _finite(v.us.slack_high)],
         "slack_to_leave_tier_a": _finite(v.us.slack_tier_a),
-        "layers": [_layer(x, a, "us", v.us, ask.figures) for x, a in v.us.looked_at]
-        + [_buyer(h) for h in v.us.hits if h.through == "buyer"]
-        + [_layer(x, a, "cn", v.cn, ask.figures) for x, a in v.cn.looked_at],
+        "layers": [_layer(x, a, "us", v) for x, a in v.us.looked_at]
+        + [_layer(h.layer, h.assessment, "us", v) for h in v.us.hits if h.through == "buyer"]
+        + [_layer(x, a, "cn", v) for x, a in v.cn.looked_at],
         "also_true": sorted({h.layer.rule_id for h in (*v.us.hits, *v.cn.hits) if h.assessment.sure}
                             - {one.decided_by}),
         "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
@@ -154,26 +154,20 @@ def _finite(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
-def _layer(x: Layer, a: Assessment, gate: str, answer: Answer, figures: Figures) -> dict[str, Any]:
+def _layer(x: Layer, a: Assessment, gate: str, v: Verdict) -> dict[str, Any]:
+    answer = v.us if gate == "us" else v.cn
     hit = next((h for h in answer.hits if h.layer is x), None)
     return {
         "rule_id": x.rule_id, "gate": gate, "name": x.name,
         "caught": "yes" if a.sure else "unknown" if a.may else "no", "prongs": list(a.prongs),
         "consequence": None if hit is None else hit.high, "through": None if hit is None else hit.through,
+        "changed_by": None if hit is None or hit.by == x.rule_id else hit.by,
         "enforced": None if hit is None else hit.state,
-        "nearest": against(a.reason, figures) or None, "prong": a.reason.prong or None,
+        "nearest": against(a.reason, v.ask.figures) or None, "prong": a.reason.prong or None,
         "slack": [_finite(a.low), _finite(a.high)],
         "published": str(x.published), "effective": str(x.effective), "confidence": x.row["confidence"],
-        "source": x.row["source"], "url": sources()[x.row["source"]]["url"], "note": x.row["note"]}
-
-
-def _buyer(h: Hit) -> dict[str, Any]:
-    x = h.layer
-    return {"rule_id": x.rule_id, "gate": "us", "name": x.name, "caught": "yes", "prongs": ["buyer"],
-            "consequence": h.high, "through": "buyer", "enforced": h.state, "nearest": None, "prong": None,
-            "slack": [None, None], "published": str(x.published), "effective": str(x.effective),
-            "confidence": x.row["confidence"], "source": x.row["source"],
-            "url": sources()[x.row["source"]]["url"], "note": x.row["note"]}
+        "source": x.row["source"], "url": sources()[x.row["source"]]["url"],
+        "note": x.row["note"] if v.as_of >= x.horizon else ""}
 
 
 def measurement(f: Figures) -> dict[str, Any]:

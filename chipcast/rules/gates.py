@@ -155,8 +155,8 @@ def _assess(layer: Layer, figures: Figures, values: Mapping[str, tuple[float, fl
         return replace(NAMED, sure=caught, may=caught, prongs=("named",) if named else ())
     sure, may = (bool(x) for x in truth(layer.test, values))
     own = [float(x) for x in slack(layer.test, values)]
-    wide = without_upper(layer.test)
-    low, high = own if wide is None or layer.kind == "policy" else [float(x) for x in slack(wide, values)]
+    wide = None if layer.kind == "policy" else without_upper(layer.test)
+    low, high = own if wide is None else [float(x) for x in slack(wide, values)]
     parts = prongs(layer.test)
     holding = tuple(k for k, v in parts.items() if bool(truth(v, values)[0]))
     if sure and holding and layer.kind != "letter":

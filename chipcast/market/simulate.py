@@ -71,6 +71,8 @@ class World:
     """1 for foreign chips that come through both gates. (chip)"""
     domestic: Array
     """1 for chips of Chinese vendors. (chip)"""
+    grey: Array
+    """1 for chips that come by the grey door. (chip)"""
     nests: tuple[int, ...]
     """Nest of each chip, and of waiting at the end."""
     bonus: Array
@@ -212,7 +214,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         us_permit=us, cn_permit=cn,
         floor=legal.domestic_floor(given, verdicts, segments, months, local_push=local_push),
         capacity=supply.capacity(given, line, chips, months, controls=controls),
-        from_line=np.array([c in line.products for c in chips], dtype=float), gated=gated, domestic=domestic,
+        from_line=np.array([c in line.products for c in chips], dtype=float), gated=gated, domestic=domestic, grey=grey,
         nests=(*nests, WAIT_NEST),
         bonus=np.stack([given.first(f"{s}.domestic_bonus_ln", "market.domestic_bonus_ln") if local_push else zeros
                         for s in segments]),
@@ -275,7 +277,8 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
     learnt = clear.wright(np.maximum(state.domestic_used / np.maximum(_first_used(world), 1.0), 1.0),
                           given["choice.porting_learning_rate"])
     log_cost = log_cost + domestic * given["choice.porting_cost_ln"] * learnt
-    cheapest = np.log(np.where(rate > 0, cards.usd_per_h / safe_rate, np.inf).min(axis=0))
+    sold = (rate > 0) & (world.grey[:, None] == 0)  # waiting is measured against what sellers offer openly
+    cheapest = np.log(np.where(sold, cards.usd_per_h / safe_rate, np.inf).min(axis=0))
     slope = given["choice.cost_sensitivity"]
     shares = shares_of(world, -slope * (log_cost - cheapest), slope, permit, (rate > 0).astype(float), m)
     inside = np.maximum(total(shares[:-1] * world.gated[:, None, None]), TINY)  # foreign, as a share of all
@@ -287,6 +290,7 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
     kept = np.minimum(np.maximum(have - need.work[:, m], 0.0), cover_work)
     gap = np.maximum(ahead - (have - kept), 0.0)
     cover_gap = np.maximum(cover_work - kept - np.maximum(have - kept - ahead, 0.0), 0.0)
+    shares = within_grey_flow(world, shares, gap, safe_rate, m)
     wanted = np.moveaxis(shares[:-1], 0, 1) * (gap[:, None] / safe_rate)
     hoarded = np.moveaxis(shares[:-1] * world.gated[:, None, None] / inside, 0, 1) * (cover_gap[:, None] / safe_rate)
     both = wanted + hoarded
@@ -372,6 +376,23 @@ def shares_of(world: World, value: Array, slope: Array, permit: Array, serves: A
     return choice.at_least(shares, group, world.floor[m], C)
 
 
+def within_grey_flow(world: World, shares: Array, gap: Array, rate: Array, m: int) -> Array:
+    """Return shares in which the grey door takes no more than its flow until need falls due.
+
+    Nobody queues for years at a door that has no order book: what the flow cannot give goes to the other options,
+    waiting included, in proportion.
+    """
+    out = shares
+    for c in np.flatnonzero(world.grey):
+        flow = world.capacity[c, m] * world.given["grey.flow_factor_when_closed"] * max(world.lookahead, 1)
+        asked = total(out[c] * gap) / rate[c]
+        kept = out[c] * np.minimum(1.0, flow / np.maximum(asked, TINY))
+        rest = (1 - kept) / np.maximum(1 - out[c], TINY)
+        out = out * rest
+        out[c] = kept
+    return out
+
+
 def production(world: World, state: State, asked: Array, door: Array, m: int) -> Array:
     """Return the cards that sellers finish in the month, and move the capacity of the leading foreign card.
 
@@ -387,8 +408,7 @@ def production(world: World, state: State, asked: Array, door: Array, m: int) ->
     state.growth = np.maximum(state.growth, state.growth + (goal - state.growth)
                               / given["h20-96.capacity_response_months"])
     cap[lead] *= state.growth
-    grey = [c for c, n in enumerate(world.nests) if n == GREY_NEST]
-    for c in grey:
+    for c in np.flatnonzero(world.grey):
         shut = 1 - door[lead] * world.us_permit[m, :, lead].max(axis=0)
         cap[c] *= 1 + (given["grey.flow_factor_when_closed"] - 1) * shut
     gated = world.gated[:, None]

@@ -149,7 +149,7 @@ def resolve(given: Given, name: str) -> str:
 def figure(given: Given, item: str, column: str, facts: dict[str, Fact] | None = None) -> Array:
     """Return one figure of a chip; not-a-number where it is unknown at the date. (draw)
 
-    Where sources differ it is uniform between the ends, on the stream of its own name.
+    Where sources differ it is uniform with the ends as 5th and 95th percentile, on the stream of its own name.
     """
     name = f"{item}.{column}"
     if name in given:

@@ -1,0 +1,109 @@
+"""What one buyer must serve, under which promise and within which means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chipcast.base.calendar import quarter_name
+from chipcast.base.errors import InputError
+from chipcast.base.given import Given
+from chipcast.base.types import Array
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """A buyer as the planner sees it."""
+
+    name: str
+    """Name, for sentences."""
+    segment: str
+    """Buyer class."""
+    model: str
+    """Model to serve."""
+    mean_tokens_per_s: Array
+    """Generated tokens a second, average over the day at the information date. [tokens/s] (draw)"""
+    growth_per_month: Array
+    """Growth of that. [1/month] (draw)"""
+    peak_to_mean: Array
+    """Busiest hour over the average. [1] (draw)"""
+    input_share: Array
+    """Share of prompt tokens among all. [1] (draw)"""
+    budget_usd: float
+    """Money for systems over the horizon. [USD]"""
+    power_kw: float
+    """Power limit; infinite for none. [kW]"""
+    shortage_usd_per_million_tokens: Array
+    """Value of a missing million of generated tokens. [USD/1e6 tokens] (draw)"""
+    chips: tuple[str, ...] = ()
+    """Chips the buyer would consider; empty for all."""
+    offsite_share_max: float = 0.0
+    """Largest share of need that may be served outside the house, by rent or API. [1]"""
+    country: str = "CN"
+    """Where it is installed."""
+    ttft_s: float = np.inf
+    """Promised time to the first token. [s]"""
+    tpot_ms: float = np.inf
+    """Promised time per generated token. [ms]"""
+
+    def peak_tokens_per_s(self, months: int) -> Array:
+        """Return generated tokens a second in the busiest hour, by month after the date. (month, draw)"""
+        step = np.arange(months)[:, None]
+        return self.mean_tokens_per_s * self.peak_to_mean * (1 + self.growth_per_month) ** step
+
+
+def need_from(given: Given, name: str, segment: str, *, model: str = "", country: str = "CN",
+              chips: tuple[str, ...] = (), ttft_s: float = np.inf, tpot_ms: float = np.inf) -> Need:
+    """Return the need of the buyer whose figures are the rows `buyer.*` of `given`.
+
+    Demand is either users that are active at the same time and their tokens a day, or requests a second and
+    their generated tokens.
+
+    Raises
+    ------
+    InputError
+        If demand is stated in neither way, or there is no budget.
+    """
+    share = given["buyer.input_share"] if "buyer.input_share" in given else given["plan.input_share"]
+    if "buyer.concurrent_users" in given:
+        if "buyer.tokens_per_user_day" not in given:
+            raise InputError("buyer.demand states concurrent_users without tokens_per_user_day; add it, "
+                             "for example tokens_per_user_day: 40k")
+        mean = given["buyer.concurrent_users"] * given["buyer.tokens_per_user_day"] * (1 - share) / 86_400
+    elif "buyer.requests_per_s" in given:
+        if "buyer.output_tokens" not in given:
+            raise InputError("buyer.demand states requests_per_s without output_tokens; add it, "
+                             "for example output_tokens: 500")
+        mean = given["buyer.requests_per_s"] * given["buyer.output_tokens"]
+        if "buyer.input_tokens" in given:
+            share = given["buyer.input_tokens"] / (given["buyer.input_tokens"] + given["buyer.output_tokens"])
+    else:
+        raise InputError("buyer.demand states no need; write concurrent_users: with tokens_per_user_day:, "
+                         "or requests_per_s: with output_tokens:")
+    if "buyer.budget_usd" in given:
+        budget = given.middle("buyer.budget_usd")
+    elif "buyer.budget_cny" in given:
+        budget = given.middle("buyer.budget_cny") / given.middle("ownership.cny_per_usd")
+    else:
+        raise InputError("buyer has no budget; write budget_usd: or budget_cny:")
+    outside = f"{segment}.offsite_share_max" if f"{segment}.offsite_share_max" in given else "plan.offsite_share_max"
+    growth = given["buyer.growth_per_month"] if "buyer.growth_per_month" in given else np.zeros(given.draws)
+    return Need(name=name, segment=segment, model=model, mean_tokens_per_s=mean, growth_per_month=growth,
+                peak_to_mean=given["demand.peak_to_mean"], input_share=np.broadcast_to(share, (given.draws,)),
+                budget_usd=budget, power_kw=given.middle("buyer.power_kw") if "buyer.power_kw" in given else np.inf,
+                shortage_usd_per_million_tokens=given.first("buyer.shortage_usd_per_million_tokens",
+                                                            f"{segment}.shortage_usd_per_million_tokens",
+                                                            "plan.shortage_usd_per_million_tokens"),
+                chips=chips, country=country,
+                offsite_share_max=given.middle(outside), ttft_s=ttft_s, tpot_ms=tpot_ms)
+
+
+def quarters_of(months: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
+    """Return the calendar quarters that months touch, and months in each. (quarter)"""
+    names: list[str] = [quarter_name(m) for m in months]
+    unique = tuple(dict.fromkeys(names))
+    return unique, np.array([float(names.count(q)) for q in unique])
+
+
+__all__ = ["Need", "need_from", "quarters_of"]

@@ -1,0 +1,209 @@
+"""HiGHS behind one door: options checked, warm starts kept, and a status in words.
+
+Anything but a proved optimum is never a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chipcast.base.errors import ChipcastError, InfeasibleError, InputError
+from chipcast.base.types import Array
+from chipcast.plan.sheet import Index, Program
+
+GAP = 1e-3
+"""Relative gap at which a program with whole numbers counts as solved, as in the acceptance target."""
+
+SOLVERS: Mapping[str, Mapping[str, Any]] = {
+    "simplex": {"solver": "simplex"},
+    "ipm": {"solver": "ipm"},
+    "hipo": {"solver": "hipo", "run_crossover": "off"},
+    "milp": {"solver": "choose"},
+}
+"""Ways to solve, as options of HiGHS; a program with whole numbers always goes through branch and bound."""
+
+WORDS = {
+    "kOptimal": "optimal", "kInfeasible": "infeasible", "kUnbounded": "unbounded",
+    "kUnboundedOrInfeasible": "infeasible or unbounded", "kTimeLimit": "stopped by the time limit",
+    "kIterationLimit": "stopped by the iteration limit", "kSolutionLimit": "stopped by the solution limit",
+    "kUnknown": "ended without an answer", "kModelError": "not a valid program",
+    "kSolveError": "failed inside the solver", "kInterrupt": "interrupted",
+}
+"""Status of HiGHS in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solution:
+    """An optimum."""
+
+    x: Array
+    """Value of each column. (column)"""
+    objective: float
+    """Objective."""
+    row_dual: Array
+    """Change of the objective per unit of a row's side. (row)"""
+    column_dual: Array
+    """Reduced costs. (column)"""
+    status: str
+    """Always `optimal`."""
+    bound: float
+    """Best proved bound on the objective."""
+    gap: float
+    """Relative gap between objective and bound."""
+
+
+class Session:
+    """One program kept inside HiGHS, so that a what-if starts from the last basis."""
+
+    def __init__(self, program: Program, *, solver: str = "simplex", options: Mapping[str, Any] | None = None,
+                 ) -> None:
+        """Hand the program over and check every option."""
+        import highspy
+
+        from chipcast.base.choose import choose
+
+        self.program = program
+        self._h = _quiet()
+        self._words = {getattr(highspy.HighsModelStatus, k): v for k, v in WORDS.items()
+                       if hasattr(highspy.HighsModelStatus, k)}
+        self._ok = highspy.HighsStatus.kOk
+        self._error = highspy.HighsStatus.kError
+        self._whole = bool(program.whole.any())
+        way = {} if self._whole else choose(SOLVERS, solver, "solver")
+        base = {"output_flag": False, "threads": 1, "random_seed": 0, "mip_rel_gap": GAP, **way}
+        for name, value in {**base, **(options or {})}.items():
+            if name == "output_flag" and value:
+                raise InputError("solver option output_flag must stay off; the plan is the only output")
+            self._option(name, value)
+        none = np.zeros(0, dtype=np.int32)
+        kind = program.whole.astype(np.int32) if self._whole else none
+        status = self._pass(kind)
+        if status == self._error:
+            raise ChipcastError("the solver refused the program; this is a fault of chipcast")
+
+    def _pass(self, kind: Index) -> Any:
+        import highspy
+
+        p = self.program
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = p.cost.size, p.row_lower.size
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = p.cost, p.lower, p.upper
+        lp.row_lower_, lp.row_upper_ = p.row_lower, p.row_upper
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = p.cost.size, p.row_lower.size
+        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = p.start, p.index, p.value
+        if kind.size:
+            types = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+            lp.integrality_ = [types[int(k)] for k in kind]
+        return self._h.passModel(lp)
+
+    def _option(self, name: str, value: Any) -> None:
+        if self._h.setOptionValue(name, value) != self._ok:
+            raise InputError(f"solver option '{name}' = {value!r} is not known to HiGHS; "
+                             "see its list of options for names and values")
+
+    def bounds(self, columns: Any, lower: Any, upper: Any) -> None:
+        """Change the bounds of columns and keep the basis."""
+        shape = np.shape(columns)
+        at = np.ascontiguousarray(np.ravel(columns), dtype=np.int32)
+        low, high = (np.ascontiguousarray(np.ravel(np.broadcast_to(np.asarray(v, dtype=np.float64), shape)))
+                     for v in (lower, upper))
+        self._h.changeColsBounds(at.size, at, low, high)
+
+    def sides(self, rows: Any, lower: Any, upper: Any) -> None:
+        """Change the sides of rows and keep the basis."""
+        at = np.ravel(rows)
+        low, high = (np.broadcast_to(np.asarray(v, dtype=np.float64), at.shape) for v in (lower, upper))
+        for i, a, b in zip(at.tolist(), low.tolist(), high.tolist(), strict=True):
+            self._h.changeRowBounds(int(i), a, b)
+
+    def costs(self, cost: Array) -> None:
+        """Change the objective and keep the basis."""
+        at = np.arange(cost.size, dtype=np.int32)
+        self._h.changeColsCost(at.size, at, np.ascontiguousarray(cost, dtype=np.float64))
+
+    def start_from(self, columns: Any, values: Any) -> None:
+        """Offer a starting point for whole-numbered columns."""
+        at = np.ascontiguousarray(np.ravel(columns), dtype=np.int32)
+        self._h.setSolution(at.size, at, np.ascontiguousarray(np.ravel(values), dtype=np.float64))
+
+    def solve(self) -> Solution:
+        """Solve and return the optimum.
+
+        Raises
+        ------
+        InfeasibleError
+            If no solution exists; the message names the families of constraints that fight.
+        ChipcastError
+            If the solver ended in any other way.
+        """
+        self._h.run()
+        status = self._words.get(self._h.getModelStatus(), "ended in an unknown way")
+        if status.startswith("infeasible"):
+            fight = conflict(self.program)
+            raise InfeasibleError("no plan fits: " + " and ".join(fight) + " cannot all hold; relax one of them"
+                                  if fight else "no plan fits: the bounds of single orders contradict each other")
+        if status != "optimal":
+            raise ChipcastError(f"the solver {status}; no plan is reported (allow more time or fewer scenarios)")
+        point, info = self._h.getSolution(), self._h.getInfo()
+        bound = float(info.mip_dual_bound) if self._whole else float(info.objective_function_value)
+        gap = float(info.mip_gap) if self._whole else 0.0
+        return Solution(x=np.array(point.col_value), objective=float(info.objective_function_value),
+                        row_dual=np.array(point.row_dual), column_dual=np.array(point.col_dual), status=status,
+                        bound=bound, gap=gap)
+
+
+def solve(program: Program, *, solver: str = "simplex", options: Mapping[str, Any] | None = None) -> Solution:
+    """Solve a program once and return its optimum."""
+    return Session(program, solver=solver, options=options).solve()
+
+
+def _quiet() -> Any:
+    """Return a solver that never writes to standard output: its callbacks print a banner, so they stay off."""
+    import highspy
+
+    quiet = type("Quiet", (highspy.Highs,), {"enableCallbacks": lambda self: None})
+    return quiet()
+
+
+SAID = {
+    "stock": "the balance of owned chips", "service": "the need for service", "power": "the power limit",
+    "budget": "the budget", "domestic": "the domestic share", "first block": "the smallest deployment",
+    "framework": "the minimum take of the framework contract", "types": "the limit on chip types",
+    "target": "the least share of need to serve", "tail": "the tail of cost", "space": "the space limit",
+}
+"""Families of constraints in words."""
+
+
+def conflict(program: Program) -> tuple[str, ...]:
+    """Return the smallest set of constraint families that fight, in words; empty if bounds alone do.
+
+    Notes
+    -----
+    Deletion filter over families: a family whose removal keeps the program infeasible is not needed.
+
+    Sources: Chinneck and Dravnieks, "Locating minimal infeasible constraint sets", ORSA J. Computing 3, 1991.
+    """
+    names = [n for n in program.blocks if n not in ("stock", "tail")]
+    kept = list(names)
+    for name in names:
+        trial = [n for n in kept if n != name]
+        if not _feasible(program, trial):
+            kept = trial
+    return tuple(SAID.get(n, n) for n in kept)
+
+
+def _feasible(program: Program, families: list[str]) -> bool:
+    import highspy
+
+    free = np.concatenate([program.blocks[n] for n in program.blocks if n not in (*families, "stock", "tail")]
+                          or [np.zeros(0, dtype=np.int32)])
+    low, high = program.row_lower.copy(), program.row_upper.copy()
+    low[free], high[free] = -np.inf, np.inf
+    session = Session(replace(program, row_lower=low, row_upper=high, cost=np.zeros_like(program.cost)))
+    session._h.run()
+    return bool(session._h.getModelStatus() == highspy.HighsModelStatus.kOptimal)

@@ -1,0 +1,220 @@
+"""The plan of a buyer on a small synthetic market."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from plan_world import SERVED, market_of, service_of, verdicts_of, world_of
+
+from chipcast.base.errors import InfeasibleError, InputError
+from chipcast.base.given import Given
+from chipcast.plan import Need, need_from, plan
+from chipcast.plan.decide import Work, quarters_until, work
+from chipcast.plan.need import quarters_of
+from chipcast.plan.problem import labels_by_date
+from chipcast.plan.procure import api_price_usd, case_of
+from chipcast.plan.value import recourse, sees_ahead
+
+
+@pytest.fixture(scope="module")
+def world(given: Given):  # type: ignore[no-untyped-def]
+    return world_of(given)
+
+
+@pytest.fixture(scope="module")
+def need(given: Given) -> Need:
+    return need_from(given, "hospital", "clinic_school", model="deepseek-r1")
+
+
+@pytest.fixture(scope="module")
+def done(given: Given, need: Need, world) -> Work:  # type: ignore[no-untyped-def]
+    return work(given, need, *world, scenarios=60)
+
+
+def test_need_is_users_times_tokens_at_the_busiest_hour(given: Given, need: Need) -> None:
+    by_hand = given["buyer.concurrent_users"] * 40_000 * 0.3 / 86_400
+    assert need.mean_tokens_per_s == pytest.approx(by_hand)
+    assert need.peak_tokens_per_s(1)[0] == pytest.approx(by_hand * given["demand.peak_to_mean"])
+    assert need.budget_usd == pytest.approx(6e6)
+
+
+def test_need_refuses_a_buyer_without_demand_or_budget(given: Given) -> None:
+    def without(*names: str) -> Given:
+        return replace(given, rows={k: v for k, v in given.rows.items() if k not in names}, _values={})
+
+    with pytest.raises(InputError, match="states no need; write concurrent_users"):
+        need_from(without("buyer.concurrent_users"), "x", "cloud")
+    with pytest.raises(InputError, match="concurrent_users without tokens_per_user_day"):
+        need_from(without("buyer.tokens_per_user_day"), "x", "cloud")
+    with pytest.raises(InputError, match="buyer has no budget; write budget_usd: or budget_cny:"):
+        need_from(without("buyer.budget_usd"), "x", "cloud")
+
+
+def test_quarters_are_those_the_months_touch() -> None:
+    quarters, months = quarters_of(("2025-02", "2025-03", "2025-04"))
+    assert quarters == ("2025Q1", "2025Q2") and months.tolist() == [2.0, 1.0]
+
+
+def test_here_and_now_orders_come_in_whole_servers_and_first_blocks(done: Work) -> None:
+    blocks = {o.chip: o.first_block for o in done.case.problem.offers}
+    now = [o for o in done.plan.orders if o.now]
+    assert now
+    for o in now:
+        assert o.units % 8 == 0 and o.units >= blocks[o.chip]
+
+
+def test_the_plan_does_not_see_ahead(done: Work) -> None:
+    assert not sees_ahead(done.solved.orders(), done.solved.labels, done.solved.decide)
+
+
+def test_no_order_is_placed_and_nothing_arrives_where_a_gate_is_shut(done: Work) -> None:
+    p = done.solved.problem
+    orders = done.solved.orders()
+    assert orders[:, 1:][p.order_cap[:, 1:] == 0].max(initial=0.0) == 0.0
+    owned = done.solved.solution.x[done.solved.program.named["owned"]]
+    never = (p.arrive * (p.order_cap > 0)).sum(axis=1) == 0
+    for i, o in enumerate(p.offers):
+        if o.stock >= 0:
+            assert owned[o.stock][:, never[i]].max(initial=0.0) == 0.0
+
+
+def test_a_chip_the_rules_bar_is_never_offered(done: Work) -> None:
+    assert "h800-sxm" not in {o.chip for o in done.case.problem.offers}
+    assert "rules in force bar it" in done.case.left_out["h800-sxm"]
+
+
+def test_values_are_in_order_and_rivals_are_judged_on_the_same_futures(done: Work) -> None:
+    v = done.plan.values
+    assert v["ws"] <= v["sp"] + 1 and v["sp"] <= v["eev"] + 1e-2 * v["eev"]
+    assert v["evpi"] == pytest.approx(v["sp"] - v["ws"]) and v["vss"] == pytest.approx(v["eev"] - v["sp"])
+    for name in ("mean_value", "need_only", "hoard_all", "wait", "api"):
+        r = done.plan.rivals[name]
+        assert r["difference"] == pytest.approx(r["cost"] - v["out_of_sample"], rel=1e-6, abs=1e-3)
+        assert r["verdict"] in ("better", "worse", "cannot tell")
+    assert done.plan.detail["ladder"]["perfect_news"]["mean"] <= v["out_of_sample"] + 1
+
+
+def test_money_paid_is_prices_times_flows(done: Work) -> None:
+    solved = done.solved
+    p, orders = solved.problem, solved.orders()
+    owned = solved.solution.x[solved.program.named["owned"]]
+    missing = solved.solution.x[solved.program.named["missing"]]
+    by_hand = (p.order_cost * orders).sum(axis=(0, 1)) + (p.hold_cost * owned).sum(axis=(0, 1)) \
+        + (p.miss_cost * missing).sum(axis=0)
+    assert solved.costs == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_the_budget_is_kept_in_every_scenario(done: Work, need: Need) -> None:
+    p = done.solved.problem
+    spent = (p.spend * done.solved.orders()).sum(axis=(0, 1)) * p.money
+    assert spent.max() <= need.budget_usd * (1 + 1e-6)
+
+
+def test_a_deposit_is_lost_when_the_gate_shuts_before_shipping(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    case = case_of(given, need, *world)
+    p = case.problem
+    i = next(k for k, o in enumerate(p.offers) if o.chip == "h20-96")
+    lost = p.arrive[i, 0] == 0
+    assert 0 < lost.mean() < 0.5
+    price = p.spend[i, 0] * p.money
+    full = given["h20-96.price_usd"] * given["clinic_school.server_factor"] * (1 + given["ownership.network_share"])
+    assert price[~lost] == pytest.approx(full[~lost])
+    assert price[lost] == pytest.approx((full * given["plan.deposit_share"])[lost])
+
+
+def test_the_plan_is_the_same_bits_twice(given: Given, need: Need, world, done: Work) -> None:  # type: ignore[no-untyped-def]
+    assert plan(given, need, *world, scenarios=60) == done.plan
+
+
+def test_a_certain_open_market_gives_no_reason_to_hurry(given: Given, need: Need) -> None:
+    market = market_of(given, hazard=0.0, fill=1.0)
+    open_ = work(given, need, market, service_of(given), verdicts_of(market.months), scenarios=30)
+    shut = work(given, need, market_of(given, hazard=0.5, fill=1.0), service_of(given), verdicts_of(market.months),
+                scenarios=30)
+    assert open_.plan.values["evpi"] <= shut.plan.values["evpi"]
+    assert open_.plan.values["out_of_sample"] <= shut.plan.values["out_of_sample"]
+
+
+def test_a_domestic_quota_is_kept_now_and_later(given: Given, need: Need) -> None:
+    market = market_of(given)
+    half = work(given, replace(need, mean_tokens_per_s=need.mean_tokens_per_s * 60, budget_usd=5e8), market,
+                service_of(given), verdicts_of(market.months, domestic=0.5), scenarios=30)
+    p, orders = half.solved.problem, half.solved.orders()
+    own = [i for i, o in enumerate(p.offers) if o.stock >= 0]
+    home = np.array([p.offers[i].domestic for i in own])
+    total, local = orders[own].sum(axis=0), orders[own][home].sum(axis=0)
+    assert total.max() > 8
+    assert (local >= 0.5 * total - 1e-6).all()
+
+
+def test_power_is_kept(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    big = replace(need, mean_tokens_per_s=need.mean_tokens_per_s * 60, budget_usd=5e8, power_kw=60.0)
+    w = work(given, big, *world, scenarios=30)
+    p = w.solved.problem
+    owned = w.solved.solution.x[w.solved.program.named["owned"]]
+    assert p.power is not None
+    assert np.einsum("c,cts->ts", p.power, owned).max() <= 60.0 + 1e-6
+    assert w.plan.shadow_prices["one more kilowatt"] > 0
+
+
+def test_rent_and_api_are_offered_where_work_may_leave_the_house(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    free = case_of(given, replace(need, offsite_share_max=1.0), *world).problem
+    assert {"rent", "api"} <= {o.contract for o in free.offers}
+    bound = case_of(given, need, *world).problem
+    assert {o.contract for o in bound.offers} == {"spot"}
+    labels = labels_by_date(len(free.quarters), 1, free.size)
+    assert labels.shape == free.need.shape
+
+
+def test_the_api_price_is_the_dated_one(given: Given) -> None:
+    price = api_price_usd(given, "deepseek-r1")
+    assert price is not None
+    assert price == pytest.approx(16 / given["ownership.cny_per_usd"])
+    assert api_price_usd(given, "some-model") is None
+
+
+def test_adding_an_offer_never_hurts(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    pick = np.arange(40)
+    few = case_of(given, need, *world).problem.take(pick)
+    more = case_of(given, replace(need, offsite_share_max=1.0), *world).problem.take(pick)
+    nothing = np.full((len(few.offers), 1), np.nan)
+    a = recourse(few, 1, {"x": nothing})["x"].costs.sum()
+    b = recourse(more, 1, {"x": np.full((len(more.offers), 1), np.nan)})["x"].costs.sum()
+    assert b <= a + 1e-6
+
+
+def test_a_budget_that_cannot_buy_the_smallest_deployment_says_what_it_costs(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InfeasibleError, match=r"budget of 1,000 USD cannot buy the smallest deployment, 8 x h20-96"):
+        plan(given, replace(need, budget_usd=1e3), *world)
+
+
+def test_a_promise_no_chip_keeps_is_infeasible_and_says_why(given: Given, need: Need) -> None:
+    market = market_of(given)
+    none = service_of(given, blocks=(0, 0, 0, 0))
+    with pytest.raises(InfeasibleError, match=r"no chip serves deepseek-r1 for hospital .*does not fit"):
+        plan(given, need, market, none, verdicts_of(market.months))
+
+
+def test_dates_outside_the_horizon_are_refused(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match="decide_until 2024-06 lies before the first quarter"):
+        plan(given, need, *world, decide_until="2024-06")
+    with pytest.raises(InputError, match="is no quarter of the plan"):
+        plan(given, need, *world, decide_until="2031Q1")
+    assert quarters_until(("2025Q1", "2025Q2"), "2025-05") == 2
+
+
+@pytest.mark.parametrize(("bad", "match"), [({"tail": 1.0}, "tail must be at least 0 and below 1, got 1.0"),
+                                            ({"tail_weight": -0.1}, "tail_weight must lie within 0 and 1"),
+                                            ({"scenarios": 1}, "scenarios must be 2 or more, got 1"),
+                                            ({"scenarios": 1500}, "draws must be at least twice the 1500 scenarios")])
+def test_numbers_out_of_range_are_refused(given: Given, need: Need, world, bad, match: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=match):
+        plan(given, need, *world, **bad)
+
+
+def test_every_served_chip_is_offered_or_left_out_with_a_reason(done: Work) -> None:
+    offered = {o.chip for o in done.case.problem.offers}
+    for chip in SERVED:
+        assert (chip in offered) != bool(done.case.left_out.get(chip))

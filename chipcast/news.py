@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from chipcast.base.calendar import parse_date
+from chipcast.base.catalog import read_table
+from chipcast.base.errors import InputError
 from chipcast.base.given import Given
+from chipcast.base.summary import interval, to_json
 from chipcast.base.types import Array
 from chipcast.chain import FIGURES, Ready, World, prepare, serve_buyer, trade, what_if
 from chipcast.cluster.compare import Comparison, compare
 from chipcast.evidence import claims
+from chipcast.evidence.explain import explain, holds, parse_claim
 from chipcast.evidence.forward import reading_luck, yields
 from chipcast.evidence.likelihood import reading_weights
 from chipcast.evidence.reports import YIELD_SERIES, Observation, observations
@@ -19,9 +29,9 @@ from chipcast.fab.cost import Sale, line_break_even_yield, line_profit
 from chipcast.fab.patterning import route
 from chipcast.fab.product import products
 from chipcast.fab.record import LIMITS, Line
-from chipcast.market.forecast import h20_2024
+from chipcast.market.forecast import h20_2024, series
 from chipcast.market.record import DOMESTIC, Cells, Market
-from chipcast.scenario import Scenario
+from chipcast.scenario import Scenario, load
 
 CLAIM_YEAR, CLAIM_MONTH, YEAR_EARLIER = "2025", "2025-02", "2024-02"
 """What the claims speak of; dates of the news, not numbers of a model."""
@@ -224,3 +234,174 @@ def reports_used(ready: Ready) -> tuple[Observation, ...]:
     """Return the reports that the claims' table has seen."""
     return observations(ready.given.catalog, own=[r.model_dump() for r in ready.setting.scenario.reports],
                         without=claims.origins())
+
+
+def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return what a claim may speak of, per draw, and its unit: outputs by name and every uncertain row. (draw)"""
+    given, line = world.given, world.line
+    now, earlier = yield_in_reading(given)
+    month = f"{given.as_of:%Y-%m}"
+    k = line.months.index(month) if month in line.months else 0
+    outputs: dict[str, tuple[Array, str]] = {
+        "910c.yield": (now, "1"), "910c.yield_a_year_earlier": (earlier, "1"),
+        "smic_ai_die_yield": (line.yield_die_any[k], "1"), "910b.yield": (line.yield_die_any[k], "1"),
+        "910c.assembly_yield": (line.assembly_yield[1], "1"), "910c.unit_cost_usd": (line.unit_cost_usd[1, k], "USD"),
+        "line.profit_usd_per_year": (12 * line.profit_usd[k], "USD/year")}
+    for year in sorted({m[:4] for m in line.months}):
+        cards = made_in(line, year)
+        outputs[f"huawei_ascend_cards.{year}"] = (cards.sum(axis=0), "cards")
+        outputs[f"huawei_910b_cards.{year}"] = (cards[0], "cards")
+        outputs[f"huawei_910c_packages.{year}"] = (cards[1], "packages")
+    for name, periods in series(given, world.market, line).items():
+        for period, by_draw in periods.items():
+            outputs.setdefault(f"{name}.{period}", (by_draw, SERIES_UNITS.get(name, "1")))
+    outputs["huawei_ascend_cards"] = outputs[f"huawei_ascend_cards.{CLAIM_YEAR}"]
+    values = {name: v for name, (v, _) in outputs.items()}
+    units = {name: u for name, (_, u) in outputs.items()}
+    return values, units
+
+
+SERIES_UNITS = {
+    "huawei_ascend_cards": "cards", "huawei_910c_packages": "packages", "china_vendor_cards": "cards",
+    "china_total_cards": "cards", "nvidia_china_cards": "cards", "h20_revenue_usd_bn": "1e9",
+    "nvda_china_revenue_usd_bn": "1e9", "h20_card_price_usd": "USD", "smic_ai_die_yield": "1", "nvda_china_share": "1",
+}
+"""Unit of each forecast series; revenue is in billions of USD, as its name says."""
+
+
+def causes(given: Given, names: Mapping[str, object]) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the uncertain rows among these names, for explanations. (draw)"""
+    rows = [n for n in names if n in given.rows and not given.row(n).law.fixed]
+    return {n: given[n] for n in rows}, {n: given.row(n).unit for n in rows}
+
+
+def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str | None = None) -> dict[str, Any]:
+    """Return what must hold for a claim: an id of the news, or `NAME OP VALUE`.
+
+    Draws never saw a report of the news item itself.
+    """
+    story = load(scenario, as_of=as_of)
+    ready = blind(story, draws=draws, seed=seed)
+    answer: dict[str, Any] = {"claim": text}
+    listed = {row["id"]: row for row in read_table("claims")}
+    if text in listed:
+        facts, worlds = ground(ready)
+        claim = next(c for c in claims.check(facts) if c.id == text)
+        given = worlds["base"].given
+        mask = claim.holds
+        answer |= {"claim": claim.said, "verdict": claim.verdict.word, "why": claim.why, "computed": claim.computed}
+    else:
+        world = trade(ready.setting, ready.given)
+        given = world.given
+        values, units = named_quantities(ready, world)
+        rows, row_units = causes(given, given.rows)
+        name, sign, value = parse_claim(text, {**row_units, **units})
+        known = values.get(name, rows.get(name))
+        assert known is not None, "parse_claim knows the name"
+        mask = holds(known, sign, value)
+        answer["claim"] = f"{name} {sign} {value:g} {(units | row_units)[name]}"
+        if name in ("910c.yield", "910b.yield"):
+            answer["by_reading"] = by_reading(given, name, sign, value)
+    quantities, row_units = causes(given, given.rows)
+    if text not in listed:
+        quantities.pop(name, None)
+    return answer | explain(np.asarray(mask, dtype=bool), quantities, row_units)
+
+
+def by_reading(given: Given, name: str, sign: str, value: float) -> dict[str, float]:
+    """Return the probability of a claim on a yield if the word means each of its readings."""
+    found = yields(given, [CLAIM_MONTH])
+    return {reading: float(np.mean(holds(values, sign, value))) for (series_, _, reading), values in found.items()
+            if series_ == name}
+
+
+def effects(first: str, second: str, *, draws: int, seed: int) -> list[dict[str, Any]]:
+    """Return second less first for every named output, paired: the second reuses the first's posterior.
+
+    Raises
+    ------
+    InputError
+        If the two do not share an information date.
+    """
+    a, b = load(first), load(second)
+    if a.as_of != b.as_of:
+        raise InputError(f"{first} knows what was known on {a.as_of}, {second} on {b.as_of}; compare scenarios of one "
+                         "information date")
+    one = prepare(a, draws=draws, seed=seed)
+    two = prepare(b, draws=draws, seed=seed, prior=True)
+    kept = {n: z for n, z in one.given.posterior.items() if n not in b.set}
+    again = replace(two.evidence, given=two.given.with_posterior(kept))
+    two = replace(two, evidence=again)
+    outcomes = []
+    for ready in (one, two):
+        outcomes.append(named_quantities(ready, trade(ready.setting, ready.given)))
+    (before, units), (after, _) = outcomes
+    return [{"name": n, "unit": units[n], "effect": interval(after[n] - before[n]),
+             "p_positive": float(np.mean(after[n] > before[n])), "first": interval(before[n]),
+             "second": interval(after[n])} for n in before if n in after]
+
+
+LEVELS = {"p05": 0.05, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p95": 0.95}
+"""Quantiles of a frozen forecast."""
+
+HINDSIGHT_UNTIL = "2025-12-31"
+"""Forecasts of information dates before this one were written by people who had lived through the year."""
+
+
+def frozen(scenario: str, *, draws: int, seed: int, as_of: str | None = None, out: str = "") -> dict[str, Any]:
+    """Return the forecast of every named series as quantiles with one hash, and write it once if `out` is named.
+
+    Raises
+    ------
+    InputError
+        If `out` exists, cannot be written, or the scenario sets a value without a `known_by` on or before its date.
+    """
+    story = load(scenario, as_of=as_of)
+    for name, text in story.set.items():
+        if not (isinstance(text, Mapping) and text.get("known_by")):
+            raise InputError(f"{story.where.get(name, name)}: a frozen forecast takes {name} only with known_by: on or "
+                             f"before {story.as_of}; write {{value: ..., known_by: YYYY-MM-DD}}")
+    path = Path(out) if out else None
+    if path is not None and path.exists():
+        raise InputError(f"--out {path} exists already; a forecast is written once, name a new file")
+    ready = prepare(story, draws=draws, seed=seed)
+    world = trade(ready.setting, ready.given)
+    values, _ = named_quantities(ready, world)
+    rows = []
+    for name, unit in SERIES_UNITS.items():
+        for key, draws_ in values.items():
+            if key.startswith(f"{name}.") and _after(key.removeprefix(f"{name}."), story.as_of):
+                rows.append({"series": name, "period": key.removeprefix(f"{name}."), "unit": unit, **{
+                    q: float(f"{np.quantile(draws_, level):.6g}") for q, level in LEVELS.items()},
+                    "as_of": story.as_of.isoformat()})
+    year_on = f"{story.as_of.year + 1}-{story.as_of.month:02d}"
+    if year_on in world.line.months:
+        ahead = world.line.yield_die_any[world.line.months.index(year_on)]
+        rows.append({"series": "smic_ai_die_yield", "period": year_on, "unit": "1", **{
+            q: float(f"{np.quantile(ahead, level):.6g}") for q, level in LEVELS.items()},
+            "as_of": story.as_of.isoformat()})
+    digest = blake2b(to_json(rows).encode(), digest_size=8).hexdigest()
+    standing = "hindcast" if story.as_of.isoformat() < HINDSIGHT_UNTIL else "forecast"
+    result: dict[str, Any] = {"scenario": story.name, "as_of": story.as_of.isoformat(), "draws": draws, "seed": seed,
+                              "standing": standing, "hash": digest, "forecasts": [r | {"hash": digest} for r in rows],
+                              "file": str(path) if path else ""}
+    if path is not None:
+        try:
+            with path.open("x", encoding="utf-8") as sheet:
+                sheet.write(to_json(result))
+        except OSError as error:
+            raise InputError(f"--out {path} cannot be written: {error.strerror}; name another place") from None
+    return result
+
+
+def _after(period: str, as_of: date) -> bool:
+    """Return whether a period ends after the information date."""
+    year = int(period[2:4]) + 2000 if period.startswith("FY") else int(period[:4])
+    if period.startswith("FY"):
+        quarter = int(period[5:6]) if "Q" in period else 4
+        ends = date(year - 1, 1, 28) + timedelta(days=91 * quarter)
+    elif "Q" in period:
+        ends = parse_date(f"{year}-{3 * int(period[5:6]):02d}", last=True)
+    else:
+        ends = parse_date(period, last=True)
+    return ends > as_of

@@ -209,8 +209,8 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
     if horizon < when:
         raise InputError(f"until {horizon} lies before as_of {when}; write a later until:")
     return Scenario(name=layers[-1][0].name or layers[-1][2], as_of=when, until=horizon,
-                    set=MappingProxyType(overrides), events=events, buyer=values["buyer"],
-                    chips=MappingProxyType(chips), reports=reports, where=MappingProxyType(places))
+                    set=overrides, events=events, buyer=values["buyer"],
+                    chips=chips, reports=reports, where=places)
 
 
 def _no_contradiction(events: tuple[Event, ...]) -> None:

@@ -1,9 +1,118 @@
-"""Verbs of `evidence`."""
+"""`chipcast evidence`, `explain`, `compare` and `freeze`: what reports imply, what must hold, forecasts that stay."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import typer
+
+from chipcast.cli.common import AsOf, Json, ScenarioName, Seed, emit_json, note, say, table
+
+Few = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Number of draws.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module to the command line."""
+    app.command("evidence", help="Prior against posterior of every hidden quantity, and what each report was read as."
+                )(evidence)
+    app.command("explain", help="What must be true for a claim: an id of the news, or NAME OP VALUE such as "
+                                "'910c.yield >= 40%'.")(explain)
+    app.command("compare", help="Two scenarios on common luck: the effect with its interval.")(compare)
+    app.command("freeze", help="Write a forecast of the named series once, with its hash, to be scored later.")(freeze)
+
+
+def evidence(scenario: ScenarioName = "february-2025", draws: Few = 4000, seed: Seed = 1, as_of: AsOf = "",
+             json: Json = False) -> None:
+    from chipcast.base.summary import span
+    from chipcast.chain import prepare
+    from chipcast.evidence.posterior import WARN_ESS, posterior_table
+
+    found = prepare(scenario, draws=draws, seed=seed, as_of=as_of or None).evidence
+    rows = posterior_table(found)
+    reports: list[dict[str, Any]] = [
+        {"id": o.id, "series": o.series, "period": o.period, "said": o.value, "relation": o.relation,
+         "source": o.source, "reading_weights": w, "residual": r}
+        for o, w, r in zip(found.reports, found.reading_weights, found.residuals, strict=True)]
+    if found.ess < WARN_ESS:
+        note(f"warning: effective sample size {found.ess:.0f} is small; read the tails with care")
+    if json:
+        emit_json({"as_of": found.given.as_of, "posterior": rows, "ess": found.ess,
+                   "importance_ess": found.importance_ess, "log_evidence": found.log_evidence, "reports": reports})
+        return
+    table(f"Prior against posterior, as known on {found.given.as_of}", ("quantity", "unit", "prior", "posterior",
+                                                                        "contraction"),
+          [(r["name"], r["unit"], span(_map(r["prior"])), span(_map(r["posterior"])), _share(r["contraction"]))
+           for r in rows[:20]],
+          foot=f"{len(rows)} quantities could move; contraction = 1 - var(posterior)/var(prior), under 0.2 the prior "
+               f"decides. Effective sample size {found.ess:.0f}; plain importance sampling {found.importance_ess:.0f}.")
+    table("How each report was read", ("report", "said", "readings", "errors away"),
+          [(r["id"], f"{r['said']:g}", ", ".join(f"{k} {v:.0%}" for k, v in r["reading_weights"].items()),
+            f"{r['residual']:+.1f}") for r in reports])
+
+
+def _map(value: Any) -> dict[str, float]:
+    return {k: float(v) for k, v in value.items()}
+
+
+def _share(value: Any) -> str:
+    return f"{float(value):.2f}"
+
+
+def explain(
+    claim: Annotated[str, typer.Argument(metavar="CLAIM", help="Claim id or 'NAME OP VALUE'.")],
+    scenario: Annotated[str, typer.Option("--scenario", help="A shipped scenario or a YAML file.")] = "february-2025",
+    draws: Few = 2000, seed: Seed = 1, as_of: AsOf = "", json: Json = False,
+) -> None:
+    from chipcast.base.summary import span
+    from chipcast.news import explain_claim
+
+    answer = explain_claim(claim, scenario, draws=draws, seed=seed, as_of=as_of or None)
+    if json:
+        emit_json(answer)
+        return
+    say(f"{answer['claim']}\nprobability {answer['probability']:.1%} (without reports of the news item itself)")
+    if answer.get("verdict"):
+        say(f"verdict: {answer['verdict']} - {answer['why']}")
+    if answer.get("by_reading"):
+        say("by reading of the word yield: " + ", ".join(f"{k} {v:.0%}" for k, v in answer["by_reading"].items()))
+    if not answer["must_hold"]:
+        say("it holds in all draws or in none: nothing else has to be true")
+        return
+    table("What must hold where it is true", ("quantity", "unit", "where it holds", "all draws", "shift, sd"),
+          [(r["name"], r["unit"], span(r["interval"]), span(r["all_draws"]), f"{r['shift_sd']:+.2f}")
+           for r in answer["must_hold"]],
+          foot=f"weakest link: {answer['weakest_link']}; measuring {answer['settle_by']['name']} would settle "
+               f"{answer['settle_by']['share_of_doubt']:.0%} of the doubt")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A shipped scenario or a YAML file.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    draws: Few = 2000, seed: Seed = 1, json: Json = False,
+) -> None:
+    from chipcast.base.summary import span
+    from chipcast.news import effects
+
+    rows = effects(first, second, draws=draws, seed=seed)
+    if json:
+        emit_json({"first": first, "second": second, "draws": draws, "seed": seed, "effects": rows})
+        return
+    table(f"{second} less {first}, paired on common luck", ("quantity", "unit", "effect", "P(above 0)"),
+          [(r["name"], r["unit"], span(r["effect"]), f"{r['p_positive']:.0%}") for r in rows],
+          foot="Both run on the posterior of the first; only what the second sets differs.")
+
+
+def freeze(scenario: ScenarioName = "february-2025",
+           out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write; it must not exist.")] = "",
+           draws: Few = 4000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
+    from chipcast.news import frozen
+
+    written = frozen(scenario, draws=draws, seed=seed, as_of=as_of or None, out=out)
+    if json:
+        emit_json(written)
+        return
+    table(f"Forecasts as of {written['as_of']} ({written['standing']})",
+          ("series", "period", "unit", "p05", "p25", "p50", "p75", "p95"),
+          [(f["series"], f["period"], f["unit"], *(f"{f[q]:.4g}" for q in ("p05", "p25", "p50", "p75", "p95")))
+           for f in written["forecasts"]],
+          foot=f"hash {written['hash']}" + (f"; written to {written['file']}" if written["file"] else ""))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chipcast.base.catalog import read_table
 from chipcast.base.summary import interval, short, span
@@ -106,6 +107,8 @@ class Claim:
     """The reason in one sentence."""
     value: Mapping[str, float]
     """Interval of the tested quantity."""
+    holds: npt.NDArray[np.bool_]
+    """In which draws the claim holds. (draw)"""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` and the report carry."""
@@ -270,6 +273,14 @@ CHECKS: dict[str, Callable[[Ground, Mapping[str, str]], Answer]] = {
 """How each claim is computed, by its id in `claims.csv`."""
 
 
+def _holds(row: Mapping[str, str], draws: Array) -> npt.NDArray[np.bool_]:
+    """Return in which draws a claim holds: inside its interval, or with the effect of its sign. (draw)"""
+    if row["kind"] == "direction":
+        return np.asarray(draws > 0)
+    low, high = _bounds(row)
+    return np.asarray((draws >= low) & (draws <= high))
+
+
 def origins() -> tuple[str, ...]:
     """Return the origins of all claims: reports that the claims' draws must not see."""
     return tuple(sorted({row["origin"] for row in read_table("claims")}))
@@ -281,5 +292,5 @@ def check(ground: Ground) -> tuple[Claim, ...]:
     for row in read_table("claims"):
         verdict, computed, why, draws = CHECKS[row["id"]](ground, row)
         out.append(Claim(id=row["id"], said=row["said"], computed=computed, verdict=verdict, why=why,
-                         value=interval(draws)))
+                         value=interval(draws), holds=_holds(row, draws)))
     return tuple(out)

@@ -23,6 +23,9 @@ OPERATORS: dict[str, Callable[[Array, float], Any]] = {
 ABOUT = 0.10
 """Relative half-width of `about`: a figure in a newspaper is rarely meant more exactly."""
 
+SIGNAL = 4.0
+"""A quantity is named only where its shift is this many standard errors away from chance."""
+
 BINS = 20
 """Slices of equal mass in which the probability of a claim is compared, for `settle_by`."""
 
@@ -95,12 +98,15 @@ def explain(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array], units:
         if sd == 0:
             continue
         inside = values[mask]
-        rows.append({"name": name, "unit": units.get(name, "1"), "interval": interval(inside),
-                     "all_draws": interval(values), "shift_sd": (float(np.mean(inside)) - float(np.mean(values))) / sd})
+        shift = (float(np.mean(inside)) - float(np.mean(values))) / sd
         shares[name] = _share_explained(mask, values)
+        if abs(shift) * np.sqrt(inside.size) < SIGNAL:
+            continue
+        rows.append({"name": name, "unit": units.get(name, "1"), "interval": interval(inside),
+                     "all_draws": interval(values), "shift_sd": shift})
     rows.sort(key=lambda r: -abs(float(str(r["shift_sd"]))))
     best = max(shares, key=lambda n: shares[n])
-    return {"probability": probability, "must_hold": rows[:top], "weakest_link": rows[0]["name"],
+    return {"probability": probability, "must_hold": rows[:top], "weakest_link": rows[0]["name"] if rows else best,
             "settle_by": {"name": best, "share_of_doubt": shares[best]}}
 
 

@@ -11,9 +11,10 @@ from chipcast.base.types import Array
 RULE = (
     "With T the draws, I the claim's interval, p = 2 min(P(T <= I high), P(T >= I low)) capped at 1, and "
     "k = 1 - sd(T) / sd(T under the prior): p < 0.02 contradicted; else p < 0.10 in doubt; else k < 0.2 and the prior "
-    "decides (before any report P(T in I) lies between 0.05 and 0.95): not identified; else P(T in I) >= 0.5 supported; else consistent. A claim about a direction goes by the "
-    "probability that the paired effect has its sign: >= 0.95 supported, >= 0.8 consistent, >= 0.2 not identified, "
-    ">= 0.05 in doubt, else contradicted. T never uses reports of the claim's own origin.")
+    "decides (before any report P(T in I) lies between 0.05 and 0.95): not identified; else P(T in I) >= 0.5 "
+    "supported; else consistent. A claim about a direction goes by the probability that the paired effect has its "
+    "sign: >= 0.95 supported, >= 0.8 consistent, >= 0.2 not identified, >= 0.05 in doubt, else contradicted. T never "
+    "uses reports of the claim's own origin.")
 """The rule in words."""
 
 ORDER = ("supported", "consistent", "not identified", "in doubt", "contradicted")

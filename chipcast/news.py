@@ -95,7 +95,7 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
         cost_per_million=cost, feasible=feasible, deployment_usd=deployment, deployment=what,
         budget_usd=given.middle("buyer.budget_usd") if "buyer.budget_usd" in given else np.inf,
         ettr=dict(zip(run.chips, run.ettr, strict=True)),
-        size="equal peak throughput: " + ", ".join(f"{n:,} {c}" for c, n in zip(run.chips, run.sizes, strict=True)),
+        size="equal peak throughput: " + ", ".join(f"{n:,} {claims.label(c)}" for c, n in zip(run.chips, run.sizes, strict=True)),
         memory_and_links=run.memory_and_links[0],
         orders=market.orders[:, h20_row, half].sum(axis=(0, 1), dtype=float),
         orders_without=alone.orders[:, h20_row, half].sum(axis=(0, 1), dtype=float),
@@ -213,7 +213,7 @@ def smallest(ready: Ready, given: Given) -> tuple[Array, str]:
     if not offers:
         return np.full(given.draws, np.inf), "none that keeps the promise"
     chip = min(offers, key=lambda c: float(np.median(offers[c][1])))
-    return offers[chip][1], f"{offers[chip][0]} x {chip}"
+    return offers[chip][1], f"{offers[chip][0]} x {claims.label(chip)}"
 
 
 def with_orders(ready: Ready, world: World) -> Array:

@@ -127,6 +127,11 @@ def percent(values: Array) -> str:
     return f"{100 * v['p50']:.0f} % ({100 * v['p05']:.0f} to {100 * v['p95']:.0f})"
 
 
+def label(chip: str) -> str:
+    """Return the short name of a chip id for a sentence: `h20-96` is the H20, `ascend-910b2` the 910B2."""
+    return chip.removeprefix("ascend-").split("-")[0].upper()
+
+
 def _bounds(row: Mapping[str, str]) -> tuple[float, float]:
     return float(row["low"]), float(row["high"]) if row["high"] else float("inf")
 
@@ -208,7 +213,7 @@ def h20_serves_r1(g: Ground, row: Mapping[str, str]) -> Answer:
     h20 = g.cost_per_million["h20-96"]
     effect = np.min(np.stack(local), axis=0) - h20 if local else np.full(h20.shape, np.nan)
     verdict = judge_direction(effect)
-    computed = "; ".join(f"{k} {span(v, 2)}" for k, v in g.cost_per_million.items()) + " USD per million tokens"
+    computed = "; ".join(f"{label(k)} {span(v, 2)}" for k, v in g.cost_per_million.items()) + " USD per million tokens"
     why = (f"the H20 is the cheaper one in {verdict.probability:.0%} of draws: decode needs memory, which it kept, and "
            "little arithmetic, which it lost; no measured serving row was public on the date")
     return verdict, computed, why, effect
@@ -227,7 +232,7 @@ def stumble_910b(g: Ground, row: Mapping[str, str]) -> Answer:
     """Judge whether the 910C keeps more of a large run than the 910B."""
     effect = g.ettr["ascend-910c"] - g.ettr["ascend-910b2"]
     verdict = judge_direction(effect)
-    computed = "; ".join(f"{k} {percent(v)}" for k, v in g.ettr.items()) + f" productive ({g.size})"
+    computed = "; ".join(f"{label(k)} {percent(v)}" for k, v in g.ettr.items()) + f" productive ({g.size})"
     why = (f"the 910C is ahead in {verdict.probability:.0%} of draws, by masking faults and needing fewer chips and "
            f"not by having fewer; memory and links are {percent(g.memory_and_links)} of a 910B's faults under priors: "
            "no Ascend fault count is public")

@@ -1,0 +1,141 @@
+"""The market's past: the five stocks, the dated path, the fit, and forecasts vintage by vintage."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from chipcast.base import draws
+from chipcast.base.catalog import FIRST_VINTAGE, Catalogue, read_table, vintage_rows
+from chipcast.base.errors import InputError
+from chipcast.evidence import market_fit
+from chipcast.evidence.score import crps, summary
+from chipcast.market import past
+
+LAW = past.laws(vintage_rows(FIRST_VINTAGE))
+FEBRUARY = date(2025, 2, 25)
+
+
+def prior(count: int = 400) -> np.ndarray:
+    return np.stack([draws.normals(3, f"past:{k}", 0, count) for k in range(past.UNKNOWNS)])
+
+
+@pytest.fixture(scope="module")
+def fitted() -> market_fit.Fit:
+    return market_fit.fit(FEBRUARY)
+
+
+def test_the_path_of_rules_is_what_was_known_on_the_date() -> None:
+    early, february, late = (past.path_of(Catalogue(d)) for d in (date(2023, 3, 1), FEBRUARY, date(2025, 12, 31)))
+    assert early.shuts == (date(2022, 8, 26),)
+    assert february.shuts == (date(2022, 8, 26), date(2023, 10, 17))
+    assert february.offers == (date(2022, 11, 7), date(2024, 2, 1))
+    assert date(2025, 1, 29) in february.threats
+    assert late.shuts[2] == date(2025, 4, 9)
+    assert late.barred == (None, None, date(2025, 7, 31))  # the other gate answered the relaxation
+
+
+def test_without_rules_and_threats_buyers_get_what_they_need_up_to_the_cap() -> None:
+    quiet = past.Path(threats=(), shuts=(), offers=(), barred=())
+    p = past.parameters(prior(), LAW)
+    out = past.revenue(p, past.doors_of(quiet, 36, 3.0), 36) - p["rest_usd_per_quarter"] / 3
+    cap = p["capacity_usd_per_quarter"] / 3 * (1 + p["capacity_growth_per_month"]) ** np.arange(36)[:, None]
+    need = p["need_usd_per_quarter"] / 3 * (1 + p["need_growth_per_month"]) ** np.maximum(
+        np.arange(36)[:, None] - p["boom_start_month"], 0)
+    assert (out <= cap * (1 + 1e-9)).all()
+    easy = (need <= cap).all(axis=0)
+    assert easy.sum() > 50
+    assert out[:, easy] == pytest.approx(need[:, easy])
+
+
+def test_a_threat_pulls_orders_forward_and_a_rule_cuts_sales() -> None:
+    p = past.parameters(prior(), LAW)
+    none = past.Path(threats=(), shuts=(), offers=(), barred=())
+    feared = past.Path(threats=(date(2024, 1, 10),), shuts=(), offers=(), barred=())
+    shut = past.Path(threats=(), shuts=(date(2024, 1, 1),), offers=(None,), barred=(None,))
+    base, fear, cut = (past.revenue(p, past.doors_of(x, 30, 3.0), 30) for x in (none, feared, shut))
+    assert np.array_equal(base[:23], fear[:23]) and np.array_equal(base[:23], cut[:23])
+    # at a seller that is already full, fear can only move the queue, so round-off aside it never lowers sales
+    assert (fear[23:26].sum(axis=0) >= base[23:26].sum(axis=0) * (1 - 1e-9)).all()
+    assert np.mean(fear[23:26].sum(axis=0) > base[23:26].sum(axis=0) * 1.001) > 0.3
+    assert (cut[24] < base[24]).all()
+
+
+def test_a_fit_finds_the_truth_of_made_up_quarters() -> None:
+    """Ten quarters from known parameters, no noise: most truths lie inside the 90 percent interval."""
+    z = prior(1)
+    doors = past.doors_of(past.path_of(Catalogue(FEBRUARY)), 33, 2.65)
+    made = past.by_quarter(past.revenue(past.parameters(z, LAW), doors, 33))[:, 0]
+    data = dict(zip(past.quarters_of(33), map(float, made), strict=True))
+    found = market_fit.fit(FEBRUARY, quarters=data)
+    low, high = np.quantile(found.posterior.normals, [0.05, 0.95], axis=1)
+    inside = np.mean((z[:, 0] >= low) & (z[:, 0] <= high))
+    assert inside >= 0.75
+    model = past.by_quarter(past.revenue(past.parameters(found.posterior.normals, LAW), doors, 33))
+    assert np.median(model, axis=1) == pytest.approx(made, rel=0.25)
+
+
+def test_contraction_is_printed_for_every_parameter_and_history_leaves_cover_to_the_prior(
+        fitted: market_fit.Fit) -> None:
+    rows = {r["name"]: r for r in market_fit.contraction_table(fitted)}
+    assert set(past.NAMES) <= set(rows)
+    assert rows["need_usd_per_quarter"]["contraction"] > 0.5
+    assert rows["cover_months"]["prior_driven"] and rows["belief_lag_months"]["prior_driven"]
+    now = {r["name"]: r["posterior"] for r in market_fit.now_table(fitted)}
+    assert now["capacity_now"]["p05"] > 2e9  # it shipped 5.4 billion in the last quarter
+
+
+def test_a_fit_is_a_function_of_date_and_seed(fitted: market_fit.Fit) -> None:
+    again = market_fit.fit(FEBRUARY)
+    assert np.array_equal(again.posterior.normals, fitted.posterior.normals)
+    with pytest.raises(InputError, match="filed quarters are known by 2022-09-01; a fit needs four"):
+        market_fit.fit(date(2022, 9, 1))
+
+
+def test_the_rush_of_early_2025_lies_in_the_80_percent_band(fitted: market_fit.Fit) -> None:
+    """Filed: 5.52 billion USD in the quarter to April 2025, of which 4.6 of the card under threat."""
+    for conditional in (True, False):
+        rush = market_fit.predict(fitted, 2, conditional=conditional)["2025-04"] / 1e9
+        low, high = np.quantile(rush, [0.1, 0.9])
+        assert low < 5.52 < high
+
+
+def test_given_the_rules_the_cut_is_foreseen_and_without_them_it_is_one_future_of_many(fitted: market_fit.Fit) -> None:
+    told, untold = (market_fit.predict(fitted, 3, conditional=c)["2025-07"] / 1e9 for c in (True, False))
+    assert np.median(told) < np.median(untold)
+    assert np.std(np.log(untold)) > np.std(np.log(told)) * 0.8
+    assert crps(told, 2.77) < crps(untold, 2.77)
+
+
+def test_the_back_test_covers_what_it_says_and_beats_what_anyone_would_say() -> None:
+    scored = market_fit.backtest(conditional=True)
+    out = summary(scored)
+    assert out["forecasts"] == 30
+    assert out["band_90"][0] <= out["hits_90"] <= out["band_90"][1]
+    assert all(v > 0 for v in out["skill"].values()), out["skill"]
+    filed = {r["known_by"] for r in read_table("history") if r["series"] == "nvda_china_hk_revenue_billing"}
+    assert {s.vintage for s in scored} <= filed
+
+
+def test_a_vintage_that_peeks_scores_better_so_the_filter_is_no_dead_code() -> None:
+    """The same quarter forecast with and without its own filing among the data."""
+    day, peeking = date(2024, 11, 19), date(2024, 11, 20)
+    honest = market_fit.predict(market_fit.fit(day), 1, conditional=True)
+    found = market_fit.fit(peeking)
+    p = past.parameters(found.posterior.normals, found.law)
+    doors = past.doors_of(found.path, 33, 2.65)
+    seen = past.by_quarter(past.revenue(p, doors, 33))[-1]
+    assert list(honest) == ["2024-10"] and found.quarters[-1] == "2024-10"
+    assert crps(seen / 1e9, 5.42) < crps(honest["2024-10"] / 1e9, 5.42)
+
+
+def test_shuffled_outcomes_lose_the_skill() -> None:
+    scored = market_fit.backtest(conditional=True, ahead=1)
+    honest = np.mean([s.crps / s.outcome for s in scored])
+    outcomes = [s.outcome for s in scored]
+    found = [np.interp((np.arange(99) + 0.5) / 99, [0.05, 0.1, 0.5, 0.9, 0.95], [s.p05, s.p10, s.p50, s.p90, s.p95])
+             for s in scored]
+    shuffled = np.mean([crps(f, y) / y for f, y in zip(found, outcomes[5:] + outcomes[:5], strict=True)])
+    assert shuffled > 1.5 * honest

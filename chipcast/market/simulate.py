@@ -26,7 +26,7 @@ from chipcast.market.record import CHIPS, DOMESTIC, Market
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
-TINY = 1e-30
+TINY = 1e-9
 """Keeps quotients finite where nothing is asked for."""
 
 DAYS_PER_MONTH = 30.4375

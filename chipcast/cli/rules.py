@@ -190,3 +190,118 @@ def whole_table(to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer = "platfor
     table(f"To {to} on {day}, buyer class {_segment(buyer)}, as known on {catalog.as_of}",
           ["chip", "US gate", "Chinese gate", "status", "decided by", "prong", "slack"], rows,
           foot=f"Slack above 0 is free: ln of the distance to the nearest line. {NO_LAWYER}")
+
+
+@app.command(help="A chip's status over time: every change, the row behind it, and a picture with --svg.")
+def history(chip: ChipArg, to: To = "CN", hq: Hq = "", buyer: Buyer = "platform",
+            begin: Annotated[str, typer.Option("--begin", metavar="DATE", help="Default: the chip's announcement, "
+                                                                              "or the first chip rule.")] = "",
+            until: Annotated[str, typer.Option("--until", metavar="DATE", help="Default: half a year past the "
+                                                                              "sources.")] = "",
+            then: Annotated[bool, typer.Option("--as-known-then", help="Answer each day with what was public on "
+                                                                       "it.")] = False,
+            svg: Annotated[str, typer.Option("--svg", metavar="FILE", help="Write the picture there.")] = "",
+            as_of: AsOf = "", json: Json = False) -> None:
+    from datetime import timedelta
+
+    from chipcast.base.calendar import parse_date
+    from chipcast.rules import history as station
+    from chipcast.rules.check import ask_for, unknown_after
+    from chipcast.rules.rule import known_layers
+
+    catalog = catalogue(as_of)
+    f = _figures(catalog, chip)
+    first_rule = min((x.effective for x in known_layers(catalog) if x.subject == "chip" and x.effective),
+                     default=catalog.as_of)
+    start = parse_date(begin) if begin else max(parse_date(f.announced) if f.announced else first_rule,
+                                                first_rule - timedelta(days=182))
+    stop = parse_date(until) if until else max(unknown_after(catalog), start) + timedelta(days=184)
+    ask = ask_for(catalog, f, start, to=to, hq=hq, segment=_segment(buyer))
+    spans = station.history(catalog, ask, begin=start, until=stop, as_known_then=then)
+    if svg:
+        from chipcast.report.theme import STATUS_COLOURS
+
+        seat = "" if ask.hq.code == ask.to.code else f", parent in {ask.hq.name}"
+        known = "what was public on each day" if then else f"as known on {catalog.as_of}"
+        text = station.picture(
+            spans, title=f"{f.model} to {ask.to.name}{seat}, buyer class {ask.segment}", colours=STATUS_COLOURS,
+            chinese=ask.to.code == "CN", foot=f"Answers: {known}; sources to {unknown_after(catalog)}. {NO_LAWYER}")
+        _write(Path(svg), text)
+    if json:
+        emit_json({"chip": f.id, "to": ask.to.code, "hq": ask.hq.code, "buyer": ask.segment,
+                   "as_of": str(catalog.as_of), "as_known_then": then, "spans": [
+                       {"from": str(s.begin), "until": str(s.until), "us": s.us, "cn": s.cn, "status": s.status,
+                        "us_by": s.us_by or None, "cn_by": s.cn_by or None, "enforced": s.enforced or None}
+                       for s in spans],
+                   "unknown_after": str(unknown_after(catalog)), "svg": svg or None, "not_legal_advice": NO_LAWYER})
+        return
+    parent = "" if ask.hq.code == ask.to.code else f", parent in {ask.hq.name}"
+    table(f"{f.model} to {ask.to.name}{parent}, buyer class {ask.segment}",
+          ["from", "until", "US gate", "Chinese gate", "status", "decided by"],
+          [[s.begin, s.until, s.us + (" (doubtful)" if s.enforced == "doubtful" else ""), s.cn, s.status,
+            s.decided_by or "-"] for s in spans], foot=NO_LAWYER)
+    if svg:
+        say(f"picture: {svg}")
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists():
+        raise InputError(f"{path} exists; name another file or remove it")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; name another file") from None
+
+
+@app.command(help="How near each chip sits to the lines of a day, and the largest chip that stays free.")
+def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this chip, line by line.")] = "",
+           against: Annotated[str, typer.Option("--against", metavar="DATE", help="The rules of this day; default: "
+                                                                                 "the information date.")] = "",
+           area: Annotated[list[float] | None, typer.Option("--area", help="Die area that counts, in mm2; "
+                                                                          "repeat.")] = None,
+           to: To = "CN", hq: Hq = "", as_of: AsOf = "", json: Json = False) -> None:
+    from datetime import date
+
+    from chipcast.base.calendar import parse_date
+    from chipcast.base.errors import require
+    from chipcast.rules import design as station
+    from chipcast.rules.check import ask_for
+    from chipcast.rules.rule import horizon
+
+    catalog = catalogue(as_of)
+    day = parse_date(against) if against else catalog.as_of
+    end: date | None = horizon(catalog)
+    note = f"the sources end on {end}; the lines are those of that day" if end and day > end else ""
+    day = min(day, end) if end else day
+    areas = list(area or station.bends())
+    for a in areas:
+        require(a > 0, "area", "be above 0 mm2", a)
+    known = bool(station.in_force(catalog, day))
+    best = [{"area_mm2": a, "largest_free_tpp": float(station.frontier(a)),
+             "fp16_tflops": float(station.frontier(a)) / 16} for a in areas] if known else []
+    if chip:
+        ask = ask_for(catalog, _figures(catalog, chip), day, to=to, hq=hq)
+        found = [{k: v for k, v in r.items() if k != "reason"} for r in station.lines(catalog, ask)]
+        if json:
+            emit_json({"chip": ask.figures.id, "against": str(day), "as_of": str(catalog.as_of), "lines": found,
+                       "frontier": best, "note": note, "not_legal_advice": NO_LAWYER})
+            return
+        table(f"{ask.figures.model} against the rules of {day}", ["rule", "prong", "slack", "line that decides"],
+              [[r["rule_id"], r["prong"], " to ".join(f"{s:+.4f}" for s in dict.fromkeys(r["slack"])),
+                f"{r['quantity']} {r['op']} {r['limit']:g}"] for r in found],
+              foot=f"Slack above 0 is free: ln of the distance. {note + '. ' if note else ''}{NO_LAWYER}")
+        return
+    rungs = station.ladder(catalog, day, to=to, hq=hq)
+    if json:
+        emit_json({"against": str(day), "as_of": str(catalog.as_of), "frontier": best, "chips": rungs, "note": note,
+                   "not_legal_advice": NO_LAWYER})
+        return
+    if best:
+        table(f"Largest TPP that stays free on {day}, for a part sold to data centres (approached, not reached)",
+              ["die area mm2", "TPP", "dense FP16 TFLOPS"],
+              [[f"{r['area_mm2']:g}", f"{r['largest_free_tpp']:g}", f"{r['fp16_tflops']:g}"] for r in best])
+    else:
+        say(f"No rule on density was in force on {day}: nothing bounds TPP by die area.")
+    table("Slack to the nearest line, free parts nearest to it first", ["chip", "US gate", "slack", "nearest line"],
+          [[r["chip"], r["us"], "unknown" if r["slack"] != r["slack"] else f"{r['slack']:+.4f}", r["nearest"] or "-"]
+           for r in rungs], foot=f"{note + '. ' if note else ''}{NO_LAWYER}")

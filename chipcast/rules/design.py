@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
+from datetime import date
 from typing import Any
 
 import numpy as np
 
+from chipcast.base.catalog import Catalogue
 from chipcast.base.types import Numeric
-from chipcast.rules.expr import And, Compare, Label, Node, Not, Or, truth
+from chipcast.rules.check import ask_for, signed, verdict
+from chipcast.rules.explain import against
+from chipcast.rules.expr import And, Compare, Label, Node, Not, Or, prongs, reason, slack, truth, without_upper
+from chipcast.rules.gates import Shipment, us_gate
 from chipcast.rules.measure import Figures
-from chipcast.rules.rule import layer
+from chipcast.rules.rule import known_layers, layer
 
 LIST_2023 = ("US-3A090A-2023", "US-3A090B-2023", "US-NAC-2023")
 """Rows of the list of 2023: tier .a, tier .b, Note 2."""
@@ -107,8 +112,6 @@ def frontier(area_mm2: Numeric) -> Numeric:
 
 def corners(rule_id: str) -> tuple[tuple[float, float], ...]:
     """Return each prong of a row as (least TPP, least density), 0 where it names none."""
-    from chipcast.rules.expr import prongs
-
     test = layer(rule_id).test
     assert test is not None
     out = []
@@ -116,3 +119,92 @@ def corners(rule_id: str) -> tuple[tuple[float, float], ...]:
         low = {c.names[0]: c.limit for c in comparisons(part) if c.op in (">=", ">")}
         out.append((low.get("tpp", 0.0), low.get("pd", 0.0)))
     return tuple(out)
+
+
+def bends() -> tuple[float, ...]:
+    """Return the die areas at which the frontier changes its slope, rising. [mm2]
+
+    >>> bends()
+    (500.0, 750.0, 1500.0, 3000.0)
+    """
+    pairs = [c for rule in LIST_2023[:2] for c in corners(rule)]
+    kinks = {t / d for t, _ in pairs for _, d in pairs if d}
+    return tuple(a for a in sorted(kinks) if _slope(a * 0.999) != _slope(a * 1.001))
+
+
+def _slope(area_mm2: float) -> float:
+    low, high = frontier(area_mm2), frontier(area_mm2 * (1 + 1e-7))
+    return round(float(high - low) / (area_mm2 * 1e-7), 3)
+
+
+def lines(catalog: Catalogue, ask: Shipment) -> list[dict[str, Any]]:
+    """Return the distance of a chip to every prong in force where it is shipped, the nearest first.
+
+    Each row has the rule, the prong, the ends of the slack and the comparison that decides; above 0 is free.
+    """
+    values = ask.figures.values(from_us=ask.from_us)
+    out = []
+    for x, _ in us_gate(catalog, ask).looked_at:
+        if x.test is None:
+            continue
+        for name, part in prongs(x.test).items():
+            wide = without_upper(part) or part
+            low, high = (float(s) for s in slack(wide, values))
+            if math.isinf(low) and math.isinf(high):
+                continue
+            why = reason(wide, values, end=0 if high > 0 else 1)
+            out.append({"rule_id": x.rule_id, "prong": name, "slack": [low, high], "quantity": " + ".join(why.names),
+                        "op": why.op, "limit": why.limit, "unit": why.unit, "reason": why})
+    return sorted(out, key=lambda r: (abs(r["slack"][0]) if math.isfinite(r["slack"][0]) else math.inf, r["rule_id"]))
+
+
+def ladder(catalog: Catalogue, on: date, *, to: str = "CN", hq: str = "") -> list[dict[str, Any]]:
+    """Return every foreign chip with its slack to the nearest line, free ones nearest to it first.
+
+    Parts that crowd a line are the first candidates of the next rule.
+    """
+    out = []
+    for item in catalog.chip_ids():
+        ask = ask_for(catalog, item, on, to=to, hq=hq)
+        if ask.figures.domestic:
+            continue
+        v = verdict(catalog, ask)
+        distance = signed(v.us)
+        line = _line_at(lines(catalog, ask), distance)
+        out.append({"chip": item, "us": v.us.word, "slack": distance, "decided_by": v.us.decided_by or None,
+                    "rule_id": line["rule_id"] if line else None, "prong": line["prong"] if line else None,
+                    "nearest": against(line["reason"], ask.figures) if line else None,
+                    "announced": ask.figures.announced})
+    return sorted(out, key=lambda r: (math.isnan(r["slack"]), r["slack"] < 0, abs(r["slack"])))
+
+
+def _line_at(found: list[dict[str, Any]], distance: float) -> dict[str, Any] | None:
+    """Return the line that a distance speaks of, if any."""
+    best = min(found, key=lambda r: min(abs(s - distance) for s in r["slack"]), default=None)
+    return best if best and min(abs(s - distance) for s in best["slack"]) < 1e-9 else None
+
+
+def plane(catalog: Catalogue, on: date, *, to: str = "CN", segment: str = "platform") -> dict[str, Any]:
+    """Return the arrays of the picture TPP against density: points, their verdicts, and the frontier as it stood.
+
+    The frontier is empty on days when no rule on density was in force.
+    """
+    points = []
+    for item in catalog.chip_ids():
+        ask = ask_for(catalog, item, on, to=to, segment=segment)
+        v, f = verdict(catalog, ask), ask.figures
+        points.append({"chip": item, "tpp": list(f.tpp), "pd": list(f.pd), "status": v.status, "slack": signed(v.us),
+                       "prong": v.us.prong, "domestic": f.domestic})
+    return {"on": str(on), "as_of": str(catalog.as_of), "points": points, "corners": in_force(catalog, on)}
+
+
+def in_force(catalog: Catalogue, on: date) -> list[dict[str, Any]]:
+    """Return the corners (least TPP, least density) of each prong of the list of 2023 if it binds on a day."""
+    live = {x.rule_id for x in known_layers(catalog) if x.phase(on, catalog.as_of) == "binding"}
+    out = []
+    for rule in LIST_2023[:2]:
+        test = layer(rule).test
+        if rule in live and test is not None:
+            out += [{"rule_id": rule, "prong": name, "tpp": corner[0], "pd": corner[1]}
+                    for name, corner in zip(prongs(test), corners(rule), strict=True)]
+    return out

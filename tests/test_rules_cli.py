@@ -1,0 +1,190 @@
+"""The verbs of `rules` as a buyer types them, with good and bad words."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Json = Callable[..., Any]
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_check_names_status_rule_prong_and_slack(cli_json: Json) -> None:
+    r = cli_json("rules", "check", "h20", "--to", "CN", "--on", "2025-02-25")
+    assert (r["us"], r["cn"], r["status"]) == ("free", "free", "free")
+    assert r["deciding"]["rule_id"] is None
+    assert r["deciding"]["prong"] == "b.1"
+    assert r["deciding"]["slack"] == pytest.approx(0.0134, abs=5e-5)
+    assert r["deciding"]["native"] == {"quantity": "tpp", "value": 2368.0, "op": ">=", "limit": 2400.0, "left": 32.0,
+                                       "unit": "1"}
+    assert r["unknown_after"] == "2026-06-30"
+    assert "no legal advice" in r["not_legal_advice"]
+    assert {x["rule_id"] for x in r["layers"]} >= {"US-3A090A-2023", "US-3A090B-2023"}
+    assert all(x["source"] and x["url"] for x in r["layers"])
+
+
+def test_check_after_the_letter(cli_json: Json) -> None:
+    r = cli_json("rules", "check", "h20", "--on", "2025-04-20")
+    assert (r["us"], r["status"], r["deciding"]["rule_id"]) == ("letter", "licence", "US-INF-2025")
+
+
+def test_the_same_day_as_known_in_february_is_free_and_knows_no_letter(cli: Cli, cli_json: Json) -> None:
+    words = ("rules", "check", "h20", "--on", "2025-04-20", "--as-of", "2025-02-25")
+    r = cli_json(*words)
+    assert r["status"] == "free"
+    text = str(r) + cli(*words)[1]
+    for later in ("US-INF-2025", "US-H20-2025-07", "2025-04-09", "never binding"):
+        assert later not in text, f"{later} was not known"
+
+
+def test_the_explanation_of_the_chapter(cli: Cli) -> None:
+    _, out, _ = cli("rules", "check", "l20", "--on", "2025-06-01")
+    assert "nearest prong b.2: performance density 3.1422 against 3.2, 1.8% left" in out
+    assert "no Chinese rule found" in out
+    assert "no legal advice" in out
+
+
+def test_measure_gives_every_input_with_its_source(cli_json: Json) -> None:
+    r = cli_json("rules", "measure", "l20")
+    assert r["tpp"] == 1912
+    assert r["pd"] == pytest.approx(3.1422, abs=5e-5)
+    assert {"fp16_tflops", "applicable_die_mm2"} <= {x["name"] for x in r["inputs"]}
+    assert all(x["source"] and x["unit"] and x["kind"] for x in r["inputs"])
+
+
+def test_measure_inverts_an_unknown_die_area(cli_json: Json) -> None:
+    rows = cli_json("rules", "measure", "590")["class_2023_by_die_area"]
+    assert [x["class"] for x in rows] == [".a", ".b", "free"]
+    assert rows[0]["to_mm2"] == pytest.approx(758.95, abs=0.005)
+
+
+def test_the_table_shows_both_gates_apart(cli_json: Json) -> None:
+    r = cli_json("rules", "table", "--on", "2026-01-20", "--buyer", "state-funded")
+    by = {x["chip"]: x for x in r["chips"]}
+    h200 = by["h200-sxm"]
+    assert (h200["us"], h200["cn"], h200["status"]) == ("licence_case", "barred", "denied")
+    assert (by["ascend-910c"]["us"], by["ascend-910c"]["cn"]) == ("free", "free")
+    assert len(r["chips"]) >= 52
+
+
+def test_a_chip_of_one_s_own_from_a_file(cli_json: Json, tmp_path: Path) -> None:
+    path = tmp_path / "my-chip.yaml"
+    path.write_text("name: my chip\nfp16_tflops: 140\ndie_area_mm2: 700 to 830\nio_bidir_gb_s: 400\n"
+                    "mem_bw_gb_s: 1.2 TB/s\ndatacenter: yes\n", encoding="utf-8")
+    r = cli_json("rules", "check", str(path), "--to", "CN", "--on", "2025-06-01")
+    assert r["chip"] == "my chip"
+    assert r["status"] == "unknown", "density lies between 2.7 and 3.2 and one line is 3.2"
+    assert r["status_range"] == ["free", "notified_exception"]
+    path.write_text(path.read_text(encoding="utf-8").replace("700 to 830", "750"), encoding="utf-8")
+    assert cli_json("rules", "check", str(path), "--on", "2025-06-01")["status"] == "free"
+
+
+def test_a_missing_figure_is_named_with_the_verdict_for_its_range(cli_json: Json, tmp_path: Path) -> None:
+    path = tmp_path / "half.yaml"
+    path.write_text("fp16_tflops: 250\ndatacenter: true\n", encoding="utf-8")
+    r = cli_json("rules", "check", str(path), "--on", "2024-03-01")
+    assert set(r["missing"]) == {"area_mm2", "io_bidir_gb_s", "dram_bw_gb_s"}
+    assert r["us_range"] == ["free", "licence_denial"]
+    sure = tmp_path / "sure.yaml"
+    sure.write_text("fp16_tflops: 350\n", encoding="utf-8")
+    assert cli_json("rules", "check", str(sure), "--on", "2024-03-01")["us"] == "licence_denial"
+
+
+def test_no_non_planar_die_means_no_density_prong(cli_json: Json, tmp_path: Path) -> None:
+    path = tmp_path / "planar.yaml"
+    path.write_text("fp16_tflops: 280\nplanar: yes\nio_bidir_gb_s: 100\nmem_bw_gb_s: 500\n", encoding="utf-8")
+    r = cli_json("rules", "check", str(path), "--on", "2024-03-01")
+    assert r["status"] == "free"
+    assert r["slack_to_leave_control"][0] == pytest.approx(0.0690, abs=5e-4)
+
+
+def test_a_base_stands_for_what_a_file_leaves_out(cli_json: Json, tmp_path: Path) -> None:
+    path = tmp_path / "cut.yaml"
+    path.write_text("base: h20\nmem_bw_gb_s: 1390\nio_bidir_gb_s: 300\n", encoding="utf-8")
+    assert cli_json("rules", "check", str(path), "--on", "2025-06-01")["status"] == "free", "below each line of April"
+    assert cli_json("rules", "check", "h20", "--on", "2025-06-01")["status"] == "licence"
+
+
+def test_use_overrides_the_flag_of_the_row(cli_json: Json) -> None:
+    assert cli_json("rules", "check", "4090", "--on", "2024-03-01")["us"] == "notice"
+    assert cli_json("rules", "check", "4090", "--on", "2024-03-01", "--use", "datacenter")["us"] == "licence_denial"
+
+
+def test_history_lists_every_change_with_its_reason(cli_json: Json, tmp_path: Path, cli: Cli) -> None:
+    spans = cli_json("rules", "history", "h20", "--to", "CN")["spans"]
+    words = [(s["from"], s["us"]) for s in spans]
+    assert ("2025-04-09", "letter") in words
+    assert ("2025-08-08", "licence_approval") in words
+    assert spans[-1]["us"] == "unknown"
+    for a, b in itertools.pairwise(spans):
+        assert a["until"] < b["from"]
+    out = tmp_path / "h20.svg"
+    code, _, err = cli("rules", "history", "h20", "--svg", str(out))
+    assert code == 0, err
+    text = out.read_text(encoding="utf-8")
+    assert text.startswith("<svg")
+    assert "no legal advice" in text
+    code, _, err = cli("rules", "history", "h20", "--svg", str(out))
+    assert code == 2
+    assert "exists" in err
+
+
+def test_design_gives_the_distance_to_each_line_and_the_largest_free_chip(cli_json: Json) -> None:
+    r = cli_json("rules", "design", "--against", "2025-06-01", "--area", "750")
+    assert r["frontier"][0]["largest_free_tpp"] == 2400
+    by = {x["chip"]: x for x in r["chips"]}
+    assert by["l20"]["slack"] == pytest.approx(0.0182, abs=5e-5)
+    assert by["h20-96"]["slack"] < 0
+    free = [x["slack"] for x in r["chips"] if x["slack"] is not None and x["slack"] >= 0]
+    assert [x["chip"] for x in r["chips"][:2]] == ["l20", "l2"], "the two parts nearest to a line come first"
+    assert free == sorted(free)
+    early = cli_json("rules", "design", "--against", "2022-12-01", "--area", "750")
+    assert early["frontier"] == [], "the first rule caught on two prongs and set no largest chip"
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("check", "h20", "--on", "2026-13-01"), "'2026-13-01' is no date; write YYYY-MM-DD"),
+    (("check", "h21"), "unknown chip 'h21'; did you mean"), (("check", "h20", "--to", "Atlantis"), "is no country"),
+    (("check", "h20", "--buyer", "platfrom"), "did you mean 'platform'"),
+    (("check", "h20", "--use", "war"), "--use must"),
+    (("check", "h20", "--entity", "huawai"), "did you mean 'huawei'"), (("check", "none.yaml"), "no file 'none.yaml'"),
+    (("check", "ascend-950pr", "--as-of", "2025-02-25"), "after the information date"),
+    (("check", "h20", "--owned-by-listed", "1.5"), "--owned-by-listed"), (("measure", "h2O x"), "unknown chip"),
+    (("check", "h20", "--hq-rule", "loose"), "unknown reading of the headquarters rule"),
+    (("design", "--against", "2025-06-01", "--area", "-3"), "area must be above 0"),
+    (("history", "h20", "--svg", "/no/such/folder/x.svg"), "cannot write"),
+])
+def test_bad_words_get_one_sentence_and_exit_code_2(cli: Cli, words: tuple[str, ...], message: str) -> None:
+    code, out, err = cli("rules", *words)
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("fp16_tflop: 3\n", "unknown figure 'fp16_tflop'; did you mean 'fp16_tflops'"),
+    ("fp16_tflops: 3\ndatacenter: maybe\n", "datacenter must be yes, no or unknown"),
+    ("name: x\n", "states no figure"), ("fp16_tflops: -3\n", "fp16_tflops"), ("- a\n- b\n", "must hold figures"),
+    ("fp16_tflops: [\n", "not valid YAML"), ("fp16_tflops: 3 GB\n", "TFLOPS"), ("base: h21\n", "unknown chip 'h21'"),
+])
+def test_a_broken_chip_file_says_what_to_mend(cli: Cli, tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "chip.yaml"
+    path.write_text(text, encoding="utf-8")
+    code, _, err = cli("rules", "check", str(path), "--on", "2024-01-01")
+    assert code == 2
+    assert message in err
+    assert "chip.yaml" in err
+
+
+def test_unknown_is_an_answer(cli: Cli) -> None:
+    code, out, _ = cli("rules", "check", "h20", "--on", "2026-12-01")
+    assert code == 0
+    assert "last known state is licence" in out
+    code, out, _ = cli("rules", "check", "a100", "--on", "2021-01-01")
+    assert code == 0
+    assert "no rule yet" in out

@@ -21,7 +21,7 @@ from chipcast.evidence.forward import quantities
 from chipcast.evidence.likelihood import Quantities, error_scale, log_likelihood, reading_posterior
 from chipcast.evidence.reports import Observation, observations
 
-PARTICLES = 4000
+PARTICLES = 2500
 """Particles of the sampler; a run with more draws continues from them with moves of its own."""
 
 WARN_ESS, REFUSE_ESS = 500.0, 100.0
@@ -100,7 +100,7 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
         return of
 
     work = given.block(0, min(PARTICLES, given.draws))
-    fit = temper(like(work), len(names), seed=given.seed, particles=work.draws, stream="evidence")
+    fit = temper(like(work), len(names), seed=given.seed, particles=work.draws, moves=4, stream="evidence")
     z = _extend(fit, given, like(given), names)
     after = given.with_posterior(dict(zip(names, z, strict=True)))
     found = forward(after, reports)
@@ -141,7 +141,7 @@ def _extend(fit: Posterior, given: Given, like: Callable[[Array], Array], names:
     z = fit.normals[:, np.arange(n) % p]
     now = fit.log_likelihood[np.arange(n) % p]
     root = np.linalg.cholesky(np.cov(fit.normals) + 1e-9 * np.eye(len(names))) * (2.38 / np.sqrt(len(names)))
-    for m, reach in enumerate((0.5, 0.3, 0.0, 0.15)):
+    for m, reach in enumerate((0.5, 0.0, 0.25)):
         noise = np.stack([draws.normals(given.seed, f"evidence:extend:{m}:{k}", 0, n) for k in range(len(names))])
         new = np.sqrt(1 - reach**2) * z + reach * noise if reach else z + root @ noise
         ratio = 0.0 if reach else -0.5 * (np.sum(new * new, 0) - np.sum(z * z, 0))

@@ -83,7 +83,7 @@ def dies(width_mm: Annotated[float | None, typer.Option(help="Finished die, acro
         return
     say(f"{placed.dies} dies of {w:g} x {h:g} mm ({w * h:.2f} mm2) on a {diameter_mm:g} mm wafer: {edge_mm:g} mm edge, "
         f"{scribe_mm:g} mm scribe, phase {phase} ({placed.phase_mm[0]:.3f}, {placed.phase_mm[1]:.3f} mm).")
-    say(f"Average over all phases {mean:.2f}. Fields: {fields.count} shots, {fields.across} x {fields.along} dies each, "
+    say(f"Average over all phases {mean:.2f}. Fields: {fields.count} shots of {fields.across} x {fields.along} dies, "
         f"{fields.full} of them full.")
     table("Closed forms, for comparison", ("name", "dies", "error"),
           [(n, f"{v:.1f}", f"{v / placed.dies - 1:+.1%}" if placed.dies else "-") for n, v in closed.items()])

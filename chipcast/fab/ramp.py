@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+from scipy.special import expit
 
 from chipcast.base.calendar import month_index, month_name
 from chipcast.base.choose import choose
@@ -37,10 +38,11 @@ def by_volume(given: Given, t: Array, wafers: Array) -> Array:
 
 def logistic(given: Given, t: Array, wafers: Array) -> Array:
     """Density falls from the ceiling to the floor as an S in log density: slow, fast, slow."""
-    top, floor = np.log(given["ramp.d0_ceiling_ratio"]), np.log(given["ramp.d0_floor_ratio"])
-    # At the start the curve must pass through ratio 1, ln 1 = 0.
-    shift = np.log(-floor / top)
-    share = 1 / (1 + np.exp((t / given["ramp.logistic_months"]) - shift))
+    tiny = 1e-6  # keeps the S defined where a draw's ceiling or floor meets the start
+    top = np.maximum(np.log(given["ramp.d0_ceiling_ratio"]), tiny)
+    floor = np.minimum(np.log(given["ramp.d0_floor_ratio"]), -tiny)
+    # At the start the curve must pass through ratio 1, ln 1 = 0: share of the way up -floor/(top - floor).
+    share = expit(np.log(-floor / top) - t / given["ramp.logistic_months"])
     ratio: Array = np.exp(floor + (top - floor) * share)
     return ratio
 
@@ -73,7 +75,8 @@ def d0_path(given: Given, months: Sequence[str], *, learning: str = "exponential
         before = given["ramp.wafers_before_2025"]
         # Going back the same pace thins out in proportion to what was there.
         wafers = np.where(t >= 0, before + pace * np.maximum(t, 0), before * np.exp(np.minimum(t, 0) * pace / before))
-    ratio = np.minimum(choose(LEARNING, learning, "learning curve")(given, t, wafers), given["ramp.d0_ceiling_ratio"])
+    ceiling = np.maximum(given["ramp.d0_ceiling_ratio"], 1.0)
+    ratio = np.minimum(choose(LEARNING, learning, "learning curve")(given, t, wafers), ceiling)
     path: Array = given["smic_n2.d0_per_cm2"] * ratio
     if excursions:
         path = path + excursion_path(given, months)

@@ -96,6 +96,7 @@ def run(s: Supply) -> Flow:
     quality = np.ones((months, draws))
     mixed_stacks = x * s.stacks_dual + (1 - x) * s.stacks_single
     backlog = np.zeros((2, draws))
+    q = np.ones(draws)
     for t in range(months):
         dies += s.dies_in[t]
         raw += s.raw_dies_in[t]
@@ -103,7 +104,10 @@ def run(s: Supply) -> Flow:
             stacks += s.stacks_in[t]
         k = np.full(draws, 2.0)
         if any_blind:
-            q = np.where(blind, dies / np.maximum(np.maximum(raw, dies), 1e-300), 1.0)
+            pool = np.maximum(raw, dies)
+            now = np.where(pool > 0, dies / np.where(pool > 0, pool, 1.0), 0.0)
+            # An empty stock keeps the quality that it had.
+            q = np.where(blind, np.where(now > 0, now, q), 1.0)
             quality[t] = q
             k = 2 * q
         by_dies = dies / np.maximum(x * k + (1 - x), 1e-300)

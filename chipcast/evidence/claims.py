@@ -280,7 +280,7 @@ CHECKS: dict[str, Callable[[Ground, Mapping[str, str]], Answer]] = {
 
 def _holds(row: Mapping[str, str], draws: Array) -> npt.NDArray[np.bool_]:
     """Return in which draws a claim holds: inside its interval, or with the effect of its sign. (draw)"""
-    if row["kind"] == "direction":
+    if row["judged_by"] == "direction":
         return np.asarray(draws > 0)
     low, high = _bounds(row)
     return np.asarray((draws >= low) & (draws <= high))

@@ -25,7 +25,7 @@ def plan(scenario: ScenarioName = "february-2025",
 
     ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
     world = chain.trade(ready.setting, ready.given)
-    options = {"tail": tail, "tail_weight": tail_weight, "scenarios": scenarios, "fast": False}
+    options: dict[str, object] = {"tail": tail, "tail_weight": tail_weight, "scenarios": scenarios, "fast": False}
     if decide_until:
         options["decide_until"] = decide_until
     done = chain.decide(ready, world.market, draws=draws, **options)
@@ -65,12 +65,16 @@ def show(done: object) -> None:
           foot="Cards, in whole servers where decided now; later ones depend on what is then known. API: tokens/s.")
     names = {"mean_value": "buy for the average future", "need_only": "buy today's need", "hoard_all": "hoard",
              "wait": "wait a quarter", "api": "everything by API", "rent": "rent everything"}
-    money = [("this plan", short(done.values["out_of_sample"]), "", "", "")]
-    money += [(names.get(k, k), short(r["cost"]), short(r["difference"]), f"{short(r['low'])} to {short(r['high'])}",
+    mean = done.detail["ladder"]["plan"]["mean"]
+    money = [("this plan", short(mean), short(done.values["out_of_sample"]), "", "", "")]
+    money += [(names.get(k, k), short(r["cost"]), short(r["risk_cost"]), short(r["difference"]),
+               f"{short(r['low'])} to {short(r['high'])}",
                {"better": "plan is better", "worse": "plan is worse"}.get(r["verdict"], "cannot tell"))
               for k, r in done.rivals.items()]
     table(f"Cost on {done.solver['fresh']} fresh futures, discounted USD",
-          ("plan", "mean cost", "saved by the plan", "90 %", "verdict"), money)
+          ("plan", "mean cost", "mean and tail", "saved by the plan", "90 %", "verdict"), money,
+          foot=f"Mean and tail: {1 - done.tail_weight:g} x mean + {done.tail_weight:g} x mean of the worst "
+               f"{1 - done.tail:.0%}; savings and verdicts are in that.")
     v = done.values
     say(f"Value of perfect news {short(v['evpi'])} USD, of planning for many futures {short(v['vss'])} USD "
         f"(mean and tail, weight {done.tail_weight:g} on the worst {1 - done.tail:.0%}).")

@@ -20,7 +20,18 @@ from chipcast.plan.problem import Problem, labels_by_date
 from chipcast.plan.procure import Case, case_of
 from chipcast.plan.record import Order, Plan
 from chipcast.plan.reduce import reduce
-from chipcast.plan.value import Risk, Solved, functional, paired, recourse, solve_plan, tail_mean, values
+from chipcast.plan.value import (
+    Judged,
+    Risk,
+    Solved,
+    contributions,
+    functional,
+    paired,
+    recourse,
+    solve_plan,
+    tail_mean,
+    values,
+)
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
@@ -43,7 +54,7 @@ class Work:
     """The solved program on the chosen scenarios."""
     fresh: Problem
     """The problem on the futures it was judged on."""
-    judged: dict[str, Solved]
+    judged: dict[str, Judged]
     """Each plan on those futures."""
     risk: Risk
     """What was minimised."""
@@ -105,16 +116,16 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
     judged = recourse(fresh, decide, {**plans, "perfect_news": np.full_like(now, np.nan)})
     costs = {k: v.costs * p.money for k, v in judged.items()}
     rivals = {name: {"cost": float(costs[name].mean()), "units_now": float(np.nansum(plans[name][_owned(p)])),
-                     **paired(costs["plan"], costs[name])} for name in plans if name != "plan"}
+                     "risk_cost": float(contributions(costs[name], risk).mean()),
+                     **paired(costs["plan"], costs[name], risk)} for name in plans if name != "plan"}
     if case.api_usd is not None:
         rivals["api"] = {"cost": float(case.api_usd[seen].mean()), "units_now": 0.0,
-                         **paired(costs["plan"], case.api_usd[seen])}
+                         "risk_cost": float(contributions(case.api_usd[seen], risk).mean()),
+                         **paired(costs["plan"], case.api_usd[seen], risk)}
     money = {k: v * p.money for k, v in worth.items()}
-    money["out_of_sample"] = float(costs["plan"].mean())
-    served = _served_share(judged["plan"], case.seconds)
-    fails = (1 - served > given.middle("plan.fail_unserved_share")) \
-        | (costs["plan"] - costs["perfect_news"] > given.middle("plan.fail_regret_share")
-           * np.maximum(costs["perfect_news"], 1e-9))
+    money["out_of_sample"] = float(contributions(costs["plan"], risk).mean())
+    served = served_share(fresh, judged["plan"], case.seconds)
+    fails = 1 - served > given.middle("plan.fail_unserved_share")
     said = failures({k: v[seen] for k, v in case.causes.items()}, fails, p.quarters)
     orders = order_table(solved, case)
     sample = solved.costs * p.money
@@ -127,7 +138,7 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
                 "rows": solved.program.row_lower.size, "entries": solved.program.value.size,
                 "scenarios": chosen.size, "fresh": int(seen.size), "information": "date", "at_cut": risk.at_cut},
         sentence=answer(orders, rivals, said, int(seen.size), buyer),
-        detail=_detail(solved, judged["plan"], case, seen, costs, fails, given))
+        detail=_detail(solved, fresh, judged["plan"], case, seen, costs, fails, given))
     return Work(plan=result, case=case, solved=solved, fresh=fresh, judged=judged, risk=risk)
 
 
@@ -210,11 +221,10 @@ def _with_quota(p: Problem, nothing: Array, i: int, units: float, price: Array, 
     return out
 
 
-def _served_share(judged: Solved, seconds: Array) -> Array:
-    p = judged.problem
-    missing = judged.solution.x[judged.program.named["missing"]]
+def served_share(p: Problem, judged: Judged, seconds: Array) -> Array:
+    """Return the share of all tokens needed over the horizon that are served. [1] (draw)"""
     total = (p.need * seconds[:, None]).sum(axis=0)
-    out: Array = 1 - (missing * seconds[:, None]).sum(axis=0) / np.maximum(total, 1e-12)
+    out: Array = 1 - (judged.missing * seconds[:, None]).sum(axis=0) / np.maximum(total, 1e-12)
     return out
 
 
@@ -286,12 +296,10 @@ def answer(orders: tuple[Order, ...], rivals: dict[str, dict[str, Any]], fails: 
             f"90 %: {short(m['low'])} to {short(m['high'])}) on {fresh} fresh futures; it {fails[-1]}.")
 
 
-def _detail(solved: Solved, judged: Solved, case: Case, seen: npt.NDArray[np.int_], costs: dict[str, Array],
+def _detail(solved: Solved, p: Problem, judged: Judged, case: Case, seen: npt.NDArray[np.int_], costs: dict[str, Array],
             fails: npt.NDArray[np.bool_], given: Given) -> dict[str, Any]:
     """Return series for pictures: quantiles over fresh futures by quarter."""
-    p = judged.problem
-    owned = judged.solution.x[judged.program.named["owned"]]
-    missing = judged.solution.x[judged.program.named["missing"]]
+    owned, missing = judged.owned, judged.missing
     unit = case.service_unit
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
 

@@ -207,7 +207,7 @@ def _candidates(given: Given, need: Need, market: Market, service: Service, verd
     for i, chip in enumerate(service.chips):
         if need.chips and chip not in need.chips:
             why[chip] = "not among the chips the buyer would consider"
-        elif service.min_chips[i] <= 0 or service.layouts[i] is None or service.reasons[i]:
+        elif first_block(service, i) <= 0 or service.feasible[i] <= 0:
             why[chip] = service.reasons[i] or "no layout keeps the promise"
         elif f"{chip}.price_usd" not in given:
             why[chip] = "its price is not known"
@@ -224,11 +224,22 @@ def _candidates(given: Given, need: Need, market: Market, service: Service, verd
     return tuple(out), why
 
 
+def first_block(service: Service, i: int) -> int:
+    """Return cards of the smallest deployment in whole servers; the nearest layout's where the medians miss.
+
+    A chip that keeps the promise in some futures only is offered too and serves nothing in the others.
+    """
+    layout = service.layouts[i]
+    if service.min_chips[i] > 0 or layout is None:
+        return int(service.min_chips[i])
+    return SERVER * -(-layout.chips // SERVER)
+
+
 def _affordable(need: Need, service: Service, chips: tuple[str, ...], unit_usd: dict[str, float]) -> None:
-    prices = {c: service.min_chips[service.chips.index(c)] * unit_usd[c] for c in chips}
+    prices = {c: first_block(service, service.chips.index(c)) * unit_usd[c] for c in chips}
     cheapest = min(prices, key=prices.__getitem__)
     if prices[cheapest] > need.budget_usd:
-        count = service.min_chips[service.chips.index(cheapest)]
+        count = first_block(service, service.chips.index(cheapest))
         raise InfeasibleError(f"no plan fits: the budget of {need.budget_usd:,.0f} USD cannot buy the smallest "
                               f"deployment, {count} x {cheapest} for {prices[cheapest]:,.0f} USD; raise the budget to "
                               "that, or rent or use an API")
@@ -279,7 +290,7 @@ def _own(w: _World, chip: str, stock: int) -> dict[str, Any]:
             + w.months[:, None] / 12 * (price[:1] * g["ownership.upkeep_share_per_year"] + kw / 1000
                                         * g["ownership.staff_per_mw"] * g["ownership.staff_cost_usd_per_year"])
             ) * w.at_middle
-    block = float(w.service.min_chips[i])
+    block = float(first_block(w.service, i))
     most = SERVER * np.ceil(np.quantile((w.need_q / np.maximum(rate, 1e-9)).max(axis=0), 0.95) / SERVER) + block
     cap = most * legal[:, None] * (open_[w.first] > 0) * in_time
     return {"offer": Offer(chip=chip, supplier=_vendor(g, chip), contract="spot", domestic=is_domestic(chip, g),
@@ -299,7 +310,7 @@ def _rate(w: _World, i: int) -> Array:
     out: Array = w.service.output_tokens_per_s_per_chip[i] * w.given["market.serving_availability"] \
         * w.given["serving.efficiency_gain_per_year"] ** years
     kept = (w.service.tpot_ms[i] <= w.need.tpot_ms) & (w.service.ttft_ms[i] <= 1000 * w.need.ttft_s)
-    block = max(float(w.service.min_chips[i]), 1.0)
+    block = max(float(first_block(w.service, i)), 1.0)
     return np.where(kept, np.minimum(np.nan_to_num(out), w.need_q / block), 0.0)
 
 
@@ -359,7 +370,9 @@ def _futures(w: _World, chips: tuple[str, ...], parts: list[dict[str, Any]], p: 
     cut = np.full(draws, T) if shut is None else np.where(shut.any(axis=0), shut.argmax(axis=0), T)
     columns = [np.log(w.need_q[0]), np.log(w.need_q[-1]), np.log(worth)]
     columns += [np.log(part["price"].mean(axis=0)) for part in parts]
-    columns += [np.log(np.maximum(part["rate"][0], 1e-9)) for part in parts]
+    # Cards needed saturate: a chip that serves nothing is no further away than one that serves hardly anything.
+    columns += [rate / (rate + np.median(rate[rate > 0]) if (rate > 0).any() else rate + 1)
+                for rate in (part["rate"][T // 2] / w.need_q[T // 2] for part in parts)]
     columns += [p.arrive[k].mean(axis=0) for k in range(len(parts))]
     causes = {"quarter of the cut-off": cut.astype(float), "need now": w.need_q[0],
               "growth of need a month": w.need.growth_per_month,

@@ -117,29 +117,68 @@ def polish(program: Program, solution: Solution) -> Solution:
     return replace(again, bound=solution.bound, gap=solution.gap)
 
 
-def recourse(p: Problem, decide: int, plans: Mapping[str, Array], *, block: int = 250,
-             at_cut: str = "commit_and_lose") -> dict[str, Solved]:
+BLOCK = 250
+"""Futures judged in one program: they separate, and small programs solve faster than their sum."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """What happens to a plan whose here-and-now orders are fixed, in each future."""
+
+    costs: Array
+    """Cost. [money] (scenario)"""
+    orders: Array
+    """Units ordered. (offer, quarter, scenario)"""
+    owned: Array
+    """Units owned. (stock, quarter, scenario)"""
+    missing: Array
+    """Service not delivered. (quarter, scenario)"""
+
+
+def recourse(p: Problem, decide: int, plans: Mapping[str, Array], *, at_cut: str = "commit_and_lose",
+             ) -> dict[str, Judged]:
     """Return what happens when the here-and-now orders are fixed and the rest is done as well as can be.
 
     Parameters
     ----------
     plans : mapping
-        Here-and-now orders of each plan. [units] (offer, quarter up to decide)
+        Here-and-now orders of each plan; not-a-number leaves one free. [units] (offer, quarter up to decide)
 
     Notes
     -----
-    Scenarios separate once the first orders are fixed; all plans share one program and its basis.
+    Scenarios separate once the first orders are fixed, so blocks are solved one by one; all plans share a block's
+    program and its basis. A free order is still shared by the futures of its block, unless all are free.
     """
+    parts: dict[str, list[Judged]] = {name: [] for name in plans}
+    for start in range(0, p.size, BLOCK):
+        keep = np.arange(start, min(start + BLOCK, p.size))
+        block = p.take(keep, np.full(keep.size, 1 / keep.size))
+        for name, judged in _recourse(block, decide, plans, at_cut).items():
+            parts[name].append(judged)
+    return {name: Judged(**{k: np.concatenate([getattr(j, k) for j in js], axis=-1)
+                            for k in ("costs", "orders", "owned", "missing")}) for name, js in parts.items()}
+
+
+def _recourse(p: Problem, decide: int, plans: Mapping[str, Array], at_cut: str) -> dict[str, Judged]:
+    out: dict[str, Judged] = {}
+    session: Session | None = None
     labels = labels_by_date(len(p.quarters), decide, p.size)
-    program = assemble(p, labels, at_cut=at_cut)
-    session = Session(program)
-    out = {}
-    columns = np.stack([program.named[f"order {t}"][:, 0] for t in range(decide)], axis=1) if decide else None
     for name, units in plans.items():
-        if columns is not None:
+        if np.isnan(units).all():
+            apart = labels_by_date(len(p.quarters), 0, p.size)
+            program = assemble(p, apart, at_cut=at_cut)
+            solved = Solved(problem=p, labels=apart, program=program, solution=solve(program), decide=0)
+        else:
+            if session is None:
+                session = Session(assemble(p, labels, at_cut=at_cut))
+            program = session.program
+            columns = np.stack([program.named[f"order {t}"][:, 0] for t in range(decide)], axis=1)
             free = np.isnan(units)
             session.bounds(columns, np.where(free, 0.0, units), np.where(free, program.upper[columns], units))
-        out[name] = Solved(problem=p, labels=labels, program=program, solution=session.solve(), decide=decide)
+            solved = Solved(problem=p, labels=labels, program=program, solution=session.solve(), decide=decide)
+        x = solved.solution.x
+        out[name] = Judged(costs=solved.costs, orders=solved.orders(), owned=x[program.named["owned"]],
+                           missing=x[program.named["missing"]])
     return out
 
 
@@ -174,14 +213,40 @@ def values(p: Problem, decide: int, risk: Risk, *, solved: Solved | None = None)
     return {"ws": ws, "sp": sp, "eev": eev, "evpi": sp - ws, "vss": eev - sp}, plan
 
 
-def paired(plan: Array, rival: Array) -> dict[str, Any]:
-    """Compare two plans on the same fresh futures: the saving, its 90 percent interval and a verdict."""
-    gain = rival - plan
+def paired(plan: Array, rival: Array, risk: Risk | None = None) -> dict[str, Any]:
+    """Compare two plans on the same fresh futures: the saving, its 90 percent interval and a verdict.
+
+    Parameters
+    ----------
+    plan, rival : array
+        Costs on the same futures, evenly weighted. (draw)
+    risk : Risk, optional
+        Functional that is compared; default: the mean.
+
+    Notes
+    -----
+    With a tail each cost counts (1 - w) c + w [v + (c - v)+ / (1 - a)], v its own quantile: the mean of these is
+    the functional, and their paired spread gives its standard error to first order.
+    """
+    gain = contributions(rival, risk or Risk()) - contributions(plan, risk or Risk())
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(gain.size)) if gain.size > 1 else 0.0
     low, high = mean - Z90 * error, mean + Z90 * error
     tiny = 1e-9 * max(1.0, float(np.abs(rival).mean()))
     verdict = "better" if low > tiny else "worse" if high < -tiny else "cannot tell"
     return {"difference": mean, "low": low, "high": high, "verdict": verdict}
+
+
+def contributions(costs: Array, risk: Risk) -> Array:
+    """Return what each future adds to the functional; their mean is the functional. (draw)"""
+    if risk.tail_weight == 0:
+        return costs
+    even = np.full(costs.size, 1 / costs.size)
+    order = np.sort(costs)
+    edge = order[min(int(np.floor(risk.tail * costs.size)), costs.size - 1)]
+    above = edge + np.maximum(costs - edge, 0) / (1 - risk.tail)
+    out: Array = (1 - risk.tail_weight) * costs + risk.tail_weight * above
+    assert abs(float(even @ out) - functional(costs, even, risk)) <= 1e-6 * (1 + np.abs(costs).max())
+    return out
 
 
 def sees_ahead(orders: Array, labels: Labels, decide: int, *, tolerance: float = 1e-6) -> bool:
@@ -213,5 +278,5 @@ def require_foresight_free(orders: Array, labels: Labels, decide: int) -> None:
         raise InputError("the plan's orders differ between futures that look alike when it orders; it sees ahead")
 
 
-__all__ = ["Index", "Risk", "Solved", "functional", "mean_plan", "paired", "polish", "recourse", "sees_ahead",
+__all__ = ["Index", "Judged", "Risk", "Solved", "functional", "mean_plan", "paired", "polish", "recourse", "sees_ahead",
            "solve_plan", "tail_mean", "values", "wait_and_see", "npt"]

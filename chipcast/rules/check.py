@@ -13,7 +13,7 @@ import numpy as np
 from chipcast.base.calendar import month_end
 from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.errors import InputError
-from chipcast.rules.gates import Answer, Assess, Shipment, assessor, cn_gate, us_gate
+from chipcast.rules.gates import Answer, Assess, Shipment, assessor, cn_gate, cn_touches, live_layers, us_gate
 from chipcast.rules.measure import Figures, figures
 from chipcast.rules.place import place
 from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
@@ -53,10 +53,14 @@ class Verdict:
     @property
     def deciding(self) -> Answer:
         """The gate that decides: the stricter word, the US gate where both agree."""
-        a, b = STATUS_OF[self.us.word], STATUS_OF[self.cn.word]
-        if self.us.word == "unknown" and self.cn.word == "barred":
-            return self.cn
-        return self.cn if STATUS_ORDER.index(b) > STATUS_ORDER.index(a) else self.us
+        return _stricter(self.us, self.cn)
+
+
+def _stricter(us: Answer, cn: Answer) -> Answer:
+    """Return the answer that decides: the stricter word, the US gate where both agree."""
+    if us.word == "unknown" and cn.word == "barred":
+        return cn
+    return cn if STATUS_ORDER.index(STATUS_OF[cn.word]) > STATUS_ORDER.index(STATUS_OF[us.word]) else us
 
 
 def status_of(us: str, cn: str) -> str:
@@ -141,33 +145,40 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     target = place(country)
     seat = place(hq) if hq else target
     days = [month_end(m) for m in months]
-    shape = (len(months), len(segments), len(chips))
-    us, cn = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
-    by, prong = np.zeros(shape, "U24"), np.zeros(shape, "U24")
-    distance = np.full(shape, np.nan)
     spans = _spans(catalog, days)
     end = horizon(catalog)
-    for k, chip in enumerate(chips):
-        found = (own or {}).get(chip) or figures(catalog, chip)
-        assess = assessor(found)
-        for day, rows in spans:
+    shape = (len(spans), len(segments), len(chips))
+    us, cn = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
+    by, prong = np.full(shape, "", object), np.full(shape, "", object)
+    distance = np.full(shape, np.nan)
+    known = [(own or {}).get(c) or figures(catalog, c) for c in chips]
+    lives = [live_layers(catalog, day if end is None else min(day, end)) for day, _ in spans]
+    for k, found in enumerate(known):
+        assess = assessor(found, from_us=True)
+        for i, (day, _) in enumerate(spans):
             ask = Shipment(figures=found, to=target, hq=seat, on=day if end is None else min(day, end))
-            first = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope)
+            first = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope, live=lives[i])
             past = end is not None and day > end and beyond == "unknown"
+            us[i, :, k] = US_WORDS.index("unknown" if past else first.word)
+            by[i, :, k], prong[i, :, k], distance[i, :, k] = first.decided_by, first.prong, signed(first)
+            if past:
+                cn[i, :, k] = CN_WORDS.index("unknown")
             for j, segment in enumerate(segments):
-                second = cn_gate(catalog, replace(ask, segment=segment))
-                words = ("unknown", "unknown") if past else (first.word, second.word)
-                one = Verdict(ask=ask, as_of=catalog.as_of, us=first, cn=second, status="", past_horizon=past,
-                              last_status="", unknown_after=day, scheduled=()).deciding
-                us[rows, j, k], cn[rows, j, k] = US_WORDS.index(words[0]), CN_WORDS.index(words[1])
-                by[rows, j, k], prong[rows, j, k] = one.decided_by, one.prong or first.prong
-                distance[rows, j, k] = signed(first)
+                if not cn_touches(lives[i], found, target.code, segment):
+                    continue
+                second = cn_gate(catalog, replace(ask, segment=segment), live=lives[i])
+                cn[i, j, k] = CN_WORDS.index("unknown" if past else second.word)
+                if _stricter(first, second) is second:
+                    by[i, j, k], prong[i, j, k] = second.decided_by, second.prong or first.prong
+    where = np.empty(len(days), np.int64)
+    for i, (_, rows) in enumerate(spans):
+        where[rows] = i
+    us, cn, by, prong, distance = us[where], cn[where], by[where], prong[where], distance[where]
+    _apply(events, days, chips, [not f.domestic for f in known], us, cn, by, prong)
     share = _shares(catalog, segments, [d if end is None else min(d, end) for d in days], target.code)
-    foreign = [not ((own or {}).get(c) or figures(catalog, c)).domestic for c in chips]
-    _apply(events, days, chips, foreign, us, cn, by, prong)
-    return Verdicts(months=tuple(months), segments=tuple(segments), chips=tuple(chips), us=us, cn=cn, decided_by=by,
-                    prong=prong, slack_log=distance, min_domestic_share=share,
-                    unknown_after=str(unknown_after(catalog)))
+    return Verdicts(months=tuple(months), segments=tuple(segments), chips=tuple(chips), us=us, cn=cn,
+                    decided_by=by.astype("U24"), prong=prong.astype("U24"), slack_log=distance,
+                    min_domestic_share=share, unknown_after=str(unknown_after(catalog)))
 
 
 def signed(answer: Answer) -> float:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chipcast.base.catalog import sources
+from chipcast.base.catalog import Catalogue, sources
 from chipcast.rules.check import Verdict, native_slack
+from chipcast.rules.costs import border_costs, permit_days
 from chipcast.rules.expr import Interval, Reason
 from chipcast.rules.gates import Assessment
 from chipcast.rules.measure import Figures
 from chipcast.rules.record import STATUS_OF
-from chipcast.rules.rule import Layer, known_layers
+from chipcast.rules.rule import Layer
 
 MEANING = {
     "free": "free", "notice": "notice to the US authority, then no licence (exception NAC)",
@@ -95,6 +96,7 @@ def payload(v: Verdict) -> dict[str, Any]:
     ask, values = v.ask, v.ask.figures.values(from_us=v.ask.from_us)
     one = v.deciding
     gate = "cn" if one is v.cn else "us"
+    catalog = Catalogue(v.as_of)
     out: dict[str, Any] = {
         "chip": ask.figures.id, "model": ask.figures.model, "to": ask.to.code, "hq": ask.hq.code, "on": str(ask.on),
         "as_of": str(v.as_of), "buyer": ask.segment, "from": "US" if ask.from_us else "elsewhere",
@@ -112,41 +114,12 @@ def payload(v: Verdict) -> dict[str, Any]:
         "also_true": sorted({h.layer.rule_id for h in (*v.us.hits, *v.cn.hits) if h.assessment.sure}
                             - {one.decided_by}),
         "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
-        "permit_days": max((h.layer.delay_days for h in v.us.hits if h.low == "notice" or h.high == "notice"),
-                           default=0.0) or _notice_days(v),
-        "costs": costs(v), "missing": list(ask.figures.missing), "remarks": list(ask.figures.remarks),
+        "permit_days": permit_days(catalog, v.us.word), "costs": border_costs(catalog, ask.figures, ask.on),
+        "missing": list(ask.figures.missing), "remarks": list(ask.figures.remarks),
         "disputed": [*v.us.disputed, *v.cn.disputed],
         "scheduled": [{"on": str(day), "rule_id": rule, "what": what} for day, rule, what in v.scheduled],
         "sentence": sentence(v), "not_legal_advice": "Says what published text says; no legal advice.",
     }
-    return out
-
-
-def _notice_days(v: Verdict) -> float:
-    """Days of notice that the exception asks for where the verdict is a notice. [days]"""
-    if v.us.word != "notice":
-        return 0.0
-    return max((x.delay_days for x in _known(v) if x.kind == "exception"), default=0.0)
-
-
-def _known(v: Verdict) -> tuple[Layer, ...]:
-    from chipcast.base.catalog import Catalogue
-
-    return known_layers(Catalogue(v.as_of))
-
-
-def costs(v: Verdict) -> list[dict[str, Any]]:
-    """Return duties and levies as shares: a cost at the border, never a bar."""
-    from chipcast.rules.expr import truth
-
-    out = []
-    values = v.ask.figures.values(from_us=v.ask.from_us)
-    for x in _known(v):
-        if x.cost is None or x.gate != "us" or x.phase(v.ask.on, v.as_of) != "binding":
-            continue
-        caught = v.ask.figures.id in x.parts or (x.test is not None and bool(truth(x.test, values)[0]))
-        if caught:
-            out.append({"rule_id": x.rule_id, "share": x.cost, "of": x.cost_of, "enforced": x.state(v.ask.on, v.as_of)})
     return out
 
 

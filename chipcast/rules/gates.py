@@ -7,7 +7,7 @@ unknown a layer may hold, and the answer is a range; where both ends agree it is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -155,11 +155,11 @@ def _assess(layer: Layer, figures: Figures, values: Mapping[str, tuple[float, fl
         return replace(NAMED, sure=caught, may=caught, prongs=("named",) if named else ())
     sure, may = (bool(x) for x in truth(layer.test, values))
     own = [float(x) for x in slack(layer.test, values)]
-    wide = None if layer.kind == "policy" else without_upper(layer.test)
+    wide = None if layer.form == "policy" else without_upper(layer.test)
     low, high = own if wide is None else [float(x) for x in slack(wide, values)]
     parts = prongs(layer.test)
     holding = tuple(k for k, v in parts.items() if bool(truth(v, values)[0]))
-    if sure and holding and layer.kind != "letter":
+    if sure and holding and layer.form != "letter":
         why = reason(Label(holding[0], parts[holding[0]]), values)
     else:
         why = reason(layer.test if sure or wide is None else wide, values, end=1 if sure or not may else 0)
@@ -168,6 +168,11 @@ def _assess(layer: Layer, figures: Figures, values: Mapping[str, tuple[float, fl
 
 def _worst(gate: tuple[str, ...], words: list[str]) -> str:
     return max(words, key=gate.index, default="free")
+
+
+def live_layers(catalog: Catalogue, on: date) -> tuple[Layer, ...]:
+    """Return the layers that bind on a day, as known by the catalogue's date."""
+    return tuple(x for x in known_layers(catalog) if x.phase(on, catalog.as_of) == "binding")
 
 
 def _any_vendor(layer: Layer, figures: Figures) -> bool:
@@ -186,7 +191,7 @@ HQ_RULE = ("as_enforced", "as_text", "off")
 
 
 def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, hq_rule: str = "as_enforced",
-            letter_scope: str = "general") -> Answer:
+            letter_scope: str = "general", live: Sequence[Layer] | None = None) -> Answer:
     """Return what the US gate says of a shipment on a day, as known by the catalogue's date.
 
     Parameters
@@ -199,6 +204,8 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, 
         Test results of the chip that another call has already found.
     hq_rule, letter_scope : str
         Entries of `HQ_RULE` and `LETTER_SCOPE`.
+    live : sequence of Layer, optional
+        Layers that bind on the day, where another call has already found them.
 
     Sources: rules.csv, row by row.
     """
@@ -211,16 +218,16 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, 
     if figures.domestic and inside:
         return replace(FREE, why="a Chinese chip inside China meets no US gate; what stops it is upstream")
     subject = "prc_chip" if figures.domestic else "chip"
-    known = known_layers(catalog)
-    live = {x.rule_id: x for x in known if x.gate == "us" and x.phase(ask.on, catalog.as_of) == "binding"}
-    hq = next((x for x in live.values() if x.subject == "hq"), None) if hq_rule != "off" else None
+    found_live = live_layers(catalog, ask.on) if live is None else live
+    binding = {x.rule_id: x for x in found_live if x.gate == "us"}
+    hq = next((x for x in binding.values() if x.subject == "hq"), None) if hq_rule != "off" else None
     hits: list[Hit] = []
     looked: list[tuple[Layer, Assessment]] = []
     lines: list[Assessment] = []
-    for layer in live.values():
-        if layer.subject != subject or layer.kind == "policy":
+    for layer in binding.values():
+        if layer.subject != subject or layer.form == "policy":
             continue
-        if layer.kind == "letter" and not letter_binds(layer, figures):
+        if layer.form == "letter" and not letter_binds(layer, figures):
             continue
         ways = _ways(layer, ask, hq, catalog, hq_rule)
         if not ways:
@@ -231,9 +238,9 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, 
             lines.append(found)
         if found.may:
             for through, group_words, state in ways:
-                hits.append(_with_policy(layer, found, through, layer.word(*group_words), state, live, ask, assess,
+                hits.append(_with_policy(layer, found, through, layer.word(*group_words), state, binding, ask, assess,
                                          catalog))
-    buyer = [] if figures.domestic else _buyer_hits(live, ask, catalog)
+    buyer = [] if figures.domestic else _buyer_hits(binding, ask, catalog)
     return _answer(US_WORDS, hits, buyer, looked, lines)
 
 
@@ -261,7 +268,7 @@ def _with_policy(layer: Layer, found: Assessment, through: str, word: str, state
     low = high = word
     by = layer.rule_id
     for policy in live.values():
-        if policy.kind != "policy" or layer.rule_id not in policy.modifies or through != "destination":
+        if policy.form != "policy" or layer.rule_id not in policy.modifies or through != "destination":
             continue
         if not policy.reaches(ask.to.groups, ask.on):
             continue
@@ -310,14 +317,21 @@ def _answer(gate: tuple[str, ...], hits: list[Hit], buyer: list[Hit], looked: li
         return Answer(word="free", decided_by="", prong=why.prong, reason=why, enforced="", why=text, **common)  # type: ignore[arg-type]
     word = low if low == high else "unknown"
     pool = buyer or [h for h in every if (h.low if low == high else h.high) == (low if low == high else high)]
-    first = min(pool, key=lambda h: (h.state != "yes", h.layer.kind == "letter", h.layer.rule_id))
+    first = min(pool, key=lambda h: (h.state != "yes", h.layer.form == "letter", h.layer.rule_id))
     disputed = tuple(dict.fromkeys(h.layer.disputed for h in every if h.layer.disputed))
     prong = first.assessment.reason.prong or ", ".join(first.assessment.prongs[:1])
     return Answer(word=word, decided_by=first.by, prong=prong, reason=first.assessment.reason, enforced=first.state,
                   disputed=disputed, **common)  # type: ignore[arg-type]
 
 
-def cn_gate(catalog: Catalogue, ask: Shipment) -> Answer:
+def cn_touches(live: Sequence[Layer], figures: Figures, code: str, segment: str) -> bool:
+    """Return whether any Chinese row in force has a word for this chip and buyer class; else the gate is free."""
+    if code != "CN" or figures.domestic:
+        return False
+    return any(x.gate == "cn" and x.word(segment) and (x.subject == "share" or figures.id in x.parts) for x in live)
+
+
+def cn_gate(catalog: Catalogue, ask: Shipment, *, live: Sequence[Layer] | None = None) -> Answer:
     """Return what the Chinese gate says of a shipment on a day, by buyer class, as known by the catalogue's date.
 
     Hardly any of it is public text: rows hold what was reported, and one that was not applied never decides.
@@ -331,10 +345,8 @@ def cn_gate(catalog: Catalogue, ask: Shipment) -> Answer:
     share = 0.0
     every: list[Hit] = []
     looked: list[tuple[Layer, Assessment]] = []
-    for layer in known_layers(catalog):
+    for layer in live_layers(catalog, ask.on) if live is None else live:
         if layer.gate != "cn" or layer.subject not in ("chip", "share"):
-            continue
-        if layer.phase(ask.on, catalog.as_of) != "binding":
             continue
         if not ({"CN", ask.region} & set(layer.scope)):
             continue
@@ -355,4 +367,5 @@ def cn_gate(catalog: Catalogue, ask: Shipment) -> Answer:
                    "no Chinese rule found for this class and chip")
 
 
-__all__ = ["Answer", "Assessment", "Hit", "HQ_RULE", "LETTER_SCOPE", "Shipment", "assessor", "cn_gate", "us_gate"]
+__all__ = ["HQ_RULE", "LETTER_SCOPE", "Answer", "Assessment", "Hit", "Shipment", "assessor", "cn_gate", "cn_touches",
+           "live_layers", "us_gate"]

@@ -34,7 +34,7 @@ class Layer:
     """us, cn, nl or jp."""
     subject: str
     """What it speaks of: chip, prc_chip, hq, entity, affiliate, hbm, foundry, tools, share, cost, border, ..."""
-    kind: str
+    form: str
     """list, letter, policy, exception, guidance, tariff, bill, ..."""
     modifies: tuple[str, ...]
     """Rows whose consequence it changes; empty for a layer that adds."""
@@ -188,7 +188,7 @@ def _read(row: Mapping[str, str]) -> Layer:
     end_known = parse_date(row["end_known_by"]) if row["end_known_by"] else (FAR if end == FAR else end)
     return Layer(
         rule_id=row["rule_id"], name=row["name"], authority=row["authority"], gate=row["gate"], subject=row["subject"],
-        kind=row["form"], modifies=tuple(row["acts"].removeprefix("modifies:").split())
+        form=row["form"], modifies=tuple(row["acts"].removeprefix("modifies:").split())
         if row["acts"].startswith("modifies:") else (),
         published=parse_date(row["published"]), known_by=parse_date(row["known_by"]),
         effective=parse_date(row["effective"]) if row["effective"] else None, end=end, end_known_by=end_known,

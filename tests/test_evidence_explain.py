@@ -15,7 +15,7 @@ KNOWN = {"910c.yield": "1", "huawei_ascend_cards.2025": "cards"}
 
 @pytest.mark.parametrize(("text", "name", "sign", "value"), [
     ("910c.yield >= 40%", "910c.yield", ">=", 0.4), ("910C yield 40%", "910c.yield", "about", 0.4),
-    ("910c.yield<0.2", "910c.yield", "<", 0.2), 
+    ("910c.yield<0.2", "910c.yield", "<", 0.2),
     ("huawei_ascend_cards.2025 > 400k", "huawei_ascend_cards.2025", ">", 4e5),
 ])
 def test_a_claim_reads_as_it_is_said(text: str, name: str, sign: str, value: float) -> None:

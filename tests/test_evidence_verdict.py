@@ -12,7 +12,8 @@ T = draws.normals(1, "t", 0, 20_000)
 
 
 @pytest.mark.parametrize(("low", "high", "prior", "word"), [
-    (-2, 2, 10 * T, "supported"), (0.5, 1.5, 10 * T, "consistent"), (-1, 1, T * 1.1, "not identified"), (-3, 3, T * 1.1, "supported"),
+    (-2, 2, 10 * T, "supported"), (0.5, 1.5, 10 * T, "consistent"), (-1, 1, T * 1.1, "not identified"),
+    (-3, 3, T * 1.1, "supported"),
     (1.8, 3, 10 * T, "in doubt"), (3, 4, 10 * T, "contradicted"), (-2, 2, None, "supported"),
     (-np.inf, 0.1, 10 * T, "supported"), (-4, -3, 10 * T, "contradicted"),
 ])

@@ -29,6 +29,97 @@ def register(app: typer.Typer) -> None:
         else:
             _print(result, without=tuple(without or ()))
 
+    calibrate = typer.Typer(name="calibrate", no_args_is_help=True, help="Fit a station to what was known by a date.")
+    calibrate.command("market", help="Fit the market since 2022 to filed quarters; prior, posterior and contraction."
+                      )(calibrate_market)
+    calibrate.callback()(lambda: None)
+    app.add_typer(calibrate, name="calibrate")
+    app.command("backtest", help="Forecasts of past vintages held against what came: coverage, scores, skill."
+                )(backtest)
+
+
+def calibrate_market(as_of: AsOf = "2025-02-25", particles: Annotated[int, typer.Option(
+        "--particles", min=200, max=100_000, help="Particles of the sampler.")] = 2000, seed: Seed = 1,
+                     as_json: Json = False) -> None:
+    from chipcast.base.calendar import parse_date
+    from chipcast.base.summary import span
+    from chipcast.evidence import market_fit
+
+    found = market_fit.fit(parse_date(as_of), seed=seed, particles=particles)
+    rows, now = market_fit.contraction_table(found), market_fit.now_table(found)
+    if as_json:
+        emit_json({"as_of": as_of, "quarters": list(found.quarters), "particles": particles, "posterior": rows,
+                   "now": now, "ess": found.posterior.ess, "log_evidence": found.posterior.log_evidence,
+                   "temperatures": list(found.posterior.temperatures)})
+        return
+    table(f"The market since 2022, fitted to {len(found.quarters)} filed quarters known on {as_of}",
+          ("parameter", "unit", "prior", "posterior", "contraction", ""),
+          [(r["name"], r["unit"], span(r["prior"]), span(r["posterior"]), f"{r['contraction']:.2f}",
+            "prior-driven" if r["prior_driven"] else "") for r in (*rows, *now)],
+          foot="contraction = 1 - var(posterior)/var(prior); under 0.2 the filed quarters said little and the assumed "
+               f"range speaks. Log evidence {found.posterior.log_evidence:.2f}, {particles} particles.")
+
+
+def backtest(vintage: Annotated[str, typer.Option("--vintage", metavar="DATE", help="One information date; default: "
+                                                  "every day since 2023 on which a quarter was filed.")] = "",
+             conditional: Annotated[bool, typer.Option("--conditional", help="Give the later path of rules as a fact."
+                                                       )] = False,
+             ahead: Annotated[int, typer.Option("--ahead", min=1, max=6, help="Quarters ahead.")] = 3,
+             draws: Draws = 1000, seed: Seed = 1, as_json: Json = False) -> None:
+    from hashlib import blake2b
+
+    from chipcast.base.calendar import parse_date
+    from chipcast.base.summary import to_json
+    from chipcast.evidence import market_fit
+    from chipcast.evidence.score import summary
+
+    chosen = (parse_date(vintage),) if vintage else None
+    scored = list(market_fit.backtest(conditional=conditional, ahead=ahead, seed=seed, particles=draws, chosen=chosen))
+    whole: Any = None
+    if vintage == "2025-02-25":
+        from chipcast.hindcast import hindcast
+
+        whole = hindcast(conditional=conditional, draws=draws, seed=seed)
+    if not scored:
+        raise InputError(f"nothing to score: no quarter was filed after {vintage}; use a date from 2023-02-24 to "
+                         "2025-11-18")
+    rows = [_forecast(s, "five stocks") for s in scored] + [_forecast(s, "whole market")
+                                                            for s in (whole.scored if whole else ())]
+    digest = blake2b(to_json(rows).encode(), digest_size=8).hexdigest()
+    if as_json:
+        emit_json({"conditional": conditional, "standing": "hindcast", "hash": digest,
+                   "forecasts": [r | {"hash": digest} for r in rows], "summary": summary(scored),
+                   "whole_market": summary(whole.scored) if whole else None,
+                   "lower_bounds": list(whole.bounds) if whole else [],
+                   "gates": [{"by": g.by, "chance": g.chance, "happened": g.happened, "brier": g.brier, "log": g.log}
+                             for g in (whole.gates if whole else ())]})
+        return
+    path = "the later path of rules given" if conditional else "rules drawn from their hazards"
+    table(f"Forecasts against outcomes, {path} (hindcasts)",
+          ("vintage", "series", "period", "model", "outcome", "p05", "p50", "p95", "in 90 %", "CRPS", "last value's"),
+          [(r["as_of"], r["series"], r["period"], r["model"], f"{r['outcome']:.2f}", f"{r['p05']:.2f}",
+            f"{r['p50']:.2f}", f"{r['p95']:.2f}", "yes" if r["inside_90"] else "NO", f"{r['crps']:.2f}",
+            f"{r['baselines'].get('last', float('nan')):.2f}") for r in rows])
+    s: Any = summary(scored)
+    say(f"Five stocks: {s['hits_90']} of {s['forecasts']} inside 90 % (calibrated: {s['band_90'][0]} to "
+        f"{s['band_90'][1]}); skill "
+        + ", ".join(f"{v:+.0%} against {k}" for k, v in s["skill"].items()) + f"; {s['power']}.")
+    for b in whole.bounds if whole else ():
+        say(f"{b['series']} {b['period']}: reported at least {b['at_least']:.0f}; forecast {b['p50']:.1f} "
+            f"({b['p05']:.1f} to {b['p95']:.1f}), chance of that much {b['chance']:.0%}.")
+    for g in whole.gates if whole else ():
+        say(f"US gate shut by the end of {g.by}: chance {g.chance:.0%}, came {'true' if g.happened else 'not true'}, "
+            f"Brier {g.brier:.2f}.")
+    say(f"hash {digest}")
+
+
+def _forecast(s: Any, model: str) -> dict[str, Any]:
+    """Return one scored forecast as plain values."""
+    return {"series": s.series, "period": s.period, "unit": "1e9", "as_of": s.vintage, "model": model, "p05": s.p05,
+            "p25": s.p25, "p50": s.p50, "p75": s.p75, "p95": s.p95, "outcome": s.outcome, "outcome_kind": s.kind,
+            "inside_80": s.inside_80, "inside_90": s.inside_90, "crps": s.crps, "pit": s.pit,
+            "baselines": dict(s.baselines)}
+
 
 def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str, ...]) -> tuple[Any, Any]:
     """Run the chain as far as the market; returns the record and its `given`."""
@@ -44,8 +135,9 @@ def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str
     from chipcast import chain
 
     ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
-    switches = {word.replace("-", "_"): word not in without for word in WITHOUT}
-    world = chain.trade(replace(ready.setting, **switches), ready.given)
+    setting = replace(ready.setting, threat="threat" not in without, controls="controls" not in without,
+                      local_push="local-push" not in without)
+    world = chain.trade(setting, ready.given)
     return world.market, world.given
 
 
@@ -83,7 +175,7 @@ def _print(market: Any, *, without: tuple[str, ...]) -> None:
     quarters: dict[str, list[int]] = {}
     for i, month in enumerate(market.months):
         quarters.setdefault(quarter_name(month), []).append(i)
-    shown = list(quarters)[:6]
+    shown = list(quarters)[:5]
     note = f" without {', '.join(without)}" if without else ""
     names = [f"{q} ({len(quarters[q])} m)" if len(quarters[q]) < 3 else q for q in shown]
     for title, cells in (("Cards ordered", market.orders), ("Cards delivered", market.deliveries)):
@@ -98,11 +190,11 @@ def _print(market: Any, *, without: tuple[str, ...]) -> None:
     ends = [quarters[q][-1] for q in shown]
     both = market.us_open[0] * market.cn_open[0]
     table("Market at the end of each quarter", ("", *names),
-          [("H20 street price, USD", *(span(market.price_usd[0, i]) for i in ends)),
-           ("chance that the US gate lets H20 ship", *(f"{market.us_open[0, i].mean():.0%}" for i in ends)),
-           ("chance that both gates do", *(f"{both[i].mean():.0%}" for i in ends)),
-           ("domestic share of cards", *(span(market.domestic_share_cards[i]) for i in ends)),
-           ("domestic share of token capacity", *(span(market.domestic_share_tokens[i]) for i in ends))])
+          [("H20 price, USD", *(span(market.price_usd[0, i]) for i in ends)),
+           ("US gate open to H20", *(f"{market.us_open[0, i].mean():.0%}" for i in ends)),
+           ("both gates open", *(f"{both[i].mean():.0%}" for i in ends)),
+           ("domestic cards", *(span(market.domestic_share_cards[i]) for i in ends)),
+           ("domestic tokens/s", *(span(market.domestic_share_tokens[i]) for i in ends))])
     say(f"Books balance to {max(market.books.values()):.1e} of scale; "
         f"months {market.months[0]} to {market.months[-1]}.")
 

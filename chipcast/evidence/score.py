@@ -197,8 +197,12 @@ class Scored:
     """5th percentile of the forecast."""
     p10: float
     """10th percentile."""
+    p25: float
+    """25th percentile."""
     p50: float
     """Median."""
+    p75: float
+    """75th percentile."""
     p90: float
     """90th percentile."""
     p95: float
@@ -226,10 +230,10 @@ class Scored:
 def score_one(ensemble: Array, outcome: float, *, series: str, period: str, vintage: str, kind: str = "official",
               baselines: Mapping[str, Array] | None = None) -> Scored:
     """Hold one ensemble and its baselines against what came."""
-    p05, p10, p50, p90, p95 = np.quantile(ensemble, [0.05, 0.1, 0.5, 0.9, 0.95])
+    p05, p10, p25, p50, p75, p90, p95 = map(float, np.quantile(ensemble, [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]))
     rivals = {name: float(crps(e, outcome)) for name, e in (baselines or {}).items()}
-    return Scored(series=series, period=period, vintage=vintage, outcome=outcome, p05=float(p05), p10=float(p10),
-                  p50=float(p50), p90=float(p90), p95=float(p95), crps=float(crps(ensemble, outcome)),
+    return Scored(series=series, period=period, vintage=vintage, outcome=outcome, p05=p05, p10=p10, p25=p25,
+                  p50=p50, p75=p75, p90=p90, p95=p95, crps=float(crps(ensemble, outcome)),
                   pit=float(pit(ensemble, outcome)), baselines=rivals, kind=kind)
 
 

@@ -99,7 +99,7 @@ def decode_s(model: Model, plan: Plan, speed: Speed, precision: str, *, requests
     kind = PRECISION[precision]
     ops, messages = step_ops(model, plan, Load(requests=per_stage, new=1 + drafts, context=context, prefill=False,
                                                all_logits=drafts > 0), kind, tile=speed.tile, domain=speed.domain)
-    return step_time(ops, messages, plan, kind, speed, layers=model.layers, replica_requests=requests * plan.dp).total_s
+    return step_time(ops, messages, plan, kind, speed, layers=model.layers, replica_requests=requests).total_s
 
 
 def prefill_s(model: Model, plan: Plan, speed: Speed, precision: str, *, new: float, cached: float = 0.0) -> Numeric:

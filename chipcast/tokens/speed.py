@@ -149,7 +149,7 @@ def speed_of(given: Given, chip: str, *, segment: str = "platform") -> Speed:
         stream_few=np.minimum(few, stream),
         core_stream=stream, rows_half=given.middle("engine.rows_half"),
         tile=given.middle(f"{ASCEND if kind != HOPPER else HOPPER}.tile_rows"),
-        launch_s=share(given, chip, "launch_us") * 1e-6, layer_s=layer * 1e-6,
+        launch_s=0.0, layer_s=layer * 1e-6,
         host_s=given["engine.host_ms_per_step"] * 1e-3, request_s=0.0, maturity=maturity,
         even=given["routing.even_routing_share"], hidden=given["overlap.hidden_share"],
         alpha_s=(given[f"{fabric[0]}.alpha_us"] * 1e-6, alpha_slow * 1e-6),

@@ -58,13 +58,13 @@ class Speed:
     tile: float
     """Rows of a tile of the matrix unit."""
     launch_s: Numeric
-    """Launch of one kernel alone; inside a step the layer's overhead has it, since graphs launch as one. [s]"""
+    """Time of a step per kernel launch, where it is not in `layer_s`. [s]"""
     layer_s: Numeric
     """Time of a layer beyond its operations and messages, launches included. [s]"""
     host_s: Numeric
     """Time of a step outside the layers. [s]"""
     request_s: Numeric
-    """Time of a step per request of the replica, outside the layers. [s]"""
+    """Time of a step per request of an attention group, outside the layers. [s]"""
     maturity: Numeric
     """Speed of operations and messages over that of the best stack; overhead has rows of its own. [1]"""
     even: Numeric
@@ -172,11 +172,12 @@ def step_time(ops: Sequence[Op], messages: Sequence[Message], plan: Plan, precis
     layers : int
         Layers of the model.
     replica_requests : numeric
-        Requests of the whole replica, for the host's work.
+        Requests of an attention group, for the host's work.
     parts : bool
         Whether the time is also told apart by cause.
     """
     compute: Numeric = 0.0
+    launches: Numeric = 0.0
     by: dict[str, Numeric] = dict.fromkeys(PARTS, 0.0)
     skewed = np.where(np.asarray(plan.ep) > 1, 1 / speed.even, 1.0)
     for op in ops:
@@ -185,6 +186,7 @@ def step_time(ops: Sequence[Op], messages: Sequence[Message], plan: Plan, precis
         if op.kind == "grouped":
             t = t * skewed
         compute = compute + t
+        launches = launches + op.layers * op.launches
         if parts:
             arithmetic = np.asarray(op.flop / flop_s) >= np.asarray(op.moved / bytes_s)
             by["compute"] = by["compute"] + np.where(arithmetic, t, 0.0)
@@ -200,7 +202,7 @@ def step_time(ops: Sequence[Op], messages: Sequence[Message], plan: Plan, precis
         else:
             link = link + t
     exposed = exchange - speed.hidden * np.minimum(exchange, compute)
-    overhead = layers * speed.layer_s + speed.host_s + speed.request_s * replica_requests
+    overhead = launches * speed.launch_s + layers * speed.layer_s + speed.host_s + speed.request_s * replica_requests
     total = (compute + link + exposed) / speed.maturity + overhead
     out = {}
     if parts:

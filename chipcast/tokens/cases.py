@@ -1,0 +1,308 @@
+"""A row of measurements, or a question in the same columns, as a case that the model can work out.
+
+Foreign units are translated here once; what a row leaves empty is filled in, and said in `assumed`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chipcast.base.catalog import Catalogue
+from chipcast.base.errors import InputError, unknown
+from chipcast.tokens.beliefs import maker, part, stack_of
+from chipcast.tokens.guess import model_for
+from chipcast.tokens.model import Model
+from chipcast.tokens.names import hardware
+
+QUANTITIES = ("input_tokens_per_s_per_chip", "output_tokens_per_s_per_chip", "total_tokens_per_s_per_chip", "tpot_ms",
+              "ttft_ms", "train_tokens_per_s_per_chip", "mfu", "gpu_hours", "step_time_s")
+"""What can be asked."""
+
+TRAINING = QUANTITIES[5:]
+"""Quantities of training."""
+
+COLUMNS = ("id", "hardware", "chips", "model", "phase", "precision", "tp", "pp", "dp", "ep", "cp", "batch_per_chip",
+           "concurrency", "input_len", "output_len", "avg_context_len", "prefix_hit_pct", "spec_decode", "accept_len",
+           "engine", "quantity", "quality", "notes")
+"""Columns that are read; others are ignored, empty ones are free."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One configuration and what is asked of it."""
+
+    id: str
+    """Row id."""
+    source: str
+    """Where the row comes from, empty for a question."""
+    quantity: str
+    """One of `QUANTITIES`."""
+    chips: tuple[str, ...]
+    """Chip ids it may be; several for a part without a bin."""
+    count: int
+    """Chips that work together."""
+    stated_count: bool
+    """Whether the row says how many."""
+    model: Model
+    """Shape."""
+    phase: str
+    """prefill, decode, mixed or train."""
+    precision: str
+    """Entry of `PRECISION`."""
+    cache_bytes: float
+    """Bytes of a cached element. [B]"""
+    tp: int
+    """Tensor-parallel ranks, 0 for free."""
+    pp: int
+    """Stages, 0 for free."""
+    dp: int
+    """Attention groups, 0 for free."""
+    ep: int
+    """Ranks of experts, 0 for free, -1 for on."""
+    cp: int
+    """Context-parallel ranks."""
+    batch_per_chip: float
+    """Requests per chip, 0 for free."""
+    concurrency: float
+    """Requests in flight at all, 0 for free, infinite for as many as fit."""
+    micro: float
+    """Sequences of a micro-batch, 0 for free."""
+    input_len: float
+    """Prompt, or sequence of training. [tokens]"""
+    output_len: float
+    """Answer. [tokens]"""
+    hit: float
+    """Share of the prompt found in a cache. [1]"""
+    drafts: int
+    """Tokens drafted a step."""
+    accept: float
+    """Tokens a step yields, 0 where not stated."""
+    stack: str
+    """Group of stacks."""
+    engine: str
+    """Engine."""
+    quality: str
+    """A, B or C."""
+    split: bool
+    """Whether prefill and decode run on pools of their own."""
+    balanced: bool
+    """Whether experts were evenly used by construction."""
+    recompute: str
+    """Entry of `RECOMPUTE`, empty for free."""
+    sharded: bool
+    """Whether weights are fully sharded over data-parallel ranks."""
+    interleaved: bool
+    """Whether pipeline stages hold several pieces."""
+    batch: float
+    """Sequences of a training step, 0 for free."""
+    tokens: float
+    """Tokens of a training run, for gpu_hours. [tokens]"""
+    floor: bool
+    """Whether the value is a floor that a check accepts."""
+    assumed: tuple[str, ...] = field(default=())
+    """What was filled in."""
+
+
+def number(row: Mapping[str, str], *names: str) -> float:
+    """Return the first number in these columns, 0 where all are empty or no number."""
+    for name in names:
+        text = str(row.get(name) or "").replace(",", "").strip()
+        found = re.match(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text)
+        if found:
+            return float(found.group(0))
+    return 0.0
+
+
+def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[str, float, str]:
+    """Return the entry of `PRECISION`, the bytes of a cached element, and what was assumed."""
+    word = text.lower()
+    cache = 1.0 if "c8" in word or "kv8" in word or "fp8 kv" in word else 2.0
+    eight = "fp8" if "fp8" in peaks else "int8" if "int8" in peaks else "bf16"
+    said = ""
+    if "nvfp4" in word or "fp4" in word and "mx" not in word:
+        name = "fp4_block" if "fp4" in peaks else "mxfp4"
+    elif "w4a8" in word:
+        name = "w4a8" if "int8" in peaks else "int4_group"
+    elif "int4" in word or "w4a16" in word or "awq" in word or "gptq" in word:
+        name = "int4_group"
+    elif "mxfp4" in word:
+        name = "mxfp4"
+    elif "w8a8" in word or "int8" in word:
+        name = "int8_channel"
+    elif "fp8" in word:
+        name = "fp8_block" if model.block else "fp8"
+    elif "bf16" in word or "fp16" in word or "16" in word:
+        name = "bf16"
+    else:
+        name = model.native
+        said = f"precision {name}, that of the published weights"
+    if name.startswith("fp8") and "fp8" not in peaks:
+        name = {"int8": "int8_channel"}.get(eight, "bf16")
+        said = f"no FP8 on the chip, {name} instead"
+    if name == "int8_channel" and "int8" not in peaks:
+        name = "fp8" if "fp8" in peaks else "bf16"
+        said = f"no INT8 on the chip, {name} instead"
+    return name, cache, said
+
+
+def quantity_of(row: Mapping[str, str]) -> tuple[str, float]:
+    """Return the canonical quantity of a measured row and its value.
+
+    Raises
+    ------
+    InputError
+        If the row's unit does not say what was counted, or speaks of a kernel or a link.
+    """
+    metric, unit, phase = row.get("metric", ""), row.get("unit", ""), row.get("phase", "")
+    value = number(row, "value")
+    if metric == "throughput_per_chip":
+        if unit.startswith("input") or (unit == "tok/s/chip" and phase == "prefill"):
+            return QUANTITIES[0], value
+        return QUANTITIES[1], value
+    if metric == "throughput_total":
+        count = number(row, "chips")
+        if "in+out" in unit or not count:
+            raise InputError("the unit counts prompt and answer together or the number of chips is missing")
+        return QUANTITIES[1], value / count
+    if metric == "total_speed_bs1":
+        return QUANTITIES[2], value / max(number(row, "chips"), 1.0)
+    if metric == "TPOT_ms":
+        return QUANTITIES[3], value
+    if metric == "TTFT_s":
+        return QUANTITIES[4], value * 1000
+    if metric == "train_tok_s_chip":
+        return QUANTITIES[5], value
+    if metric == "MFU":
+        if number(row, "raw_value") > 10:
+            return QUANTITIES[5], number(row, "raw_value")
+        return QUANTITIES[6], value
+    raise InputError(f"'{metric}' in '{unit}' is no metric of serving or training")
+
+
+def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -> Case:
+    """Return a row as a case.
+
+    Raises
+    ------
+    InputError
+        If hardware, model or quantity are unknown.
+    """
+    asked = (quantity or row.get("quantity") or "").strip()
+    if not asked:
+        asked = quantity_of(row)[0]
+    if asked not in QUANTITIES:
+        unknown("quantity", asked, QUANTITIES)
+    if not (row.get("hardware") or "").strip():
+        raise InputError("hardware is empty; name a chip such as 'H20 96GB'")
+    if not (row.get("model") or "").strip():
+        raise InputError("model is empty; name a shipped model or a config.json")
+    said: list[str] = []
+    chips = hardware(row["hardware"], catalog)
+    if len(chips) > 1:
+        said.append("bin not stated: " + ", ".join(f"{c} {w:.0%}" for c, w in bin_weights(chips, catalog).items()))
+    shape, guess = model_for(row["model"])
+    if guess:
+        said.append(guess)
+    training = asked in TRAINING or (row.get("phase") or "").startswith("train")
+    phase = "train" if training else (row.get("phase") or "").split(" ")[0].strip().lower()
+    if phase not in ("prefill", "decode", "mixed", "train"):
+        phase = {"input_tokens_per_s_per_chip": "prefill", "ttft_ms": "mixed"}.get(asked, "mixed")
+        said.append(f"phase {phase}")
+    family = maker(chips[0], catalog)
+    here = part(chips[0], catalog)
+    label = f"{row.get('precision') or ''} {row['model'] if not row.get('precision') else ''}"
+    name, cache, note = precision_of(label if label.strip() else "", shape, dict(here.peak))
+    if training:
+        name, note = ("fp8" if "fp8" in label.lower() and "fp8" in dict(here.peak) else "bf16"), ""
+        if not (row.get("precision") or "").strip():
+            said.append("bf16")
+    if note:
+        said.append(note)
+    notes = (row.get("notes") or "").lower()
+    count = int(number(row, "chips"))
+    tp, pp, dp = (int(number(row, k)) for k in ("tp", "pp", "dp"))
+    ep = -1 if (row.get("ep") or "").strip().lower() in ("on", "yes", "true") else int(number(row, "ep"))
+    stated = count > 0
+    if count <= 0:
+        world = max(tp, 1) * max(dp, 1) * max(pp, 1)
+        count = max(1, world // here.per_chip) if tp or dp or pp else 0
+        if count == 0 and ep > 1:
+            count = max(1, ep // here.per_chip)
+        said.append(f"{count or 8} chips")
+        count = count or 8
+    ranks = count * here.per_chip
+    if tp and dp and tp * dp * max(pp, 1) != ranks:
+        cut = tp * dp * max(pp, 1)
+        if ranks % cut or "node" in notes:
+            said.append(f"tp {tp} x dp {dp} does not multiply out to {ranks} ranks: layout dropped")
+            tp, dp = 0, 0
+    if tp > ranks:
+        said.append(f"tp {tp} is more than {ranks} ranks: dropped")
+        tp = 0
+    batch = 0.0 if "token" in (row.get("batch_per_chip") or "").lower() or training else number(row, "batch_per_chip")
+    flight = (row.get("concurrency") or "").lower()
+    concurrency = float("inf") if "max" in flight or "offline" in flight else number(row, "concurrency")
+    input_len = number(row, "input_len", "avg_context_len") or (4096.0 if training else 1024.0)
+    if not number(row, "input_len", "avg_context_len"):
+        said.append(f"{'sequence' if training else 'prompt'} {input_len:g}")
+    output_len = number(row, "output_len")
+    if not output_len and phase == "mixed" and asked != "ttft_ms":
+        output_len = 1024.0
+        said.append("answer 1024")
+    spec = (row.get("spec_decode") or "").lower()
+    drafts, accept = _drafts(spec, number(row, "accept_len"), said)
+    stack, engine = stack_of(row.get("engine") or "", family, training=training)
+    if engine == "trtllm" and name.startswith("fp8") and phase != "train" and cache == 2.0:
+        cache = 1.0
+        said.append("8-bit cache, as this engine pairs it with 8-bit weights")
+    if phase == "prefill" and tp == ep and tp > 8:
+        tp, dp = 1, ranks
+        said.append("attention cut by sequence, priced as data-parallel")
+    micro = number(row, "batch_per_chip") if training and "micro" in (row.get("batch_per_chip") or "").lower() else 0.0
+    found = re.search(r"micro (\d+)", (row.get("batch_per_chip") or "").lower())
+    micro = float(found.group(1)) if found else micro
+    steps = re.search(r"global batch (\d+)", notes)
+    hours = re.search(r"([\d.]+)\s*t(?:rillion)? tokens", notes)
+    recompute = "full" if "ckpt true" in notes or "full ckpt" in notes else "none" if "ckpt false" in notes else ""
+    return Case(
+        id=str(row.get("id") or ""), source=row.get("source_id") or "", quantity=asked, chips=chips, count=count,
+        stated_count=stated, model=shape, phase=phase, precision=name, cache_bytes=cache, tp=tp, pp=pp, dp=dp, ep=ep,
+        cp=max(int(number(row, "cp")), 1), batch_per_chip=batch, concurrency=concurrency, micro=micro,
+        input_len=input_len, output_len=output_len, hit=min(number(row, "prefix_hit_pct") / 100, 0.995),
+        drafts=drafts, accept=accept, stack=stack, engine=engine, quality=(row.get("quality") or "B").strip() or "B",
+        split="disaggregated" in notes or "pd " in notes, balanced="perfect" in notes or "balanced" in notes,
+        recompute=recompute, sharded="full_shard" in notes or "fsdp" in notes, interleaved="interleaved" in notes,
+        batch=float(steps.group(1)) if steps else 0.0, tokens=float(hours.group(1)) * 1e12 if hours else 0.0,
+        floor="ci floor" in notes, assumed=tuple(said))
+
+
+def _drafts(spec: str, accept: float, said: list[str]) -> tuple[int, float]:
+    found = re.search(r"draft\s*(\d+)", spec) or re.search(r"(\d+)\s*draft", spec) or re.search(r"n\s*=\s*(\d+)", spec)
+    rate = re.search(r"accept rate ([\d.]+)", spec)
+    if rate:
+        return 1, 1.0 + float(rate.group(1)) / 100
+    if found:
+        n = int(found.group(1))
+        if not accept:
+            said.append("acceptance of drafts by the assumed range")
+        return n, accept
+    if "mtp" in spec or "eagle" in spec:
+        if not accept:
+            said.append("one draft, acceptance by the assumed range")
+        return 1, accept
+    return (1, accept) if accept > 1 else (0, 1.0)
+
+
+def bin_weights(chips: tuple[str, ...], catalog: Catalogue) -> dict[str, float]:
+    """Return the assumed shares of the bins that an unnamed part may be, by rows of the data."""
+    from chipcast.base.catalog import vintage_rows
+
+    rows = {f"{r['item']}.{r['name']}": float(r["mode"]) for r in vintage_rows(max(catalog.as_of, _FIRST))}
+    weights = {c: rows.get(f"ascend-910b.bin_weight_{c[-2:]}", 1.0) for c in chips}
+    total = sum(weights.values())
+    return {c: w / total for c, w in weights.items()}
+
+
+from chipcast.base.catalog import FIRST_VINTAGE as _FIRST  # noqa: E402

@@ -1,0 +1,290 @@
+"""Measurements sharpen beliefs: a Laplace approximation in the space of standard normals.
+
+log y = log f(beliefs) + deviations of source, architecture and model + noise; every deviation has a standard normal
+of its own, so the prior is the same for all and rows pool partially. Sources weigh by the square root of their rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chipcast.base.catalog import Catalogue
+from chipcast.base.errors import ChipcastError, DataError, InputError
+from chipcast.base.types import Array, Numeric
+from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, maker, part, speed_from
+from chipcast.tokens.cases import Case, bin_weights, case_of, quantity_of
+from chipcast.tokens.forecast import Setting, serving, settle, training, training_job
+from chipcast.tokens.train import Job
+
+NOISE = {"A": 0.10, "B": 0.20, "C": 0.40}
+"""Standard deviation of the logarithm of a row of each quality, the model's own lack of fit included."""
+
+FLOOR_SHIFT, FLOOR_NOISE = 0.10, 0.35
+"""A floor that a check accepts lies on average so far below the truth, and so widely. [log]"""
+
+EFFECTS = {"source": 0.12, "arch": 0.15, "model": 0.12, "quantity": 0.10}
+"""Widths of the deviations that no chip and no engine explains. [log]"""
+
+TAIL = 4.0
+"""Degrees of freedom of the noise."""
+
+STEP = 1e-3
+"""Change of a normal from which slopes are taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A case with everything that no belief moves worked out."""
+
+    case: Case
+    """The case."""
+    part: Part
+    """Figures of the chip."""
+    family: str
+    """Family of beliefs."""
+    setting: Setting | None
+    """Layout and batch of serving."""
+    job: Job | None
+    """Layout of training."""
+    said: tuple[str, ...]
+    """All that was assumed."""
+    names: tuple[str, ...]
+    """Deviations it depends on."""
+    log_value: float = 0.0
+    """Logarithm of the measured value."""
+
+    @property
+    def group(self) -> str:
+        """Group of chips that share deviations."""
+        return GROUPS.get(self.part.chip, self.part.chip)
+
+
+class Recorder:
+    """Draws of one value that remember which deviations were asked for."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.names: list[str] = []
+
+    def __call__(self, name: str) -> Array:
+        """Return zero and remember the name."""
+        if name not in self.names:
+            self.names.append(name)
+        return np.zeros(1)
+
+
+def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
+    """Return a case with layout, batch and the names of its deviations.
+
+    Raises
+    ------
+    ChipcastError
+        If it cannot be worked out; the message says why.
+    """
+    weights = bin_weights(case.chips, catalog) if len(case.chips) > 1 else {}
+    usual = "ascend-910b2" if case.phase == "train" else max(weights, key=lambda c: weights[c], default="")
+    here = part(chip or (usual if usual in weights else case.chips[0]), catalog)
+    family = maker(here.chip, catalog)
+    recorder = Recorder()
+    speed, stack = speed_from(here, family, GROUPS.get(here.chip, here.chip), case.stack, case.engine, recorder)
+    setting, job, said = None, None, case.assumed
+    if case.phase == "train":
+        job, more = training_job(case, here, speed)
+        training(case, here, speed, job)
+    else:
+        setting = settle(case, here)
+        more = setting.said
+        if case.drafts and case.accept <= 1:
+            belief("any", "accept", case.model.name, recorder)
+        serving(case, here, speed, stack, 0.7, setting)
+    ready = Ready(case=case, part=here, family=family, setting=setting, job=job, said=said + more,
+                  names=tuple(recorder.names) + tuple(effects(case)))
+    if not np.all(np.isfinite(log_forecast(ready, at_centre))):
+        raise InputError("the model gives no finite answer for this row")
+    return ready
+
+
+def effects(case: Case) -> dict[str, float]:
+    """Return the deviations beside chip and engine, with their widths."""
+    moe = any(g.ffn.kind == "moe" for g in case.model.groups)
+    latent = any(g.attention.kind == "mla" for g in case.model.groups)
+    kind = f"{case.stack}:{'latent' if latent else 'experts' if moe else 'dense'}"
+    return {f"source:{case.source or 'new'}": EFFECTS["source"], f"arch:{kind}": EFFECTS["arch"],
+            f"model:{case.model.name}:{case.stack}": EFFECTS["model"],
+            f"quantity:{case.quantity}:{case.stack}": EFFECTS["quantity"]}
+
+
+TIMES = ("tpot_ms", "ttft_ms", "gpu_hours", "step_time_s")
+"""Quantities that fall when machines get faster; shared deviations turn their sign."""
+
+
+def log_forecast(ready: Ready, draw: Any) -> Array:
+    """Return the logarithm of the asked quantity under drawn deviations. (draw)"""
+    case = ready.case
+    speed, stack = speed_from(ready.part, ready.family, ready.group, case.stack, case.engine, draw)
+    if ready.job is not None:
+        value: Numeric = training(case, ready.part, speed, ready.job)
+    else:
+        assert ready.setting is not None
+        accept = belief("any", "accept", case.model.name, draw) if case.drafts and case.accept <= 1 else 0.0
+        value = serving(case, ready.part, speed, stack, accept, ready.setting)
+    sign = -1.0 if case.quantity in TIMES else 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = np.log(np.reshape(value, -1))
+    for name, width in effects(case).items():
+        total = total + (1.0 if name.startswith("quantity") else sign) * width * draw(name)
+    return np.asarray(total, dtype=float)
+
+
+def rows_ready(rows: Iterable[Mapping[str, str]], catalog: Catalogue) -> tuple[list[Ready], list[tuple[str, str]]]:
+    """Return measured rows as ready cases, and (id, reason) of those refused."""
+    kept, refused = [], []
+    for row in rows:
+        try:
+            _, value = quantity_of(row)
+            if not value > 0:
+                raise DataError("its value is not above zero")
+            ready = prepare(case_of(row, catalog), catalog)
+            if float(log_forecast(ready, _ideal)[0]) < np.log(value) and ready.case.quantity not in TIMES \
+                    and ready.case.quality == "A" and not ready.case.drafts and ready.case.phase == "train":
+                raise DataError("it is faster than the chip's peaks allow, so its unit was misread")
+            kept.append(replace(ready, log_value=float(np.log(value))))
+        except ChipcastError as error:
+            refused.append((str(row.get("id", "")), str(error)))
+    return kept, refused
+
+
+def _ideal(name: str) -> Array:
+    """Return deviations of a chip and stack as good as can be."""
+    worse = ("alpha", "launch", "host", "request", "ttft")
+    return np.full(1, -4.0 if name.startswith(worse) else 4.0 if "@" in name else 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """Deviations after measurements: a normal with mean and factor of its covariance."""
+
+    as_of: str
+    """Information date of the rows."""
+    digest: str
+    """Hash of the rows it was fitted on."""
+    names: tuple[str, ...]
+    """Deviations; all others keep their prior."""
+    mean: Array
+    """Mean of the standard normals. (name)"""
+    factor: Array
+    """Lower factor of the covariance. (name, name)"""
+    widen_seen: float = 1.0
+    """Stretch of intervals where chip and engine were measured elsewhere."""
+    widen_new: float = 1.0
+    """Stretch of intervals elsewhere."""
+    rows: int = 0
+    """Rows that were used."""
+    seen: tuple[tuple[str, str, str], ...] = ()
+    """What was measured: (training or serving, chip group, model)."""
+
+
+def digest_of(items: Sequence[Ready]) -> str:
+    """Return the hash of the rows that a fit uses, values rounded to six digits."""
+    text = ";".join(sorted(f"{r.case.source}/{r.case.id}/{r.case.quantity}={np.exp(r.log_value):.6g}" for r in items))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def noise_of(case: Case) -> float:
+    """Return the width of a row's noise. [log]"""
+    extra = 0.25 if case.split else 0.0
+    base = NOISE.get(case.quality, 0.4)
+    return float(np.hypot(np.hypot(base, FLOOR_NOISE if case.floor else 0.0), extra))
+
+
+def slopes(ready: Ready, at: Mapping[str, float]) -> tuple[float, Array]:
+    """Return the logarithm of the forecast and its slopes along the case's deviations. (name)"""
+    index = {n: i for i, n in enumerate(ready.names)}
+    base = np.array([at.get(n, 0.0) for n in ready.names])
+
+    def draw(name: str) -> Array:
+        i = index.get(name)
+        values = np.full(len(index) + 1, at.get(name, 0.0))
+        if i is not None:
+            values[i + 1] += STEP
+        return values
+
+    out = log_forecast(ready, draw)
+    del base
+    return float(out[0]), (out[1:] - out[0]) / STEP
+
+
+def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None = None, steps: int = 6) -> Posterior:
+    """Return the posterior of the deviations given measured cases.
+
+    Notes
+    -----
+    Gauss-Newton with the standard normal prior; heavy tails by reweighting, (nu + 1)/(nu + r^2); a source of n rows
+    counts as sqrt(n).
+    """
+    names = sorted({n for r in items for n in r.names})
+    index = {n: i for i, n in enumerate(names)}
+    z = np.array([(start or {}).get(n, 0.0) for n in names])
+    count: dict[str, int] = {}
+    for r in items:
+        count[r.case.source] = count.get(r.case.source, 0) + 1
+    precision = np.eye(len(names))
+    for _ in range(steps):
+        at = dict(zip(names, z, strict=True))
+        precision, pull = np.eye(len(names)), -z.copy()
+        for r in items:
+            value, slope = slopes(r, at)
+            shift = FLOOR_SHIFT if r.case.floor else 0.0
+            sigma = noise_of(r.case)
+            residual = (r.log_value + shift - value) / sigma
+            weight = (TAIL + 1) / (TAIL + residual**2) / np.sqrt(count[r.case.source])
+            where = np.array([index[n] for n in r.names])
+            j = slope / sigma
+            precision[np.ix_(where, where)] += weight * np.outer(j, j)
+            pull[where] += weight * residual * j
+        move = np.linalg.solve(precision, pull)
+        z = z + move * min(1.0, 2.0 / max(float(np.max(np.abs(move))), 1e-9))
+        if np.max(np.abs(move)) < 0.02:
+            break
+    covariance = np.linalg.inv(precision)
+    keep = np.flatnonzero((np.abs(z) > 0.03) | (np.diag(covariance) < 0.98))
+    factor = np.linalg.cholesky(covariance[np.ix_(keep, keep)] + 1e-10 * np.eye(len(keep)))
+    seen = sorted({("train" if r.job is not None else "serve", r.group, r.case.model.name) for r in items})
+    return Posterior(as_of=as_of, digest=digest_of(items), names=tuple(names[i] for i in keep), mean=z[keep],
+                     factor=factor, rows=len(items), seen=tuple(seen))
+
+
+def to_text(posterior: Posterior) -> str:
+    """Return a posterior as JSON, four digits."""
+    rows = [[round(float(v), 4) for v in posterior.factor[i, : i + 1]] for i in range(len(posterior.names))]
+    return json.dumps({"as_of": posterior.as_of, "digest": posterior.digest, "rows": posterior.rows,
+                       "widen_seen": round(posterior.widen_seen, 3), "widen_new": round(posterior.widen_new, 3),
+                       "names": list(posterior.names), "mean": [round(float(v), 4) for v in posterior.mean],
+                       "seen": [list(s) for s in posterior.seen], "factor": rows}, separators=(",", ":"))
+
+
+def from_text(text: str) -> Posterior:
+    """Return the posterior of a JSON text.
+
+    Raises
+    ------
+    InputError
+        If it is no posterior.
+    """
+    try:
+        tree = json.loads(text)
+        n = len(tree["names"])
+        factor = np.zeros((n, n))
+        for i, row in enumerate(tree["factor"]):
+            factor[i, : i + 1] = row
+        return Posterior(as_of=tree["as_of"], digest=tree["digest"], names=tuple(tree["names"]),
+                         mean=np.array(tree["mean"]), factor=factor, widen_seen=tree["widen_seen"],
+                         widen_new=tree["widen_new"], rows=tree["rows"], seen=tuple(tuple(s) for s in tree["seen"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"this is no posterior of chipcast: {error}") from None

@@ -1,0 +1,254 @@
+"""What does the model say of one case? Layout and batch by the row or by default, then the asked quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chipcast.base.errors import InfeasibleError
+from chipcast.base.types import Numeric
+from chipcast.tokens.beliefs import Part
+from chipcast.tokens.cases import Case
+from chipcast.tokens.memory import most_requests, weight_bytes
+from chipcast.tokens.model import PRECISION
+from chipcast.tokens.ops import Load, Plan, step_ops
+from chipcast.tokens.step import Speed, step_time
+from chipcast.tokens.train import Job, fits_training, model_flop_per_token, train_step
+
+ENGINE_LIMIT = 2048.0
+"""Requests of an attention group at most where a row saturates an engine."""
+
+CHUNK_TOKENS = 8192.0
+"""Prompt tokens that are worked on at once, at most."""
+
+PIECES = 8
+"""Pieces in which a long prompt is priced, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """A case with layout and batch filled in."""
+
+    plan: Plan
+    """Layout of a replica."""
+    replicas: float
+    """Replicas on the chips of the case."""
+    requests: float
+    """Requests of an attention group."""
+    said: tuple[str, ...]
+    """What was filled in."""
+
+
+def serving_plan(case: Case, part: Part) -> tuple[Plan, float, tuple[str, ...]]:
+    """Return the layout of a replica, the number of replicas, and what was assumed."""
+    ranks = case.count * part.per_chip
+    if case.split and ranks >= 2 and case.phase == "mixed":
+        ranks //= 2
+    has_experts = any(g.ffn.kind == "moe" for g in case.model.groups)
+    tp, pp, dp, said = case.tp, max(case.pp, 1), case.dp, []
+    heads = max((g.attention.heads for g in case.model.groups), default=1)
+    if not tp:
+        if dp:
+            tp = max(ranks // (dp * pp), 1)
+        elif has_experts and ranks >= 16 and case.phase != "mixed":
+            tp = 1
+        else:
+            tp = 1
+            limit = min(ranks, part.domain if part.domain > 1 else 8, 16)
+            kind = PRECISION[case.precision]
+            while tp < limit and weight_bytes(case.model, Plan(tp=tp, etp=tp), kind) > 0.6 * part.memory_bytes:
+                tp *= 2
+            if has_experts and ranks <= 16:
+                tp = min(ranks, limit)
+        while heads % tp and tp > 1:
+            tp //= 2
+        said.append(f"tp {tp}")
+    if not dp:
+        dp = max(ranks // (tp * pp), 1) if has_experts else 1
+        if has_experts and dp > 1 and not case.tp:
+            said.append(f"dp {dp}")
+    if not has_experts:
+        dp = 1
+    replicas = max(ranks / (tp * pp * dp), 1.0)
+    stage = tp * dp
+    ep = case.ep
+    if not has_experts:
+        ep = 1
+    elif ep == -1 or (ep == 0 and dp > 1):
+        ep = stage
+    elif ep == 0:
+        ep = 1
+    ep = max(min(ep, stage), 1)
+    experts = max((g.ffn.experts for g in case.model.groups), default=1)
+    while ep > 1 and stage % ep:
+        ep -= 1
+    ep = min(ep, experts) if experts > 1 else ep
+    return Plan(tp=float(tp), dp=float(dp), pp=float(pp), ep=float(ep), etp=max(float(stage / ep), 1.0)), replicas, \
+        tuple(said)
+
+
+def settle(case: Case, part: Part, *, reserve: float = 5e9) -> Setting:
+    """Return layout and batch of a serving case.
+
+    Raises
+    ------
+    InfeasibleError
+        If the model does not fit on the chips of the case.
+    """
+    plan, replicas, said = serving_plan(case, part)
+    words = list(said)
+    kind = PRECISION[case.precision]
+    tokens = case.input_len + max(case.output_len, 1.0)
+    room = float(most_requests(case.model, plan, kind, usable=part.memory_bytes, reserve=reserve / part.per_chip,
+                               tokens=min(tokens, 1e7), chunk_tokens=2048.0, element_bytes=case.cache_bytes))
+    if room < 1 and case.phase in ("mixed", "decode"):
+        weights = float(weight_bytes(case.model, plan, kind))
+        if weights > part.memory_bytes:
+            raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.0f} GB a rank, the chip "
+                                  f"has {part.memory_bytes / 1e9:.0f}; more chips or a narrower precision would fit")
+        room = 1.0
+        words.append("memory is short: one request a group")
+    per_group = float(plan.dp) * replicas
+    if case.batch_per_chip:
+        requests = case.batch_per_chip * case.count / per_group
+    elif np.isfinite(case.concurrency) and case.concurrency > 0:
+        requests = min(case.concurrency / per_group, max(room, 1.0))
+    elif case.phase == "prefill":
+        requests = max(1.0, CHUNK_TOKENS * 2 / case.input_len)
+    else:
+        mean = case.input_len + case.output_len / 2
+        fill = room * tokens / max(mean, 1.0) if case.output_len else room
+        requests = min(fill, ENGINE_LIMIT if case.concurrency == float("inf") else 256.0)
+        words.append(f"batch {requests:.0f} per attention group, by memory or the engine's limit")
+    if case.phase != "train" and case.quantity == "ttft_ms" and not case.concurrency:
+        requests = 1.0
+    return Setting(plan=plan, replicas=replicas, requests=requests, said=tuple(words))
+
+
+def accept_length(case: Case, accept: Numeric) -> Numeric:
+    """Return the tokens that a step yields: stated, or (1 - a^(n+1))/(1 - a) of the belief."""
+    if case.drafts == 0:
+        return 1.0
+    if case.accept > 1:
+        return case.accept
+    a = np.minimum(accept, 0.98)
+    return (1 - a ** (case.drafts + 1)) / (1 - a)
+
+
+def decode_time(case: Case, plan: Plan, speed: Speed, requests: Numeric, context: Numeric) -> Numeric:
+    """Return a decode step of an attention group. [s]"""
+    kind = PRECISION[case.precision]
+    stage = np.maximum(requests / plan.pp, min(1.0, float(np.max(requests))))
+    load = Load(requests=stage, new=1.0 + case.drafts, context=context, prefill=False, all_logits=case.drafts > 0,
+                stored=case.cache_bytes)
+    ops, messages = step_ops(case.model, plan, load, kind, tile=speed.tile, domain=speed.domain)
+    return step_time(ops, messages, plan, kind, speed, layers=case.model.layers,
+                     replica_requests=requests).total_s
+
+
+def prefill_time(case: Case, plan: Plan, speed: Speed, new: float, cached: float, together: float = 1.0) -> Numeric:
+    """Return the prefill of `together` prompts on each attention group, in pieces. [s]"""
+    kind = PRECISION[case.precision]
+    pieces = int(min(max(np.ceil(new / CHUNK_TOKENS), 1), PIECES))
+    total: Numeric = 0.0
+    for i in range(pieces):
+        load = Load(requests=together, new=new / pieces, context=cached + i * new / pieces, prefill=True)
+        ops, messages = step_ops(case.model, plan, load, kind, tile=speed.tile, domain=speed.domain)
+        total = total + step_time(ops, messages, plan, kind, speed, layers=case.model.layers).total_s
+    return total
+
+
+def serving(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric], accept: Numeric,
+            setting: Setting) -> Numeric:
+    """Return the asked quantity of a serving case. (draw)"""
+    plan, b = setting.plan, setting.requests
+    if case.balanced:
+        speed = replace(speed, even=1.0)
+    new, cached = max(case.input_len * (1 - case.hit), 1.0), case.input_len * case.hit
+    yields = accept_length(case, accept)
+    chips = case.count
+    if case.quantity == "input_tokens_per_s_per_chip":
+        t = prefill_time(case, plan, speed, new, cached, together=max(b, 1.0))
+        return max(b, 1.0) * plan.dp * plan.pp * new * setting.replicas / t / chips
+    if case.phase == "decode":
+        t = decode_time(case, plan, speed, b, case.input_len + case.output_len / 2)
+        if case.quantity == "tpot_ms":
+            return 1e3 * t / yields
+        return b * plan.dp * setting.replicas * yields / t / chips
+    own = prefill_time(case, plan, speed, new, cached)
+    groups = float(plan.dp) * float(plan.pp)
+    answer = max(case.output_len, 1.0)
+    step = decode_time(case, plan, speed, b, case.input_len + answer / 2) / yields
+    together = float(np.clip(np.floor(CHUNK_TOKENS / new), 1.0, max(b / 4, 1.0)))
+    shared = own if together < 2 else prefill_time(case, plan, speed, new, cached, together=together) / together
+    others = 0.0 if case.split else np.maximum(b * float(plan.dp) - 1.0, 0.0) / answer * shared / groups
+    if case.quantity == "ttft_ms":
+        busy = np.minimum(np.maximum(b * float(plan.dp) - 1, 0.0) * own / groups / (answer * (step + 1e-9) + own), 0.9)
+        wait = 0.5 * own * busy / (1 - busy) + 0.5 * step * yields * np.minimum(b - 1, 1.0) if b > 1 else 0.0
+        return 1e3 * (own + wait + step * yields) + stack["ttft_ms"]
+    if case.quantity == "tpot_ms":
+        return 1e3 * (step + others)
+    wall = own + stack["ttft_ms"] * 1e-3 + answer * (step + others)
+    rate = b * float(plan.dp) * setting.replicas * answer / wall / chips
+    if case.split:
+        rate = np.minimum(rate, b * 0 + float(plan.dp) * setting.replicas * answer / own / chips * float(plan.pp))
+    if case.quantity == "total_tokens_per_s_per_chip":
+        return rate * (case.input_len + answer) / answer
+    return rate
+
+
+def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, ...]]:
+    """Return the layout of a training case: as stated, else the fastest that fits at the centre of the beliefs."""
+    ranks = float(case.count * part.per_chip)
+    micro = case.micro or 1.0
+    precision = case.precision
+    batch = case.batch or max(ranks * micro, 4_000_000 / case.input_len)
+    base = Job(chips_ranks=ranks, sequence=case.input_len, micro=micro, precision=precision, batch=batch,
+               cp=float(case.cp), recompute=case.recompute or "selective")
+    if case.sharded and not case.tp:
+        return replace(base, zero=3, batch=case.batch or ranks * micro), ()
+    if case.tp and (case.pp or not case.sharded):
+        job = replace(base, tp=float(case.tp), pp=float(max(case.pp, 1)), virtual=2.0 if case.interleaved else 1.0,
+                      schedule="interleaved" if case.interleaved else "1f1b", zero=3 if case.sharded else 1)
+        return job, ()
+    if case.tp:
+        return replace(base, tp=float(case.tp), zero=3), ()
+    experts = max((g.ffn.experts for g in case.model.groups), default=0)
+    best: tuple[float, Job] | None = None
+    for tp in (1.0, 2.0, 4.0, 8.0):
+        for pp in (1.0, 2.0, 4.0, 8.0, 16.0):
+            if tp * pp * case.cp > ranks or pp > case.model.layers or ranks % (tp * pp * case.cp):
+                continue
+            ep = 1.0
+            while experts and ep * 2 <= min(experts, ranks / pp, 64) and ep < 8:
+                ep *= 2
+            for again in ((case.recompute,) if case.recompute else ("selective", "full")):
+                dp = ranks / (tp * pp * case.cp)
+                job = replace(base, tp=tp, pp=pp, ep=ep, recompute=again, batch=max(np.ceil(batch / dp), 1) * dp)
+                if float(np.max(fits_training(case.model, job, speed))) > 1:
+                    continue
+                t = float(np.max(train_step(case.model, job, speed).total_s)) / float(job.batch)
+                if best is None or t < best[0]:
+                    best = (t, job)
+    if best is None:
+        return replace(base, zero=3, recompute="full"), ("no layout fits by the memory ledger: fully sharded",)
+    job = best[1]
+    return job, (f"layout searched: tp {job.tp:g}, pp {job.pp:g}, {job.recompute} recomputation, "
+                 f"{job.batch * job.sequence / 1e6:.1f}M tokens a step",)
+
+
+def training(case: Case, part: Part, speed: Speed, job: Job) -> Numeric:
+    """Return the asked quantity of a training case. (draw)"""
+    step = train_step(case.model, job, speed)
+    rate = step.tokens / step.total_s / case.count
+    if case.quantity == "step_time_s":
+        return step.total_s
+    if case.quantity == "mfu":
+        peak = dict(part.peak)["bf16"] * part.per_chip
+        return rate * model_flop_per_token(case.model, case.input_len) / peak
+    if case.quantity == "gpu_hours":
+        tokens = case.tokens or 1e12
+        return tokens / rate / 3600
+    return rate

@@ -1,0 +1,97 @@
+"""A model without a configuration: its shape from a short table, or guessed from the size in its name."""
+
+from __future__ import annotations
+
+import re
+
+from chipcast.base.catalog import read_table
+from chipcast.base.errors import InputError
+from chipcast.tokens.config import find
+from chipcast.tokens.model import Attention, Ffn, LayerGroup, Model, load
+
+ASPECT = 100.0
+"""Width over depth of a usual transformer, times one."""
+
+VOCABULARY = 128000
+"""Entries of a usual vocabulary."""
+
+TWINS = {"kimi-k2.6": "kimi-k2.5", "kimi-k2.7-code": "kimi-k2.5", "minimax-m2.7": "minimax-m2.5", "glm-5.1": "glm-5",
+         "qwq-32b": "qwen3-32b", "minimax-m2": "minimax-m2.5", "minimax-m2.1": "minimax-m2.5", "glm-4.6": "glm-4.5",
+         "glm-4.7": "glm-4.5", "deepseek-r1-distill-llama-70b": "llama-3.1-70b",
+         "deepseek-r1-distill-qwen-32b": "qwen3-32b", "qwen2.5-32b": "qwen3-32b", "llama3.1-8b": "llama-3.1-8b",
+         "llama3.1-70b": "llama-3.1-70b", "llama2-13b": "mpt-13b", "deepseek-v3-671b": "deepseek-v3"}
+"""Models without a configuration here that are close to one that ships."""
+
+
+def model_for(name: str) -> tuple[Model, str]:
+    """Return a model by name, and in words what was assumed of its shape (empty where its configuration ships).
+
+    Raises
+    ------
+    InputError
+        If the name is unknown and carries no size such as 70B or 235B-A22B.
+    """
+    try:
+        return load(str(find(name))), ""
+    except InputError as problem:
+        bare = re.sub(r"\s*\(.*?\)", "", name.strip().lower())
+        for suffix in ("-w8a8", "-w4a8", "c8", "-mtp", "-quarot", "-fp8", "-bf16", "-instruct", "-chat", "-w8a8", "-mtp"):
+            bare = bare.removesuffix(suffix)
+        bare = re.sub(r"-w\da\d(c8)?|-mtp|-quarot", "", bare)
+        if bare in TWINS:
+            twin = TWINS[bare]
+            return (_table(twin) or load(twin)), f"shape of {name} taken as that of {twin}"
+        shape = _table(bare)
+        if shape is not None:
+            return shape, ""
+        try:
+            return load(str(find(bare))), f"{name} read as {bare}"
+        except InputError:
+            pass
+        size = re.search(r"(\d+(?:\.\d+)?)\s*(b|m)\b(?:[-_ ]?a(\d+(?:\.\d+)?)b)?", bare) or \
+            re.search(r"(\d+(?:\.\d+)?)(b)(\d)?", bare)
+        if not size:
+            raise InputError(f"{problem}; a name with a size such as 70B or 235B-A22B would let the shape be guessed") \
+                from None
+        total = float(size.group(1)) * (1e9 if size.group(2) == "b" else 1e6)
+        active = float(size.group(3)) * 1e9 if size.group(3) and "a" in bare else 0.0
+        return guessed(name, total, active), f"shape of {name} guessed from its size"
+
+
+def _table(name: str) -> Model | None:
+    for row in read_table("shapes"):
+        if row["name"] == name:
+            n = {k: int(v) for k, v in row.items() if k not in ("name", "known_by", "source")}
+            return dense_model(name, n["layers"], n["hidden"], n["heads"], n["kv_heads"], n["width"], n["vocab"],
+                               matrices=n["matrices"], tied=bool(n["tied"]), positions=n["positions"])
+    return None
+
+
+def dense_model(name: str, layers: int, hidden: int, heads: int, kv_heads: int, width: int, vocab: int, *,
+                matrices: int = 3, tied: bool = False, positions: int = 0, context: int = 0) -> Model:
+    """Return a dense model from its shape."""
+    d = hidden // heads
+    a = Attention(kind="gqa", heads=heads, kv_heads=kv_heads, key_dim=d, value_dim=d,
+                  matrix_params=2 * hidden * d * (heads + kv_heads))
+    group = LayerGroup(count=layers, attention=a, ffn=Ffn(kind="dense", width=width, matrices=matrices))
+    return Model(name=name, hidden=hidden, vocab=vocab, tied=tied, groups=(group,), context=context, native="bf16",
+                 positions=positions * hidden)
+
+
+def guessed(name: str, total: float, active: float) -> Model:
+    """Return a usual shape of a size: dense, or with experts where the active size is smaller."""
+    core = active or total
+    hidden = max(256, round((core * ASPECT / 12.0) ** (1 / 3) / 256) * 256)
+    layers = max(4, round(core / (12.0 * hidden**2)))
+    heads = max(hidden // 128, 2)
+    kv = 8 if heads % 8 == 0 else heads
+    if not active or active >= total:
+        width = round(hidden * 3.2 / 256) * 256
+        return dense_model(name, layers, hidden, heads, kv, width, VOCABULARY)
+    a = Attention(kind="gqa", heads=heads, kv_heads=kv, key_dim=hidden // heads, value_dim=hidden // heads,
+                  matrix_params=2 * hidden * (hidden // heads) * (heads + kv))
+    experts, top = 128, 8
+    width = max(128, round((total / layers) / (3 * hidden * experts) / 128) * 128)
+    x = Ffn(kind="moe", width=width, experts=experts, top_k=top, router_params=hidden * experts)
+    return Model(name=name, hidden=hidden, vocab=VOCABULARY, tied=False, native="bf16", context=0,
+                 groups=(LayerGroup(count=layers, attention=a, ffn=x),))

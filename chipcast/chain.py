@@ -206,7 +206,8 @@ def decide(ready: Ready, market: Market, *, draws: int = PLAN_DRAWS, **options: 
     """Return what the scenario's buyer should order, on the market's own draws."""
     given = ready.given.block(0, min(draws, ready.given.draws))
     buyer = ready.setting.scenario.buyer
-    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips)
+    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips,
+                     ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms)
     options.setdefault("decide_until", buyer.decide_until or None)
     return plan(given, need, cut(market, given.draws), serve_buyer(ready.setting, given), ready.setting.verdicts,
                 **options)

@@ -57,10 +57,12 @@ class World:
     """Months ahead of need at which cards are ordered. [months]"""
     paths: Gates
     """Paths of both gates."""
-    us_permit: Array
-    """What US rules in force let through. [1] (month, segment, chip, draw)"""
-    cn_permit: Array
-    """What Chinese rules in force let through. [1] (month, segment, chip, draw)"""
+    permit: Array
+    """What rules in force at both gates let through. [1] (month, segment, chip, draw)"""
+    us_widest: Array
+    """What US rules let through for the least bound segment. [1] (month, chip, draw)"""
+    cn_widest: Array
+    """What Chinese rules let through for the least bound segment. [1] (month, chip, draw)"""
     floor: Array
     """Least domestic share of what is bought. [1] (month, segment, draw)"""
     capacity: Array
@@ -211,7 +213,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     zeros = np.zeros(given.draws)
     return World(
         given=given, segments=segments, chips=chips, cards=cards, need=need, lookahead=lookahead, paths=paths,
-        us_permit=us, cn_permit=cn,
+        permit=us * cn, us_widest=us.max(axis=1), cn_widest=cn.max(axis=1),
         floor=legal.domestic_floor(given, verdicts, segments, months, local_push=local_push),
         capacity=supply.capacity(given, line, chips, months, controls=controls),
         from_line=np.array([c in line.products for c in chips], dtype=float), gated=gated, domestic=domestic, grey=grey,
@@ -251,7 +253,7 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
     # 1 gates: what the rules and both gates let through
     us, cn = world.paths.us[:, m], world.paths.cn[:, m]
     door = us * cn
-    permit = world.us_permit[m] * world.cn_permit[m] * (door > 0)
+    permit = world.permit[m] * (door > 0)
 
     # 2 beliefs: lagged by segment; an announced closing is certain
     state.belief = gates.perceived_hazard(state.belief, world.paths.threat[m], world.lag)
@@ -291,19 +293,21 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
     gap = np.maximum(ahead - (have - kept), 0.0)
     cover_gap = np.maximum(cover_work - kept - np.maximum(have - kept - ahead, 0.0), 0.0)
     shares = within_grey_flow(world, shares, gap, safe_rate, m)
-    wanted = np.moveaxis(shares[:-1], 0, 1) * (gap[:, None] / safe_rate)
-    hoarded = np.moveaxis(shares[:-1] * world.gated[:, None, None] / inside, 0, 1) * (cover_gap[:, None] / safe_rate)
-    both = wanted + hoarded
+    per_card = np.moveaxis(shares[:-1], 0, 1) / safe_rate
+    wanted = per_card * gap[:, None]
+    hoard_of = cover_gap / inside
+    both = wanted.copy()
+    for c in np.flatnonzero(world.gated):
+        both[:, c] += per_card[:, c] * hoard_of
     cost = over_chips(both, cards.system_usd)
     allowance = np.maximum(state.wallet + world.budget * (1 + 3 * given["market.budget_commit_quarters"]), 0.0)
     scale = np.minimum(1.0, allowance / np.maximum(cost, TINY))[:, None]
     both *= scale
     inflation = 1 + (given["allocation.order_inflation"] - 1) * state.scarcity
-    target = both * np.maximum(inflation, 1.0)
-    change = target - state.backlog
+    backlog = both * np.maximum(inflation, 1.0)
+    change = backlog - state.backlog
     orders = np.maximum(change, 0.0)
-    cancelled = np.maximum(-change, 0.0)
-    backlog = state.backlog + orders - cancelled
+    cancelled = np.subtract(orders, change, out=change)
 
     # 7 supply: the line gives what it packaged; others make what is asked for, up to capacity
     asked = total(backlog)
@@ -326,7 +330,8 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
 
     # 10 service, 11 learning
     retired = state.installed * (given["market.retirement_per_year"] / 12)
-    installed = state.installed - retired + delivered
+    installed = state.installed - retired
+    installed += delivered
     have = over_chips(installed, rate)
     serving = np.minimum(1.0, have / np.maximum(need.work[:, m], TINY))
     tokens = need.tokens[:, m] * DAYS_PER_MONTH
@@ -337,8 +342,8 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
         "need": wanted, "orders": orders, "deliveries": delivered,
         "stocks": stocks_of(world, installed, have, need.work[:, m]), "installed": installed, "cover_months": cover,
         "price_usd": price, "fill": np.minimum(shipped / np.maximum(truly, TINY), 1.0) * (truly > 0),
-        "lead_time_days": state.lead_days, "us_open": us * world.us_permit[m].max(axis=0),
-        "cn_open": cn * world.cn_permit[m].max(axis=0), "useful_tokens": useful, "unserved_tokens": tokens - useful,
+        "lead_time_days": state.lead_days, "us_open": us * world.us_widest[m],
+        "cn_open": cn * world.cn_widest[m], "useful_tokens": useful, "unserved_tokens": tokens - useful,
         "domestic_share_cards": total(shipped * domestic) / np.maximum(total(shipped), TINY),
         "domestic_share_tokens": (total(over_chips(installed, rate * domestic))
                                   / np.maximum(total(have), TINY)),
@@ -409,7 +414,7 @@ def production(world: World, state: State, asked: Array, door: Array, m: int) ->
                               / given["h20-96.capacity_response_months"])
     cap[lead] *= state.growth
     for c in np.flatnonzero(world.grey):
-        shut = 1 - door[lead] * world.us_permit[m, :, lead].max(axis=0)
+        shut = 1 - door[lead] * world.us_widest[m, lead]
         cap[c] *= 1 + (given["grey.flow_factor_when_closed"] - 1) * shut
     gated = world.gated[:, None]
     shelf_goal = asked + np.where(gated > 0, cap, 0.0) + world.domestic[:, None] * cap

@@ -33,6 +33,8 @@ def test_leaving_out_the_threat_is_said_and_seen(cli_json: Callable[..., Any]) -
     out = cli_json("market", "--without", "threat", "--without", "local-push", "--draws", "100")
     assert out["without"] == ["threat", "local-push"]
     assert all(cell["p95"] == 0 for cells in out["cover_months"].values() for cell in cells)
+    assert {e["year"] for e in out["effects"]} == {"2025", "2026", "2027"}
+    assert all({"name", "unit", "effect", "p_positive"} <= set(e) for e in out["effects"])
 
 
 def test_market_prints_tables_for_a_reader(cli: Cli) -> None:

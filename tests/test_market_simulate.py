@@ -11,7 +11,7 @@ from market_world import line_of, months_of, service_of, verdicts_of
 
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
-from chipcast.market import forecast, gates
+from chipcast.market import effect, forecast, gates
 from chipcast.market.record import CHIPS, Market
 from chipcast.market.simulate import simulate
 from chipcast.rules.record import US_WORDS
@@ -243,3 +243,14 @@ def test_h20_of_2024_comes_from_filings_and_not_from_the_claim(given: Given) -> 
     origins = {r["origin"] for r in given.catalog.rows("history") if r["series"] == forecast.CHINA_REVENUE}
     assert all(o.startswith("nvda-") for o in origins)
     assert "2025-01" not in forecast.china_quarters(given)  # filed one day after the date
+
+
+def test_a_paired_effect_of_nothing_is_nothing_and_of_a_cut_is_less_foreign_supply(some: Given, market: Market) -> None:
+    assert all((e.values == 0).all() for e in effect.paired(market, market))
+    plain, cut = run(some, 20, gate="scripted"), run(some, 20, gate="scripted", events=[shut_on(date(2025, 6, 1))])
+    found = {(e.name, e.year): e for e in effect.paired(cut, plain)}
+    assert found["H20 delivered", "2026"].as_row()["p_positive"] == 0
+    assert np.median(found["H20 delivered", "2026"].values) < 0
+    assert np.median(found["domestic share of cards", "2026"].values) > 0
+    with pytest.raises(InputError, match="two runs must have the same months and draws"):
+        effect.paired(market, plain)

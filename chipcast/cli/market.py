@@ -23,11 +23,16 @@ def register(app: typer.Typer) -> None:
     def market(scenario: ScenarioName = "february-2025", without: Without = None, draws: Draws = 2000,
                seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
         """Who orders, gets and holds which chips, month by month, and at what price."""
-        result, given = _run(scenario, draws=draws, seed=seed, as_of=as_of, without=tuple(without or ()))
+        left_out = tuple(without or ())
+        results, given = _run(scenario, draws=draws, seed=seed, as_of=as_of, without=left_out)
+        effects = _effects(results) if left_out else []
         if as_json:
-            emit_json(payload(result, scenario=scenario, given=given, without=tuple(without or ())))
+            emit_json(payload(results[0], scenario=scenario, given=given, without=left_out)
+                      | ({"effects": effects} if left_out else {}))
         else:
-            _print(result, without=tuple(without or ()))
+            _print(results[0], without=left_out)
+            if left_out:
+                _print_effects(effects, left_out)
 
     calibrate = typer.Typer(name="calibrate", no_args_is_help=True, help="Fit a station to what was known by a date.")
     calibrate.command("market", help="Fit the market since 2022 to filed quarters; prior, posterior and contraction."
@@ -121,8 +126,8 @@ def _forecast(s: Any, model: str) -> dict[str, Any]:
             "baselines": dict(s.baselines)}
 
 
-def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str, ...]) -> tuple[Any, Any]:
-    """Run the chain as far as the market; returns the record and its `given`."""
+def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str, ...]) -> tuple[list[Any], Any]:
+    """Run the chain as far as the market; returns the record, the full one if something was left out, and `given`."""
     from chipcast.base.errors import nearest
 
     for word in without:
@@ -137,8 +142,24 @@ def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str
     ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
     setting = replace(ready.setting, threat="threat" not in without, controls="controls" not in without,
                       local_push="local-push" not in without)
-    world = chain.trade(setting, ready.given)
-    return world.market, world.given
+    runs = [setting] if setting == ready.setting else [setting, ready.setting]
+    return [chain.trade(s, ready.given).market for s in runs], ready.given
+
+
+def _effects(results: list[Any]) -> list[dict[str, Any]]:
+    """Return what the thing left out does: the full run less the other, draw by draw."""
+    from chipcast.market.effect import paired
+
+    return [e.as_row() for e in paired(results[-1], results[0])]
+
+
+def _print_effects(effects: list[dict[str, Any]], without: tuple[str, ...]) -> None:
+    from chipcast.base.summary import span
+
+    table(f"What {' and '.join(without)} does: with less without, paired draw by draw",
+          ("quantity", "unit", "year", "effect", "more in", "less in"),
+          [(e["name"], e["unit"], e["year"], span(e["effect"]), f"{e['p_positive']:.0%}", f"{e['p_negative']:.0%}")
+           for e in effects])
 
 
 def payload(market: Any, *, scenario: str, given: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -286,7 +286,30 @@ def plan() -> Plan:
         shadow_prices={},
         solver={"status": "optimal"},
         sentence="Order 192 H20 now and decide on 910C in the third quarter",
+        detail=plan_detail(quarters),
     )
+
+
+def plan_detail(quarters: tuple[str, ...]) -> dict[str, Any]:
+    n = len(quarters)
+    fan = {
+        k: [m * (1 + 0.2 * q) for q in range(n)]
+        for k, m in (("p05", 40.0), ("p25", 70.0), ("p50", 100.0), ("p75", 130.0), ("p95", 200.0))
+    }
+    cut, growth = [float(i % n + 1) for i in range(60)], [0.02 + 0.0015 * i for i in range(60)]
+    return {
+        "fleet": {"h20-96": fan},
+        "need": fan,
+        "served": {k: [0.9 * x for x in v] for k, v in fan.items()},
+        "ladder": {
+            "plan": {"p05": 4e6, "p50": 5.2e6, "p95": 8e6, "mean": 5.5e6},
+            "all-h20": {"p05": 4e6, "p50": 5.5e6, "p95": 9e6, "mean": 5.9e6},
+        },
+        "failures": {
+            "causes": {"quarter of the cut-off": cut, "growth of need a month": growth},
+            "fails": [c < 3 and g > 0.06 for c, g in zip(cut, growth, strict=True)],
+        },
+    }
 
 
 SAID = {

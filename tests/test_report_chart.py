@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import report_story
 
-from chipcast.report import chart, chart_line, chart_market, chart_plan, chart_rules, form, theme
+from chipcast.report import chart, chart_cost, chart_line, chart_market, chart_plan, chart_rules, form, theme
 from chipcast.report.record import Story
 
 
@@ -71,18 +71,42 @@ def test_whole_quarters_only_and_their_sums() -> None:
 
 
 def test_break_even_is_where_the_line_crosses_zero() -> None:
-    assert chart_line.crossing([0.2, 0.4], [-1.0, 1.0]) == pytest.approx(0.3)
-    assert chart_line.crossing([0.2, 0.4], [1.0, 2.0]) is None
+    assert chart_cost.crossing([0.2, 0.4], [-1.0, 1.0]) == pytest.approx(0.3)
+    assert chart_cost.crossing([0.2, 0.4], [1.0, 2.0]) is None
 
 
 def test_waterfall_steps_join_and_end_at_their_sum(story: Story) -> None:
     assert story.line is not None
-    picture = chart_line.cost(story.line, story.waterfall)
+    picture = chart_cost.cost(story.line, story.waterfall)
     steps = [r for r in picture.rows if r.get("tone") == "step"]
     for a, b in itertools.pairwise(steps):
         assert a["end"] == b["start"]
     total = next(r for r in picture.rows if r.get("step") == "sum of the steps")
     assert total["end"] == steps[-1]["end"]
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    x = np.array([1.0, 2, 3, 4, 5])
+    assert chart_cost.rank_correlation(x, np.exp(x)) == pytest.approx(1)
+    assert chart_cost.rank_correlation(x, -(x**3)) == pytest.approx(-1)
+    assert chart_cost.rank_correlation(x, np.array([2.0, 1, 4, 3, 5])) == pytest.approx(1 - 6 * 4 / (5 * 24))
+    assert chart_cost.rank_correlation(x, np.ones(5)) == 0
+
+
+def test_profit_that_hangs_on_price_alone_is_told_so(story: Story) -> None:
+    assert story.line is not None
+    price = story.line.price_usd[1] - np.median(story.line.price_usd[1])
+    line = dataclasses.replace(story.line, profit_usd=np.broadcast_to(price, story.line.profit_usd.shape))
+    assert "the price of a 910C (rank correlation +1.00)" in chart_cost.break_even(line).title
+
+
+def test_names_of_the_plane_do_not_cover_each_other() -> None:
+    dots = [{"chip": f"chip {i}", "tpp": 1000.0 * 1.02**i, "pd": 5.0 * 1.05 ** (i % 3)} for i in range(6)]
+    edge = {"left": 500.0, "right": 20000.0, "bottom": 1.0, "top": 30.0}
+    places = chart_rules.label_places([*dots, {**dots[0], "chip": "twin"}], edge)
+    labels = [label["chip"] for part in places.values() for label in part]
+    assert sorted(labels) == ["chip 0, twin", *(f"chip {i}" for i in range(1, 6))]
+    assert len(places) >= 2, "crowded names move to other sides"
 
 
 def test_the_finding_on_the_plan_follows_the_draws(story: Story) -> None:
@@ -109,7 +133,7 @@ def test_readings_are_ordered_as_their_definitions_are(story: Story) -> None:
 
 def test_the_zones_of_the_plane_are_those_of_the_rule_texts(story: Story) -> None:
     assert story.given is not None
-    zones = chart_rules.plane_lines(story.given)
+    zones = chart_rules.zones(story.given)
     corners = {(z["zone"].partition(":")[0], z["tpp"], z["pd"]) for z in zones}
     assert corners == {
         ("3A090.a", 4800.0, 0.0),
@@ -122,9 +146,9 @@ def test_the_zones_of_the_plane_are_those_of_the_rule_texts(story: Story) -> Non
 def test_the_threat_is_told_as_a_paired_difference(story: Story) -> None:
     assert story.market is not None
     same = chart_market.threat(story.market, story.market)
-    assert "adds 0 foreign cards" in same.title and "in 0% of the draws" in same.title
+    assert "by 0 (0 to 0)" in same.title and "in 0% of the draws and lowers them in 0%" in same.title
     more = chart_market.threat(story.market, story.market_without_threat)
-    assert "in 100% of the draws" in more.title
+    assert "in 100% of the draws and lowers them in 0%" in more.title
 
 
 def test_cards_of_a_flow_are_all_cards_of_these_chips(story: Story) -> None:
@@ -138,9 +162,14 @@ def test_cards_of_a_flow_are_all_cards_of_these_chips(story: Story) -> None:
 
 def test_the_ladder_is_sorted_and_holds_all_rungs(story: Story) -> None:
     assert story.plan is not None
-    rows = chart_plan.value_rows(story.plan)
-    costs = [r["cost"] for r in rows]
-    assert costs == sorted(costs) and len(rows) == 4 + len(story.plan.rivals)
+    rows = chart_plan.rival_rows(story.plan)
+    costs = [r["mean"] for r in rows]
+    assert costs == sorted(costs) and len(rows) == 1 + len(story.plan.rivals)
+    assert [r["plan"] for r in chart_plan.value_rows(story.plan)] == [
+        "if all were known",
+        "this plan",
+        "plan for the average",
+    ]
 
 
 def test_colours_differ_within_a_picture_and_users_chips_get_their_own() -> None:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from chipcast.report import chart_compute, chart_evidence, chart_line, chart_market, chart_plan, chart_rules
+from chipcast.report import chart_compute, chart_cost, chart_evidence, chart_line, chart_market, chart_plan, chart_rules
 from chipcast.report.record import Picture, Spec, Story
 from chipcast.report.theme import CONFIG
 
@@ -28,11 +28,19 @@ def _output(s: Story) -> Picture | None:
 
 
 def _cost(s: Story) -> Picture | None:
-    return chart_line.cost(s.line, s.waterfall) if s.line else None
+    return chart_cost.cost(s.line, s.waterfall) if s.line else None
+
+
+def _break_even(s: Story) -> Picture | None:
+    return chart_cost.break_even(s.line) if s.line else None
+
+
+def _banks(s: Story) -> Picture | None:
+    return chart_line.banks(s.line) if s.line else None
 
 
 def _routes(s: Story) -> Picture | None:
-    return chart_line.routes(s.routes) if s.routes else None
+    return chart_cost.routes(s.routes) if s.routes else None
 
 
 def _plane(s: Story) -> Picture | None:
@@ -40,7 +48,7 @@ def _plane(s: Story) -> Picture | None:
 
 
 def _calendar(s: Story) -> Picture | None:
-    return chart_rules.calendar(s.verdicts) if s.verdicts else None
+    return chart_rules.calendar(s.verdicts, s.given.catalog) if s.verdicts and s.given else None
 
 
 def _serving(s: Story) -> Picture | None:
@@ -67,6 +75,14 @@ def _plan(s: Story) -> Picture | None:
     return chart_plan.orders(s.plan) if s.plan else None
 
 
+def _ladder(s: Story) -> Picture | None:
+    return chart_plan.ladder(s.plan) if s.plan else None
+
+
+def _failures(s: Story) -> Picture | None:
+    return chart_plan.failures(s.plan) if s.plan else None
+
+
 def _posterior(s: Story) -> Picture | None:
     return chart_evidence.prior_posterior(s.posterior, s.ess) if s.posterior else None
 
@@ -75,7 +91,9 @@ PICTURES: dict[str, Draw] = {
     "claims": _claims,
     "yield-readings": _yields,
     "output": _output,
+    "banks": _banks,
     "cost": _cost,
+    "break-even": _break_even,
     "routes": _routes,
     "rule-plane": _plane,
     "rule-calendar": _calendar,
@@ -85,6 +103,8 @@ PICTURES: dict[str, Draw] = {
     "threat": _threat,
     "push": _push,
     "plan": _plan,
+    "ladder": _ladder,
+    "failures": _failures,
     "posterior": _posterior,
 }
 """Every picture by its id, in the order of the report; each gives None where the story lacks its part."""

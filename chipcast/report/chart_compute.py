@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chipcast.base.summary import short
 from chipcast.cluster.record import PARTS, Fleet
-from chipcast.report.form import above, base, colour, fan, five, line_at, log_scale, ranges, sig, stack
-from chipcast.report.record import Panel, Picture
+from chipcast.report.form import above, base, colour, fan, five, line_at, log_scale, ranges, sig, stack, three
+from chipcast.report.record import Panel, Picture, Spec
 from chipcast.report.theme import PART_COLOURS, PART_NAMES, chip_colours, chip_name
 from chipcast.tokens.record import Service
 
 
 def able(service: Service) -> list[int]:
-    """Return the positions of chips that have a layout, cheapest per token first."""
-    ok = [i for i, layout in enumerate(service.layouts) if layout is not None]
+    """Return the positions of chips that keep the promise at the medians, cheapest per token first."""
+    ok = [i for i, layout in enumerate(service.layouts) if layout is not None and not service.reasons[i]]
     return sorted(ok, key=lambda i: float(np.nanmedian(service.usd_per_million_output_tokens[i])))
 
 
@@ -57,7 +58,7 @@ def serving(service: Service) -> Picture:
             ),
         ),
     )
-    none = [chip_name(c) for c, layout in zip(service.chips, service.layouts, strict=True) if layout is None]
+    none = [chip_name(c) for i, c in enumerate(service.chips) if i not in order]
     best = order[0]
     title = (
         f"{chip_name(service.chips[best])} serves {service.model} cheapest, at {price[0]['text']} USD per million "
@@ -73,7 +74,7 @@ def serving(service: Service) -> Picture:
         "draws."
     )
     if none:
-        note += f" No layout keeps the promise on {', '.join(none)}."
+        note += f" No layout keeps the promise at the medians on {', '.join(none)}."
     return Picture(
         id="serving",
         title=title,
@@ -89,75 +90,66 @@ def frontier(service: Service, promise_ms: float | None = None) -> Picture:
     tones = {chip_name(c): v for c, v in chip_colours(service.chips).items()}
     rows: list[dict[str, Any]] = []
     for point in service.frontier:
-        speed = point["output_tokens_per_s_per_chip"]
-        spread = (
-            {"mid": sig(speed)}
-            if isinstance(speed, float | int)
-            else {"low": sig(speed["p05"]), "mid": sig(speed["p50"]), "high": sig(speed["p95"])}
-        )
-        pace = point["tpot_ms"]
+        speed, pace = point["output_tokens_per_s_per_chip"], point["tpot_ms"]
+        spread = three(speed) if isinstance(speed, Mapping) else {"mid": sig(speed)}
         rows.append(
             {
                 "chip": chip_name(str(point["chip"])),
-                "tpot_ms": sig(pace["p50"] if isinstance(pace, dict) else pace),
-                **spread,
                 "layout": str(point.get("layout", "")),
+                "tpot_ms": sig(pace["p50"] if isinstance(pace, Mapping) else pace),
+                **spread,
             }
         )
-    rows.sort(key=lambda r: (str(r["chip"]), float(str(r["tpot_ms"]))))
-    paces, speeds = (
-        [float(r["tpot_ms"]) for r in rows],
-        [float(r.get(k, r["mid"])) for r in rows for k in ("low", "high")],
-    )
+    rows.sort(key=lambda r: (str(r["chip"]), float(r["tpot_ms"])))
+    banded = any("low" in r for r in rows)
+    paces, speeds = [r["tpot_ms"] for r in rows], [r.get(k, r["mid"]) for r in rows for k in ("low", "high")]
     across, ticks = log_scale(min(paces), max(paces), 1.05)
     up, places = log_scale(min(speeds), max(speeds), 1.05)
-    x = {
+    x: Spec = {
         "field": "tpot_ms",
         "type": "quantitative",
         "scale": across,
         "axis": {"title": "time per output token, ms (median)", "labelOverlap": True, "values": ticks, "format": "~g"},
     }
-    y: dict[str, Any] = {
-        "type": "quantitative",
-        "scale": up,
-        "axis": above("output tokens/s per chip, 5th to 95th percentile", format="~s", values=places),
-    }
-    layers: list[dict[str, Any]] = []
-    if any("low" in r for r in rows):
+    words = "output tokens/s per chip, " + ("5th to 95th percentile" if banded else "median")
+    y: Spec = {"type": "quantitative", "scale": up, "axis": above(words, format="~s", values=places)}
+    tint = colour("chip", tones)
+    layers: list[Spec] = []
+    if banded:
         layers.append(
             {
                 "mark": {"type": "area", "opacity": 0.14},
-                "encoding": {
-                    "x": x,
-                    "y": {**y, "field": "low"},
-                    "y2": {"field": "high"},
-                    "color": colour("chip", tones),
-                },
+                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": tint},
             }
         )
     layers += [
+        {"mark": {"type": "line", "strokeWidth": 2.2}, "encoding": {"x": x, "y": {**y, "field": "mid"}, "color": tint}},
         {
-            "mark": {"type": "line", "strokeWidth": 2.2},
-            "encoding": {"x": x, "y": {**y, "field": "mid"}, "color": colour("chip", tones)},
-        },
-        {
-            "mark": {"type": "point", "size": 34},
+            "mark": {"type": "point", "size": 34, "opacity": 1},
             "encoding": {
                 "x": x,
                 "y": {**y, "field": "mid"},
-                "color": colour("chip", tones),
+                "color": tint,
                 "tooltip": [{"field": f, "type": "nominal"} for f in ("chip", "layout", "tpot_ms", "mid")],
             },
         },
         *(line_at(promise_ms, axis="x", text=f"promise {promise_ms:g} ms") if promise_ms else []),
     ]
+    used = list(dict.fromkeys(str(r["chip"]) for r in rows))
+    fastest = {c: min(r["tpot_ms"] for r in rows if r["chip"] == c) for c in used}
+    quick, slow = min(fastest, key=lambda c: fastest[c]), max(fastest, key=lambda c: fastest[c])
+    title = (
+        f"The quickest answer {quick} can give takes {fastest[quick]:.0f} ms per token; {slow} needs "
+        f"{fastest[slow]:.0f} ms; every chip "
+        "gains throughput when it may be slower"
+    )
     return Picture(
         id="frontier",
-        title=f"Faster answers cost throughput: speed of {service.model} against time per token",
-        panels=(Panel(spec=base(300, layers, rows)),),
+        title=title,
+        panels=(Panel(spec=base(320, layers, rows)),),
         rows=rows,
-        note="One line per chip; each dot is the best layout at that pace, named when you point at it.",
-        legend=tuple((n, t) for n, t in tones.items() if n in {r["chip"] for r in rows}),
+        note="One line per chip; each dot is the best layout at that pace (named when you point at it).",
+        legend=tuple((n, t) for n, t in tones.items() if n in used),
         marks=("tokens", "chip"),
     )
 
@@ -184,6 +176,7 @@ def goodput(fleet: Fleet) -> Picture:
         by="chip",
         colours=tones,
         percent=True,
+        inner=False,
         domain=(0, 1),
         height=280,
         y_title="useful share of chip-time, 5th to 95th percentile",
@@ -227,7 +220,7 @@ def goodput(fleet: Fleet) -> Picture:
         title=title,
         panels=panels,
         rows=[*band, *ledger],
-        note="Bands hold 50 and 90 percent of the draws. Failure rates of Ascend are assumed ranges: no public "
+        note="Bands hold 90 percent of the draws. Failure rates of Ascend are assumed ranges: no public "
         "count exists. The bars leave out productive time; all parts together make 1.",
         marks=("cluster", "chip"),
     )

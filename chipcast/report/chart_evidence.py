@@ -9,7 +9,7 @@ from typing import Any
 from chipcast.base.summary import short
 from chipcast.report.form import AXIS_PX, base, colour, sig
 from chipcast.report.record import Panel, Picture, Spec
-from chipcast.report.theme import ACCENT, INK, SOFT, VERDICT_COLOURS, quantity_name
+from chipcast.report.theme import ACCENT, INK, SOFT, VERDICT_COLOURS, quantity_name, readable
 
 MOST = 14
 """Quantities shown; the others stand in the table of data."""
@@ -100,21 +100,35 @@ def _scale(low: float, high: float, log: bool) -> Any:
 
 
 def claims(entries: Sequence[Mapping[str, Any]]) -> Picture:
-    """Draw all claims with their verdicts in one picture."""
-    order = list(VERDICT_COLOURS)
-    rows = [
-        {"claim": str(c["id"]).replace("-", " "), "verdict": str(c["verdict"]), "why": str(c.get("why", ""))}
-        for c in entries
-    ]
+    """Draw all claims by the probability that they hold, coloured by verdict."""
+    rows: list[dict[str, Any]] = []
+    for c in entries:
+        chance = c.get("probability")
+        known = isinstance(chance, float | int) and math.isfinite(chance)
+        rows.append(
+            {
+                "claim": str(c["id"]).replace("-", " "),
+                "verdict": str(c["verdict"]),
+                "why": readable(str(c.get("why", ""))),
+                "probability": sig(float(chance), 3) if known and chance is not None else 0.5,
+                "known": known,
+            }
+        )
     shown = [r for r in rows if r["verdict"] in VERDICT_COLOURS]
+    order = [r["claim"] for r in rows]
     y: Spec = {
         "field": "claim",
         "type": "nominal",
-        "sort": [r["claim"] for r in rows],
-        "scale": {"domain": [r["claim"] for r in rows]},
+        "sort": order,
+        "scale": {"domain": order},
         "axis": {"title": None, "grid": True, "labelColor": INK, "labelLimit": 160},
     }
-    x: Spec = {"field": "verdict", "type": "nominal", "sort": order, "scale": {"domain": order}, "axis": None}
+    x: Spec = {
+        "field": "probability",
+        "type": "quantitative",
+        "scale": {"domain": [0, 1]},
+        "axis": {"title": "share of draws in which the claim holds", "format": ".0%", "tickCount": 5, "grid": False},
+    }
     tint = colour("verdict", VERDICT_COLOURS)
     layers: list[Spec] = [
         {
@@ -123,26 +137,30 @@ def claims(entries: Sequence[Mapping[str, Any]]) -> Picture:
                 "x": x,
                 "y": y,
                 "color": tint,
-                "tooltip": [{"field": f, "type": "nominal"} for f in ("claim", "verdict", "why")],
+                "tooltip": [{"field": f, "type": "nominal"} for f in ("claim", "verdict", "probability", "why")],
             },
         }
     ]
-    for side, words in (("left", order[:3]), ("right", order[3:])):
+    for side, part in (
+        ("left", [r for r in shown if r["probability"] < 0.6]),
+        ("right", [r for r in shown if r["probability"] >= 0.6]),
+    ):
         layers.append(
             {
-                "data": {"values": [r for r in shown if r["verdict"] in words]},
+                "data": {"values": part},
                 "mark": {"type": "text", "align": side, "dx": 11 if side == "left" else -11, "fontSize": 11.5},
                 "encoding": {"x": x, "y": y, "text": {"field": "verdict"}, "color": tint},
             }
         )
-    spec = base(12 + 24 * len(rows), layers, shown)
-    count = {v: sum(1 for r in rows if r["verdict"] == v) for v in order}
+    count = {v: sum(1 for r in rows if r["verdict"] == v) for v in VERDICT_COLOURS}
     parts = [f"{n} {v}" for v, n in count.items() if n]
     return Picture(
         id="claims",
         title=f"Of {len(rows)} claims of the news item: {', '.join(parts)}",
-        panels=(Panel(spec=spec),),
+        panels=(Panel(spec=base(AXIS_PX + 24 * len(rows), layers, shown)),),
         rows=rows,
-        note="Each claim against the draws computed without its own origin; the rule stands in the section on method.",
+        note="Each claim against the draws computed without its own origin: how often it holds, and the verdict "
+        "by the rule in "
+        "the section on method, which also asks whether the reports or only the assumptions decide.",
         marks=(),
     )

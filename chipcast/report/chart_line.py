@@ -12,9 +12,9 @@ from chipcast.base.given import Given
 from chipcast.base.summary import short
 from chipcast.base.types import Array
 from chipcast.fab.record import LIMITS, Line
-from chipcast.report.form import colour, fan, five, line_at, ranges, sig, stack, three, waterfall
+from chipcast.report.form import colour, fan, five, ranges, sig, stack
 from chipcast.report.record import Panel, Picture, Spec
-from chipcast.report.theme import ACCENT, CHIP_COLOURS, INK, LIMIT_COLOURS, LIMIT_NAMES, SOFT, chip_name
+from chipcast.report.theme import ACCENT, CHIP_COLOURS, INK, LIMIT_COLOURS, LIMIT_NAMES, SOFT, chip_name, day_words
 
 NEWS_CLAIMS = ("910C plan", "910B plan")
 """Rows of the reports that state the plan of the year."""
@@ -303,177 +303,47 @@ def _plan_year(line: Line, given: Given) -> tuple[str, list[int], dict[str, tupl
     return year, [i for i, m in enumerate(line.months) if m[:4] == year], {}
 
 
-def cost(line: Line, steps: Sequence[Mapping[str, Any]]) -> Picture:
-    """Draw the cost of one 910C step by step, and the line's profit against its yield with the break-even."""
+def banks(line: Line) -> Picture:
+    """Draw the stocks of dies and memory that carry the line, and the month in which they are gone."""
     rows: list[dict[str, Any]] = []
     panels = []
-    total = 0.0
-    for step in steps:
-        spread = three(step["usd"])
-        text = f"{spread['mid']:,.0f}" + (
-            f" ({spread['low']:,.0f} to {spread['high']:,.0f})" if spread["low"] != spread["high"] else ""
-        )
-        start, total = total, total + spread["mid"]
-        rows.append(
-            {
-                "step": str(step["step"]),
-                "start": sig(start, 6),
-                "end": sig(total, 6),
-                "edge": sig(max(start, total), 6),
-                "text": text,
-                "tone": "step",
-            }
-        )
-    i = line.products.index("ascend-910c")
-    months = slice(0, min(12, len(line.months)))
-    unit, price = line.unit_cost_usd[i, months].mean(axis=0), line.price_usd[i]
-    if rows:
-        rows.append(
-            {
-                "step": "sum of the steps",
-                "start": 0,
-                "end": sig(total, 6),
-                "edge": sig(total, 6),
-                "text": f"{total:,.0f}",
-                "tone": "sum",
-            }
-        )
-        middle = float(np.median(price))
-        rows.append(
-            {
-                "step": "price of a card",
-                "start": 0,
-                "end": sig(middle, 6),
-                "edge": sig(middle, 6),
-                "text": f"{middle:,.0f}",
-                "tone": "gain" if middle > total else "loss",
-            }
-        )
-        panels.append(
-            Panel(
-                title="What one good 910C costs",
-                spec=waterfall(rows, label="step", x_title="USD per good package, median"),
-            )
-        )
-    profit, share = line.profit_usd[months].mean(axis=0) / 1e6, line.yield_die_any[months].mean(axis=0)
-    curve = _against(share, profit)
-    even = crossing([r["yield"] for r in curve], [r["mid"] for r in curve])
-    marks = line_at(0.0, tone=INK)
-    if even is not None:
-        marks += line_at(even, axis="x", text=f"break-even {even:.0%}", tone="#b5392d")
-    spec = fan(
-        curve,
-        x="yield",
-        x_kind="number",
-        by="what",
-        colours={"profit": ACCENT},
-        zero=False,
-        height=250,
-        y_title="million USD a month, 5th to 95th percentile",
-        x_title="sellable dies over dies on the wafer (die.any)",
-        extra=marks,
-    )
-    for layer in spec["layer"]:
-        x = layer.get("encoding", {}).get("x", {})
-        if x.get("field") == "yield":
-            x["axis"]["format"] = ".0%"
-    panels.append(Panel(title=f"Profit of the line, {line.months[0]} to {line.months[months.stop - 1]}", spec=spec))
-    made = five(unit)
-    wins = float(np.mean(profit > 0))
-    title = (
-        f"One good 910C costs {short(made['mid'])} USD ({short(made['low'])} to {short(made['high'])}); "
-        f"the line earns money in {wins:.0%} of the draws"
-    )
-    if even is not None:
-        title += f", half of them from a die yield of {even:.0%} on"
-    return Picture(
-        id="cost",
-        title=title,
-        panels=tuple(panels),
-        rows=[*rows, *curve],
-        note="Left: steps add up to the variable cost of a package with its card. Right: draws sorted by their yield; "
-        "the line is the median profit after fixed cost, the bands hold 50 and 90 percent.",
-        marks=("fab", "card"),
-    )
-
-
-def _against(x: Array, y: Array, bins: int = 16) -> list[dict[str, Any]]:
-    """Return percentiles of `y` in bins of `x` that hold equally many draws."""
-    order = np.argsort(x, kind="stable")
-    parts = [p for p in np.array_split(order, bins) if p.size]
-    return [{"yield": sig(float(np.median(x[p]))), "what": "profit", **five(y[p])} for p in parts]
-
-
-def crossing(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Return where the line through the points first crosses zero, None where it never does."""
-    for a in range(len(x) - 1):
-        if (y[a] < 0) != (y[a + 1] < 0):
-            return float(x[a] + (x[a + 1] - x[a]) * (0 - y[a]) / (y[a + 1] - y[a]))
-    return None
-
-
-ROUTE_TITLES = {
-    "wafer_cost_usd": "cost of a wafer, USD",
-    "cycle_days": "days in the fab",
-    "overlay_yield": "yield after overlay",
-    "exposures": "exposures per wafer",
-    "scanner_hours": "scanner hours per wafer",
-    "scanner_hours_per_wafer": "scanner hours per wafer",
-    "unit_cost_usd": "cost of a good package, USD",
-    "defect_adder_per_cm2": "defects added per cm2",
-}
-
-
-def routes(entries: Sequence[Mapping[str, Any]]) -> Picture:
-    """Draw the ways of patterning side by side, one panel per quantity."""
-    first = entries[0]
-    names = [k for k in first if k != "route" and isinstance(first[k], Mapping | float | int)]
-    tones = dict(zip((str(e["route"]) for e in entries), ("#b5392d", "#0072b2", "#009e73", "#7d8ca3"), strict=False))
-    rows: list[dict[str, Any]] = []
-    panels = []
-    for name in names:
-        words = ROUTE_TITLES.get(name, name.replace("_", " "))
-        share = "yield" in name or "share" in name
-        spread: list[dict[str, Any]] = [
-            {"route": str(e["route"]), "quantity": name, **three(e[name])} for e in entries if e.get(name) is not None
+    empty: dict[str, str] = {}
+    for name, words, unit, stock, use in (
+        ("dies", "Good dies in the bank", "million dies", line.die_bank, line.dies_used),
+        ("memory", "Memory stacks in the bank", "million stacks", line.hbm_bank, line.hbm_used),
+    ):
+        band = [{"month": f"{m}-28", "bank": name, **five(stock[i] / 1e6)} for i, m in enumerate(line.months)]
+        rows += band
+        bare = [
+            float(np.mean(stock[i] < 0.05 * np.maximum(use[: i + 1].max(axis=0), 1))) for i in range(len(line.months))
         ]
-        for r in spread:
-            r["text"] = f"{r['mid']:.0%}" if share else short(r["mid"])
-        rows += spread
-        head, _, unit = words.partition(", ")
+        empty[name] = next((m for m, share in zip(line.months, bare, strict=True) if share >= 0.5), "")
         panels.append(
             Panel(
-                title=head[0].upper() + head[1:],
-                spec=ranges(
-                    spread,
-                    label="route",
-                    by="route",
-                    colours=tones,
-                    percent=share,
-                    step=38,
-                    x_title=f"{unit}, 5th to 95th percentile" if unit else "5th to 95th percentile",
+                title=words,
+                spec=fan(
+                    band,
+                    x="month",
+                    by="bank",
+                    colours={name: ACCENT},
+                    height=200,
+                    y_title=f"{unit}, 5th to 95th percentile",
                 ),
             )
         )
-    title = "The same chip patterned with and without EUV"
-    key = next((n for n in names if "wafer_cost" in n), "")
-    if key and len(entries) >= 2:
-        by = {str(e["route"]): three(e[key])["mid"] for e in entries}
-        without = next((r for r in by if "without" in r or "no" in r.lower().split() or "immersion" in r), "")
-        other = next((r for r in by if r != without), "")
-        if without and other and by[other] > 0:
-            more = by[without] / by[other] - 1
-            title = (
-                f"Without EUV a wafer costs {abs(more):.0%} {'more' if more > 0 else 'less'} than with it, at the "
-                f"median"
-            )
+    gone = [f"{name} by {day_words(m)}" for name, m in empty.items() if m]
+    title = (
+        f"In half of the draws the bank runs dry: {' and '.join(gone)}"
+        if gone
+        else (f"Neither bank runs dry in half of the draws before {day_words(line.months[-1])}")
+    )
     return Picture(
-        id="routes",
+        id="banks",
         title=title,
         panels=tuple(panels),
         rows=rows,
-        note="One dot per way: median, the line holds 90 percent of the draws. No adder of a real line is "
-        "public: these are wide assumed ranges.",
-        legend=tuple(tones.items()),
+        note="Stock at the end of each month, foreign-made and home-made together; the line is the median. Empty "
+        "means below a "
+        "twentieth of the largest monthly use so far.",
         marks=("fab",),
     )

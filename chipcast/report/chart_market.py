@@ -12,7 +12,7 @@ from chipcast.market.record import DOMESTIC, Market
 from chipcast.report.chart_line import by_quarter
 from chipcast.report.form import fan, five, ranges, sig, stack
 from chipcast.report.record import Panel, Picture
-from chipcast.report.theme import chip_colours, chip_name, segment_name
+from chipcast.report.theme import chip_colours, chip_name, day_words, segment_name
 
 WITH, WITHOUT = "with the threat", "without it"
 
@@ -30,100 +30,125 @@ def flow(market: Market, name: str, chips: list[int], segments: list[int] | None
     return cards
 
 
+SHOWN_MONTHS = 24
+"""Months of the pictures of orders and stocks. [months]"""
+
+RUSH_MONTHS = 3
+"""Months from the date on whose orders the finding speaks of. [months]"""
+
+
 def threat(market: Market, calm: Market | None) -> Picture:
     """Draw orders, deliveries and stocks of foreign chips, with and without the threat of a cut-off."""
     chips = foreign(market)
     runs = {WITH: market, **({WITHOUT: calm} if calm else {})}
     tones = {WITH: "#b5392d", WITHOUT: "#7d8ca3"}
+    months = market.months[:SHOWN_MONTHS]
     rows: list[dict[str, Any]] = []
     panels = []
-    for name, words in (("orders", "ordered per quarter"), ("deliveries", "delivered per quarter")):
+    for name, words in (
+        ("orders", "Foreign cards ordered"),
+        ("deliveries", "Foreign cards delivered"),
+        ("stocks", "Foreign cards in stock beyond use"),
+    ):
         band = []
         for key, run in runs.items():
-            quarters, cards = by_quarter(run.months, flow(run, name, chips))
-            band += [{"time": q, "run": key, "what": name, **five(cards[j] / 1000)} for j, q in enumerate(quarters)]
+            cards = flow(run, name, chips)
+            band += [
+                {"month": f"{m}-15", "run": key, "what": name, **five(cards[i] / 1000)} for i, m in enumerate(months)
+            ]
         rows += band
+        unit = "thousand cards" if name == "stocks" else "thousand cards a month"
         panels.append(
             Panel(
-                title=f"Foreign chips {words}",
+                title=words,
                 spec=fan(
-                    band,
-                    x="time",
-                    x_kind="category",
-                    by="run",
-                    colours=tones,
-                    height=210,
-                    y_title="thousand cards, 5th to 95th percentile",
+                    band, x="month", by="run", colours=tones, height=210, y_title=f"{unit}, 5th to 95th percentile"
                 ),
             )
         )
-    band = []
-    for key, run in runs.items():
-        cards = flow(run, "stocks", chips)
-        band += [
-            {"time": f"{m}-28", "run": key, "what": "stocks", **five(cards[i] / 1000)} for i, m in enumerate(run.months)
+    if "h20-96" in market.chips:
+        h20 = market.chips.index("h20-96")
+        gates = [
+            {
+                "month": f"{m}-15",
+                "gate": gate,
+                "what": "share of draws in which H20 may pass",
+                "mid": sig(float(cells[h20, i].mean())),
+            }
+            for gate, cells in (("American gate", market.us_open), ("Chinese gate", market.cn_open))
+            for i, m in enumerate(months)
         ]
-    rows += band
-    panels.append(
-        Panel(
-            title="Foreign chips in stock beyond use",
-            spec=fan(
-                band, x="time", by="run", colours=tones, height=210, y_title="thousand cards, 5th to 95th percentile"
-            ),
-        )
-    )
-    peak = int(np.argmax(np.median(flow(market, "stocks", chips), axis=-1)))
-    by_segment = []
-    for s, segment in enumerate(market.segments):
-        for key, run in runs.items():
-            by_segment.append(
-                {
-                    "segment": segment_name(segment),
-                    "run": key,
-                    "what": f"stocks in {market.months[peak]}",
-                    **five(flow(run, "stocks", chips, [s])[peak] / 1000),
-                }
+        rows += gates
+        doors = {"American gate": "#0072b2", "Chinese gate": "#e69f00"}
+        panels.append(
+            Panel(
+                title="Whether H20 may still pass",
+                legend=tuple(doors.items()),
+                spec=fan(
+                    gates,
+                    x="month",
+                    by="gate",
+                    colours=doors,
+                    percent=True,
+                    domain=(0, 1),
+                    height=190,
+                    y_title="share of draws",
+                ),
             )
+        )
+    peak = int(np.argmax(np.median(flow(market, "stocks", chips), axis=-1)))
+    by_segment = [
+        {
+            "segment": segment_name(segment),
+            "run": key,
+            "what": f"stocks in {market.months[peak]}",
+            **five(flow(run, "stocks", chips, [s])[peak] / 1000),
+        }
+        for s, segment in enumerate(market.segments)
+        for key, run in runs.items()
+    ]
     rows += by_segment
     panels.append(
         Panel(
-            title=f"Who holds them in {market.months[peak]}",
+            title=f"Who holds the stock in {day_words(market.months[peak])}",
             spec=ranges(
                 by_segment,
                 label="segment",
                 by="run",
                 colours=tones,
                 offset="run" if calm else "",
-                step=36,
+                step=32,
                 zero=True,
-                x_title="thousand cards in stock, 5th to 95th percentile",
+                x_title="thousand cards, 5th to 95th percentile",
             ),
         )
     )
-    _, ordered = by_quarter(market.months, flow(market, "orders", chips))
-    first = five(ordered[0])
-    title = (
-        f"Buyers order {short(first['mid'])} foreign cards in "
-        f"{by_quarter(market.months, flow(market, 'orders', chips))[0][0]}"
-    )
+    rush = flow(market, "orders", chips)[:RUSH_MONTHS].sum(axis=0)
+    when = f"{day_words(months[0])} to {day_words(months[min(RUSH_MONTHS, len(months)) - 1])}"
+    title = f"Buyers order {short(float(np.median(rush)))} foreign cards from {when}"
     if calm:
-        quarters, without = by_quarter(calm.months, flow(calm, "orders", chips))
-        more = five(ordered[0] - without[0])
-        sure = float(np.mean(ordered[0] > without[0]))
+        more = rush - flow(calm, "orders", chips)[:RUSH_MONTHS].sum(axis=0)
+        gap = five(more)
         title = (
-            f"Fear of a cut-off adds {short(more['mid'])} foreign cards ({short(more['low'])} to "
-            f"{short(more['high'])}) to the orders of {quarters[0]}; it raises them in {sure:.0%} of the draws"
+            f"From {when} the threat moves orders of foreign cards by {_signed(gap['mid'])} ({_signed(gap['low'])} to "
+            f"{_signed(gap['high'])}); it raises them in {np.mean(more > 0):.0%} of the draws and lowers them "
+            f"in {np.mean(more < 0):.0%}"
         )
     return Picture(
         id="threat",
         title=title,
         panels=tuple(panels),
         rows=rows,
-        note="The same draws with and without the threat, so that the difference is the threat alone. Bands hold 50 "
-        "and 90 percent of the draws.",
+        note="The same draws in a world that may be cut off and fears it, and in one that cannot be. Bands hold "
+        "50 and 90 "
+        "percent of the draws, lines are medians.",
         legend=tuple((k, tones[k]) for k in runs),
-        marks=("market", "chip"),
+        marks=("market", "rules", "chip"),
     )
+
+
+def _signed(x: float) -> str:
+    return f"+{short(x)}" if x > 0 else short(x)
 
 
 def push(market: Market, without: Market | None) -> Picture:
@@ -184,7 +209,8 @@ def push(market: Market, without: Market | None) -> Picture:
     )
     end = five(market.domestic_share_tokens[-1])
     title = (
-        f"By {market.months[-1]} Chinese chips are {end['mid']:.0%} ({end['low']:.0%} to {end['high']:.0%}) of the "
+        f"By {day_words(market.months[-1])} Chinese chips are {end['mid']:.0%} ({end['low']:.0%} to "
+        f"{end['high']:.0%}) of the "
         f"installed "
         "token capacity"
     )

@@ -109,9 +109,10 @@ def fan(
     zero: bool = True,
     domain: tuple[float, float] | None = None,
     log_x: bool = False,
+    inner: bool = True,
     extra: Iterable[Spec] = (),
 ) -> Spec:
-    """Draw bands of 90 and 50 percent with the median line; `x_kind` is month, category or number."""
+    """Draw bands of 90 and (`inner`) 50 percent with the median line; `x_kind` is month, category or number."""
     kinds: dict[str, Spec] = {
         "month": {
             "field": x,
@@ -151,13 +152,17 @@ def fan(
             for k, t in (("low", "5th percentile"), ("mid", "median"), ("high", "95th percentile"))
         ),
     ]
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "area", "opacity": 0.16},
-            "encoding": {**shade, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
-        },
-    ]
-    if rows and "q25" in rows[0]:
+    layers: list[Spec] = []
+    if rows and "low" in rows[0]:
+        layers.append(
+            {
+                "mark": {"type": "area", "opacity": 0.16},
+                "encoding": {**shade, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+            }
+        )
+    else:
+        tip = [tip[0], {**tip[2], "title": "value"}]
+    if inner and rows and "q25" in rows[0]:
         layers.append(
             {
                 "mark": {"type": "area", "opacity": 0.22},
@@ -190,7 +195,14 @@ def ranges(
     text: str = "text",
 ) -> Spec:
     """Draw one interval per row: thin 90 percent, thick 50 percent, a dot for the median, the numbers beside it."""
-    axis: Spec = {"title": x_title, "tickCount": 5, "grid": True, "labelOverlap": True}
+    axis: Spec = {
+        "title": x_title,
+        "titleAnchor": "end",
+        "titleAlign": "right",
+        "tickCount": 5,
+        "grid": True,
+        "labelOverlap": True,
+    }
     if percent:
         axis["format"] = ".0%"
     scale: Spec = {"zero": zero}

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from chipcast.base.catalog import read_table
 from chipcast.base.given import Row
 from chipcast.base.summary import plain, short
 from chipcast.evidence.verdict import RULE
 from chipcast.report import bundle, chart, section, table
 from chipcast.report.mark import STATIONS, Marks, anchor, source_words
 from chipcast.report.record import Picture, Section, Story, Table
-from chipcast.report.theme import CONFIG, VERDICT_COLOURS, VERDICT_SIGNS
+from chipcast.report.theme import CONFIG, VERDICT_COLOURS, VERDICT_SIGNS, day_words
 
 HERE = Path(__file__).parent
 
@@ -73,7 +74,7 @@ def _document(story: Story, body: str, specs: Mapping[str, Any]) -> str:
 def _header(story: Story, stretches: Iterable[Section]) -> str:
     facts = {
         "scenario": story.scenario,
-        "known by": story.as_of,
+        "known by": day_words(story.as_of),
         "draws": f"{story.draws:,}",
         "seed": str(story.seed),
         **({"version": story.version} if story.version else {}),
@@ -87,7 +88,7 @@ def _header(story: Story, stretches: Iterable[Section]) -> str:
         '<header class="top"><h1>From wafer to token</h1>'
         '<p class="lead">What a chip line without EUV can really make, what it costs, who may buy what, what the '
         "chips deliver, "
-        f"who hoards, and what to order: computed from what was known by {escape(story.as_of)}.</p>"
+        f"who hoards, and what to order: computed from what was known by {escape(day_words(story.as_of))}.</p>"
         f'<dl class="facts">{cells}</dl>'
         "<p>How to read it: every result is a median with the 5th and the 95th percentile of the draws in brackets, "
         "so nine draws of "
@@ -110,7 +111,7 @@ def _claims(story: Story, picture: Picture | None, marks: Marks, specs: dict[str
     rows = []
     for claim, cells in zip(story.claims, head.rows, strict=True):
         said = marks.html(_news_keys(story, claim))
-        own = marks.html(str(k) for k in claim.get("computed_marks", ()))
+        own = marks.html(str(k) for k in claim.get("computed_marks", CLAIM_STATIONS.get(str(claim["id"]), ())))
         name, words, computed, verdict, why = cells
         rows.append(
             f'<tr id="claim-{escape(name)}"><td>{escape(name)}</td><td data-head="what was '
@@ -133,7 +134,30 @@ def _claims(story: Story, picture: Picture | None, marks: Marks, specs: dict[str
 
 
 def _news_keys(story: Story, claim: Mapping[str, Any]) -> list[str]:
-    return [str(k) for k in claim.get("marks", claim.get("sources", ()))]
+    """Return the sources that said it: those stated, else those of the reports of the claim's own origin."""
+    if "marks" in claim or story.given is None:
+        return [str(k) for k in claim.get("marks", ())]
+    told = {r["id"]: r["origin"] for r in read_table("claims")}
+    origin = told.get(str(claim["id"]), "")
+    return list(dict.fromkeys(r["source"] for r in story.given.catalog.rows("reports") if r["origin"] == origin))
+
+
+CLAIM_STATIONS = {
+    "yield-doubled": ("fab", "evidence"),
+    "line-profitable": ("fab", "card"),
+    "no-euv": ("fab",),
+    "plan-400k": ("fab", "evidence"),
+    "h20-million": ("market", "chip"),
+    "nvidia-dominates": ("market", "tokens"),
+    "hoard": ("market", "rules"),
+    "h20-serves-r1": ("tokens", "chip", "ownership"),
+    "small-firms": ("tokens", "chip", "buyer"),
+    "stumble-910b": ("cluster", "chip"),
+    "scramble": ("market", "rules"),
+    "buy-local": ("market", "rules"),
+    "sanctions-speed": ("fab", "rules"),
+}
+"""Stations whose numbers a claim is computed from."""
 
 
 def _section(part: Section, marks: Marks, specs: dict[str, Any], story: Story) -> str:
@@ -200,7 +224,8 @@ def _method(story: Story) -> str:
         "its own; one run draws all of "
         f"them {story.draws:,} times and computes the whole line for each draw, from wafer to order. Nothing that "
         f"became known after "
-        f"{escape(story.as_of)} is used. What-ifs share their draws, so that a difference is the effect and not the "
+        f"{escape(day_words(story.as_of))} is used. What-ifs share their draws, so that a difference is the "
+        f"effect and not the "
         f"luck. Ranges marked "
         "<em>assumed</em> are ours, each with its reason.</p>"
         f'<div class="rule"><strong>How a verdict is reached.</strong> '

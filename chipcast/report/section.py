@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from chipcast.base.summary import short, span
+from chipcast.base.summary import short
 from chipcast.fab.record import LIMITS
 from chipcast.report import table
 from chipcast.report.chart_compute import able
-from chipcast.report.chart_line import by_quarter
-from chipcast.report.chart_market import flow, foreign
+from chipcast.report.chart_market import RUSH_MONTHS, flow, foreign
 from chipcast.report.record import Picture, Section, Story, Table
-from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, chip_name, quantity_name, segment_name
+from chipcast.report.table import span
+from chipcast.report.theme import LIMIT_NAMES, chip_name, day_words, quantity_name, segment_name, sentence
 
 Pictures = Mapping[str, Picture]
+
+TOLD = ("h20-96", "ascend-910b2", "ascend-910c", "h800-sxm")
+"""Chips of the news item, named in the text on serving."""
 
 
 def _pick(pictures: Pictures, *names: str) -> tuple[Picture, ...]:
@@ -35,26 +38,22 @@ def made(story: Story, pictures: Pictures) -> Section | None:
     )
     share = np.array([(line.binding[months] == k).mean() for k in range(len(LIMITS))])
     binds = LIMITS[int(share.argmax())]
-    bank = line.die_bank[:, :]
-    gone = next(
-        (m for i, m in enumerate(line.months) if np.median(bank[i]) < 0.05 * max(float(np.median(bank[0])), 1.0)), ""
-    )
-    stock = span(bank[0])
     text = (
         f"A wafer carries {dies:.0f} complete dies of this size; in {line.months[0][:4]} {any_ok:.0%} of them fit "
-        f"the lowest bin that is "
-        f"sold and {perfect:.0%} have every core working (medians). A 910B takes one die, a 910C takes two, and "
-        f"both take memory stacks. The line starts with {stock} good dies in the bank, foreign ones included"
-        + (f", and at the median they are used up by {gone}. " if gone else ". ")
-        + f"What binds most often in {line.months[0][:4]} is {LIMIT_NAMES[binds]}, in {share.max():.0%} of months "
-        f"and draws."
+        f"the lowest "
+        f"bin that is sold and {perfect:.0%} have every core working (medians). A 910B takes one die, a 910C "
+        f"takes two, and "
+        f"both take memory stacks. Beside home-made dies the line draws on a bank of good dies, "
+        f"{span(np.round(line.die_bank[0]))} at the end of {day_words(line.months[0])}, foreign ones included. "
+        f"What binds most often in {line.months[0][:4]}: {LIMIT_NAMES[binds]}, in {share.max():.0%} of months and "
+        f"draws."
     )
     return Section(
         id="made",
         title="How many chips the line can make",
         text=text,
         marks=("fab", "evidence"),
-        pictures=_pick(pictures, "yield-readings", "output", "banks"),
+        pictures=_pick(pictures, "yield-readings", "output", "banks", "wafers"),
         tables=(table.output(line),),
     )
 
@@ -81,7 +80,7 @@ def money(story: Story, pictures: Pictures) -> Section | None:
         title="What a chip costs and when the line earns money",
         text=text,
         marks=("fab", "card"),
-        pictures=_pick(pictures, "cost", "routes"),
+        pictures=_pick(pictures, "cost", "break-even", "routes"),
         tables=(table.money(line),),
     )
 
@@ -91,23 +90,22 @@ def legal(story: Story, pictures: Pictures) -> Section | None:
     v = story.verdicts
     if v is None and not story.measures:
         return None
+    tables: tuple[Table, ...] = ()
+    text = "The plane shows each chip against the lines of the rules. This is no legal advice."
     if v is not None:
         listed = table.status(v, story.as_of[:7])
-        names = [segment_name(s) for s in v.segments]
         by: dict[str, list[str]] = {}
         for row in listed.rows:
             by.setdefault(row[1], []).append(row[0])
         text = (
-            f"Two gates stand between a chip and a Chinese buyer: American export rules and, since then, Chinese "
-            f"guidance. In {story.as_of[:7]}, for {names[0].lower()}: "
-            + "; ".join(f"{', '.join(chips)}: {word}" for word, chips in by.items())
-            + f". Sources speak until {v.unknown_after}; after that the answer is {STATUS_NAMES['unknown']}. This "
-            f"says what published text says "
-            "and is no legal advice."
+            "Two gates stand between a chip and a Chinese buyer: American export rules and Chinese guidance. In "
+            f"{day_words(story.as_of[:7])}, by the stricter of both: "
+            + "; ".join(f"{word}: {', '.join(chips)}" for word, chips in by.items())
+            + f". The sources used here speak until {day_words(v.unknown_after)}. This says what published text "
+            f"says and is no "
+            "legal advice."
         )
-        tables: tuple[Table, ...] = (listed,)
-    else:
-        text, tables = "The plane shows each chip against the lines of the rules. This is no legal advice.", ()
+        tables = (listed,)
     return Section(
         id="legal",
         title="Who may buy what",
@@ -140,9 +138,10 @@ def serves(story: Story, pictures: Pictures) -> Section | None:
         f"{s.bound_by[best]}. "
     )
     if len(order) > 1:
-        other = order[-1]
-        ratio = s.usd_per_million_output_tokens[other] / s.usd_per_million_output_tokens[best]
-        text += f"{chip_name(s.chips[other])} costs {span(ratio)} times as much per token. "
+        base = s.usd_per_million_output_tokens[best]
+        told = [i for i in order[1:] if s.chips[i] in TOLD][:3] or order[1:2]
+        times = [f"{chip_name(s.chips[i])} {span(s.usd_per_million_output_tokens[i] / base)}" for i in told]
+        text += f"Per token the others cost, in multiples of that: {'; '.join(times)}. "
     small = [i for i in order if s.min_chips[i] > 0]
     if small:
         least = min(small, key=lambda i: s.min_chips[i])
@@ -150,7 +149,7 @@ def serves(story: Story, pictures: Pictures) -> Section | None:
             f"The smallest deployment that keeps the promise has {s.min_chips[least]} chips of "
             f"{chip_name(s.chips[least])}. "
         )
-    text += f"Evidence behind the first: {s.grade[best]}."
+    text += f"What stands behind the figure of {chip_name(s.chips[best])}: {s.grade[best]}."
     return Section(
         id="serves",
         title=f"What a chip delivers on {s.model}",
@@ -176,7 +175,8 @@ def holds(story: Story, pictures: Pictures) -> Section | None:
         f"{f.sizes[-1]:,} chips the useful share "
         f"of chip-time is, at the median: {'; '.join(parts)}. No public count of failures exists for Ascend: its "
         f"rates are assumed ranges around "
-        "those of the fleets that were counted."
+        "those of the fleets that were counted. Sizes count packages; the claim above compares machines of equal "
+        "throughput, in which a 910C needs fewer."
     )
     return Section(
         id="holds",
@@ -194,25 +194,26 @@ def scramble(story: Story, pictures: Pictures) -> Section | None:
     if m is None:
         return None
     away = foreign(m)
-    quarters, ordered = by_quarter(m.months, flow(m, "orders", away))
-    _, got = by_quarter(m.months, flow(m, "deliveries", away))
+    first = slice(0, RUSH_MONTHS)
+    ordered, got = (flow(m, name, away)[first].sum(axis=0) for name in ("orders", "deliveries"))
     cover = np.nanmax(np.median(m.cover_months, axis=-1), axis=-1)
     keenest = int(np.argmax(cover))
+    last = min(RUSH_MONTHS, len(m.months)) - 1
     text = (
-        f"In {quarters[0]} buyers order {span(ordered[0])} foreign cards and get {span(got[0])}. Fear of a cut-off "
-        f"makes them hold more than they use: "
-        f"{segment_name(m.segments[keenest]).lower()} want {cover[keenest]:.1f} months of need in stock at the peak. "
+        f"From {day_words(m.months[0])} to {day_words(m.months[last])} buyers order {span(np.round(ordered))} "
+        f"foreign cards and get "
+        f"{span(np.round(got))}. Fear of a cut-off makes them hold more than they use: "
+        f"{segment_name(m.segments[keenest]).lower()} "
+        f"want up to {cover[keenest]:.1f} months of need in stock. Chinese chips hold "
+        f"{np.nanmedian(m.domestic_share_tokens[0]):.0%} of the installed token capacity in "
+        f"{day_words(m.months[0])} and "
+        f"{np.nanmedian(m.domestic_share_tokens[-1]):.0%} in {day_words(m.months[-1])}, at the median."
     )
-    if m.domestic_share_tokens.size:
-        text += (
-            f"Chinese chips hold {np.nanmedian(m.domestic_share_tokens[0]):.0%} of the installed token capacity in "
-            f"{m.months[0]} and {np.nanmedian(m.domestic_share_tokens[-1]):.0%} in {m.months[-1]}, at the median."
-        )
     return Section(
         id="scramble",
         title="Who orders, who gets, who hoards",
         text=text,
-        marks=("market", "tokens"),
+        marks=("market", "rules", "tokens"),
         pictures=_pick(pictures, "threat", "push"),
         tables=(table.market(m),),
     )
@@ -223,26 +224,28 @@ def decide(story: Story, pictures: Pictures) -> Section | None:
     p = story.plan
     if p is None:
         return None
-    text = f"For {p.buyer}: {p.sentence.rstrip('.')}. "
-    if "vss" in p.values:
+    text = f"For {p.buyer}: {sentence(p.sentence)}"
+    if "p50" in p.service_share:
         text += (
-            f"The plan costs {short(p.expected_cost_usd)} USD in the mean and {short(p.cvar_usd)} USD in the worst "
-            f"{1 - p.tail:.0%} of futures; planning for "
-            f"many futures instead of their average is worth {short(p.values['vss'])} USD"
+            f" It serves {p.service_share['p50']:.0%} of the need ({p.service_share['p05']:.0%} to "
+            f"{p.service_share['p95']:.0%}) at a "
+            f"cost of {short(p.expected_cost_usd)} USD in the mean and {short(p.cvar_usd)} USD in the worst "
+            f"{1 - p.tail:.0%} of futures."
         )
+    if "vss" in p.values and "evpi" in p.values:
         text += (
-            f", and knowing the future would be worth {short(p.values['evpi'])} USD more. "
-            if "evpi" in p.values
-            else ". "
+            f" Planning for many futures instead of their average is worth {short(p.values['vss'])} USD in the "
+            f"futures it was made "
+            f"for; knowing the future would be worth {short(p.values['evpi'])} USD."
         )
-    if p.fails:
-        text += f"It fails where {p.fails[0].rstrip('.')}."
+    told = [sentence(f) for f in p.fails[:3] if f.rstrip(".") not in p.sentence]
+    text += "".join(f" {t}" for t in told)
     return Section(
         id="decide",
         title="What to order now and what later",
         text=text,
         marks=("plan", "market", "buyer"),
-        pictures=_pick(pictures, "plan"),
+        pictures=_pick(pictures, "plan", "ladder", "failures"),
         tables=(table.plan(p),),
     )
 
@@ -258,7 +261,8 @@ def learnt(story: Story, pictures: Pictures) -> Section | None:
         for e in top
     ]
     text = (
-        f"Before anything is computed, the dated reports known by {story.as_of} are weighed against the line they "
+        f"Before anything is computed, the dated reports known by {day_words(story.as_of)} are weighed against "
+        f"the line they "
         f"describe, each with what its words may mean "
         f"and how far its kind of source errs. They move {'; and '.join(words)}. Where a report teaches nothing, "
         f"the assumed range stays."

@@ -17,28 +17,32 @@ from chipcast.market.record import Market
 from chipcast.plan.record import Plan
 from chipcast.report.chart_line import by_quarter
 from chipcast.report.chart_market import flow, foreign
+from chipcast.report.chart_rules import status_word
 from chipcast.report.record import Story, Table
-from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, chip_name, segment_name
-from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
+from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, chip_name, day_words, readable, segment_name, sentence
+from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
 SPREAD = "median (5th to 95th percentile)"
 
 
-def span(values: Array) -> str:
-    """Print draws as `median (p05 to p95)`, or as one number where all draws agree."""
-    found = (
-        interval(values[np.isfinite(values)])
-        if np.isfinite(values).any()
-        else {"p05": np.nan, "p50": np.nan, "p95": np.nan}
-    )
+def span(values: Array | Mapping[str, float]) -> str:
+    """Print draws or an interval as `median (p05 to p95)`, or as one number where the ends agree."""
+    if isinstance(values, Mapping):
+        found = values
+    else:
+        finite = values[np.isfinite(values)]
+        found = interval(finite) if finite.size else dict.fromkeys(("p05", "p50", "p95"), np.nan)
     text = {k: short(v) for k, v in found.items()}
     return text["p50"] if text["p05"] == text["p95"] else wide_span(found)
 
 
 def claims(entries: Sequence[Mapping[str, Any]]) -> Table:
     """Return the claims checked."""
-    rows = tuple((str(c["id"]), str(c["said"]), str(c["computed"]), str(c["verdict"]), str(c["why"])) for c in entries)
+    rows = tuple(
+        (str(c["id"]), str(c["said"]), readable(str(c["computed"])), str(c["verdict"]), sentence(str(c["why"])))
+        for c in entries
+    )
     return Table(
         id="claims-table",
         title="The claims, checked",
@@ -90,28 +94,39 @@ def money(line: Line) -> Table:
         rows=tuple(rows),
         marks=("fab", "card"),
         columns=("product", "variable cost, USD", "price, USD", "margin"),
-        foot=f"{line.months[0]} to {line.months[months.stop - 1]}, {SPREAD}. Profit of the line after fixed cost: "
+        foot=f"{day_words(line.months[0])} to {day_words(line.months[months.stop - 1])}, {SPREAD}. Profit of the "
+        f"line after fixed cost: "
         f"{span(profit / 1e6)} million USD a month, above zero in {np.mean(profit > 0):.0%} of the draws.",
     )
 
 
 def status(verdicts: Verdicts, month: str = "") -> Table:
-    """Return each chip's status by class of buyer in a month, by default the first."""
+    """Return each chip's status in a month, by default the first; buyer classes are named where they differ."""
     m = verdicts.months.index(month) if month in verdicts.months else 0
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    columns: tuple[str, ...]
     for c, chip in enumerate(verdicts.chips):
-        cells = []
-        for s in range(len(verdicts.segments)):
-            both = (STATUS_OF[US_WORDS[int(verdicts.us[m, s, c])]], STATUS_OF[CN_WORDS[int(verdicts.cn[m, s, c])]])
-            cells.append(STATUS_NAMES[max(both, key=STATUS_ORDER.index)])
+        words = [
+            status_word(int(us), int(cn)) for us, cn in zip(verdicts.us[m, :, c], verdicts.cn[m, :, c], strict=True)
+        ]
+        most = max(dict.fromkeys(words), key=words.count)
+        others: dict[str, list[str]] = {}
+        for segment, word in zip(verdicts.segments, words, strict=True):
+            if word != most:
+                others.setdefault(word, []).append(segment_name(segment).lower())
+        rest = "; ".join(f"{STATUS_NAMES[w]} for {', '.join(names)}" for w, names in others.items()) or "-"
         decided, prong = str(verdicts.decided_by[m, 0, c]), str(verdicts.prong[m, 0, c])
-        rows.append((chip_name(chip), *cells, " ".join(w for w in (decided, prong) if w) or "-"))
+        near = f"{decided} {prong}".strip() if decided else f"nearest line: {prong}" if prong else "no rule"
+        rows.append((chip_name(chip), STATUS_NAMES[most], rest, near))
+    columns = ("chip", "buyers in China", "other classes", "decided by")
+    if all(r[2] == "-" for r in rows):
+        rows, columns = [(r[0], r[1], r[3]) for r in rows], ("chip", "every buyer in China", "decided by")
     return Table(
         id="status-table",
-        title=f"Who may get what, {verdicts.months[m]}",
+        title=f"Who may get what, {day_words(verdicts.months[m])}",
         rows=tuple(rows),
         marks=("rules", "chip"),
-        columns=("chip", *(segment_name(s) for s in verdicts.segments), "decided by"),
+        columns=columns,
         foot="The stricter of the American and the Chinese gate. Says what published text says; no legal advice.",
     )
 
@@ -121,18 +136,24 @@ def service(record: Service) -> Table:
     rows = []
     for i, chip in enumerate(record.chips):
         layout = record.layouts[i]
+        kept = f"{record.feasible[i]:.0%}"
         if layout is None:
-            rows.append((chip_name(chip), "-", "-", "-", record.reasons[i] or "no layout", "-", "-"))
+            rows.append((chip_name(chip), "-", "-", "-", kept, "-", record.reasons[i] or "no layout"))
             continue
+        words = (
+            f"{record.reasons[i]}; shown: {layout}"
+            if record.reasons[i]
+            else f"{layout}; {record.bound_by[i]} binds; {record.grade[i]}"
+        )
         rows.append(
             (
                 chip_name(chip),
                 span(record.output_tokens_per_s_per_chip[i]),
                 span(record.usd_per_million_output_tokens[i]),
                 span(record.tpot_ms[i]),
-                f"{layout}, bound by {record.bound_by[i]}",
-                str(record.min_chips[i]),
-                record.grade[i],
+                kept,
+                str(record.min_chips[i] or "-"),
+                words,
             )
         )
     return Table(
@@ -145,11 +166,13 @@ def service(record: Service) -> Table:
             "output tokens/s per chip",
             "USD per million output tokens",
             "ms per token",
-            "best layout",
-            "smallest deployment, chips",
-            "evidence",
+            "draws that keep the promise",
+            "fewest chips",
+            "best layout; what binds; evidence",
         ),
-        foot=f"Best layout under the latency promise at full batch; {SPREAD}.",
+        foot=f"Best layout under the latency promise at full batch; {SPREAD}. Evidence: on what the speed rests, "
+        f"from measurements "
+        "of this chip and model to assumed ranges only.",
     )
 
 
@@ -173,35 +196,29 @@ def goodput(fleet: Fleet) -> Table:
 
 
 def market(record: Market) -> Table:
-    """Return orders, deliveries and stocks of foreign and Chinese chips by segment over the first four whole "
-    "quarters."""
+    """Return orders, deliveries and stocks of foreign and Chinese chips by segment over the first year."""
     away = foreign(record)
     home = [i for i in range(len(record.chips)) if i not in away]
-    quarters, _ = by_quarter(record.months, flow(record, "orders", away))
-    names = [quarter_name(m) for m in record.months]
-    span_of = [i for i, n in enumerate(names) if n in quarters[:4]]
+    year = slice(0, min(12, len(record.months)))
     rows = []
     for s, segment in enumerate(record.segments):
-        cells = []
-        for chips in (away, home):
-            for name in ("orders", "deliveries"):
-                cells.append(span(flow(record, name, chips, [s])[span_of].sum(axis=0)))
-            cells.append(span(flow(record, "stocks", chips, [s])[span_of].max(axis=0)))
-        rows.append((segment_name(segment), *cells))
-    last = quarters[min(3, len(quarters) - 1)]
+        cells = [np.round(flow(record, name, away, [s])[year].sum(axis=0)) for name in ("orders", "deliveries")]
+        cells.append(np.round(flow(record, "stocks", away, [s])[year].max(axis=0)))
+        cells += [np.round(flow(record, name, home, [s])[year].sum(axis=0)) for name in ("orders", "deliveries")]
+        rows.append((segment_name(segment), *(span(c) for c in cells)))
     return Table(
         id="market-table",
-        title=f"Orders, deliveries and stocks by buyer, {quarters[0]} to {last}",
+        title=f"Orders, deliveries and stocks by buyer, {day_words(record.months[0])} to "
+        f"{day_words(record.months[year.stop - 1])}",
         rows=tuple(rows),
         marks=("market",),
         columns=(
             "buyer",
             "foreign ordered",
             "foreign delivered",
-            "foreign peak stock",
+            "foreign in stock, peak",
             "Chinese ordered",
             "Chinese delivered",
-            "Chinese peak stock",
         ),
         foot=f"Cards, {SPREAD}.",
     )
@@ -209,13 +226,11 @@ def market(record: Market) -> Table:
 
 def plan(record: Plan) -> Table:
     """Return what to order now and later."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for o in sorted(record.orders, key=lambda o: (o.quarter, not o.now, o.chip)):
-        later = (
-            f"{short(o.units)} ({short(o.interval['p05'])} to {short(o.interval['p95'])})"
-            if "p05" in o.interval
-            else short(o.units)
-        )
+        later = f"{o.units:,.1f}"
+        if "p05" in o.interval:
+            later += f" in the mean ({o.interval['p05']:,.0f} to {o.interval['p95']:,.0f})"
         rows.append(
             (
                 o.quarter,
@@ -226,21 +241,20 @@ def plan(record: Plan) -> Table:
                 "now" if o.now else "later",
             )
         )
+    rows = rows or [("-", "-", "-", "-", "0", "now")]
     return Table(
         id="plan-table",
         title=f"What {record.buyer} orders",
         rows=tuple(rows),
         marks=("plan",),
         columns=("quarter", "chip", "supplier", "contract", "cards", "decided"),
-        foot=record.sentence.rstrip(".")
-        + "."
-        + ("" if not record.fails else f" It fails where {record.fails[0].rstrip('.')}."),
+        foot=sentence(record.sentence),
     )
 
 
 def headline(story: Story) -> list[Table]:
     """Return the headline tables of a run in the order of the line; what is missing is left out."""
-    out: list[Table] = []
+    out: list[Table] = [claims(story.claims)] if story.claims else []
     if story.line is not None:
         out += [output(story.line), money(story.line)]
     if story.verdicts is not None:

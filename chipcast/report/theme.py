@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,6 +42,7 @@ CHIP_NAMES = {
     "a800-sxm-80": "A800",
     "nvidia_other": "other Nvidia",
     "domestic_other": "other Chinese",
+    "rtx-4090": "RTX 4090",
 }
 
 SEGMENT_NAMES = {
@@ -176,6 +178,47 @@ def chip_name(chip: str) -> str:
     if chip.startswith("ascend-"):
         return chip.removeprefix("ascend-").upper()
     return chip.upper().replace("-SXM", "").replace("_", " ")
+
+
+def readable(text: str) -> str:
+    """Return a text with the ids of chips written as readers know them.
+
+    >>> readable("8 x h20-96, then ascend-910b2")
+    '8 x H20, then 910B2'
+    """
+    return re.sub(r"\b(?:ascend-9\w+|h20-96|h20-141|[abh]\d{3}-sxm(?:-\d+)?)\b", lambda m: chip_name(m.group()), text)
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: a capital first, a full stop last, chips by name."""
+    words = readable(text.strip())
+    return (words[:1].upper() + words[1:]).rstrip(".") + "." if words else ""
+
+
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+
+
+def day_words(iso: str) -> str:
+    """Return a date or month in words.
+
+    >>> day_words("2025-02-25"), day_words("2025-02")
+    ('25 February 2025', 'February 2025')
+    """
+    year, month, *day = iso.split("-")
+    return (f"{int(day[0])} " if day else "") + f"{MONTHS[int(month) - 1]} {year}"
 
 
 def chip_colours(chips: Iterable[str]) -> dict[str, str]:

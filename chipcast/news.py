@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from chipcast.base.summary import interval, to_json
 from chipcast.base.types import Array
 from chipcast.chain import FIGURES, Ready, World, prepare, serve_buyer, trade, what_if
 from chipcast.cluster.compare import Comparison, compare
-from chipcast.evidence import claims
+from chipcast.evidence import claims, grade
 from chipcast.evidence.explain import explain, holds, parse_claim
 from chipcast.evidence.forward import reading_luck, yields
 from chipcast.evidence.likelihood import reading_weights
@@ -95,7 +94,8 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
         cost_per_million=cost, feasible=feasible, deployment_usd=deployment, deployment=what,
         budget_usd=given.middle("buyer.budget_usd") if "buyer.budget_usd" in given else np.inf,
         ettr=dict(zip(run.chips, run.ettr, strict=True)),
-        size="equal peak throughput: " + ", ".join(f"{n:,} {claims.label(c)}" for c, n in zip(run.chips, run.sizes, strict=True)),
+        size="equal peak throughput: " + ", ".join(f"{n:,} {claims.label(c)}" for c, n in
+                                                   zip(run.chips, run.sizes, strict=True)),
         memory_and_links=run.memory_and_links[0],
         orders=market.orders[:, h20_row, half].sum(axis=(0, 1), dtype=float),
         orders_without=alone.orders[:, h20_row, half].sum(axis=(0, 1), dtype=float),
@@ -380,7 +380,7 @@ def frozen(scenario: str, *, draws: int, seed: int, as_of: str | None = None, ou
         rows.append({"series": "smic_ai_die_yield", "period": year_on, "unit": "1", **{
             q: float(f"{np.quantile(ahead, level):.6g}") for q, level in LEVELS.items()},
             "as_of": story.as_of.isoformat()})
-    digest = blake2b(to_json(rows).encode(), digest_size=8).hexdigest()
+    digest = grade.digest(rows)
     standing = "hindcast" if story.as_of.isoformat() < HINDSIGHT_UNTIL else "forecast"
     result: dict[str, Any] = {"scenario": story.name, "as_of": story.as_of.isoformat(), "draws": draws, "seed": seed,
                               "standing": standing, "hash": digest, "forecasts": [r | {"hash": digest} for r in rows],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chipcast.cli.common import AsOf, Json, ScenarioName, Seed, emit_json, note, say, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Few = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Number of draws.")]
 
@@ -19,6 +22,7 @@ def register(app: typer.Typer) -> None:
                                 "'910c.yield >= 40%'.")(explain)
     app.command("compare", help="Two scenarios on common luck: the effect with its interval.")(compare)
     app.command("freeze", help="Write a forecast of the named series once, with its hash, to be scored later.")(freeze)
+    app.command("score", help="Grade a frozen forecast on outcomes that have matured.")(score)
 
 
 def evidence(scenario: ScenarioName = "february-2025", draws: Few = 4000, seed: Seed = 1, as_of: AsOf = "",
@@ -116,3 +120,46 @@ def freeze(scenario: ScenarioName = "february-2025",
           [(f["series"], f["period"], f["unit"], *(f"{f[q]:.4g}" for q in ("p05", "p25", "p50", "p75", "p95")))
            for f in written["forecasts"]],
           foot=f"hash {written['hash']}" + (f"; written to {written['file']}" if written["file"] else ""))
+
+
+def score(
+    forecast: Annotated[str, typer.Argument(metavar="FILE", help="A forecast written by 'chipcast freeze --out'.")],
+    outcomes: Annotated[str, typer.Option("--outcomes", metavar="CSV", help="Outcomes of your own: series, period, "
+                                                                            "value.")] = "",
+    json: Json = False,
+) -> None:
+    import csv
+    from json import JSONDecodeError, loads
+    from pathlib import Path
+
+    from chipcast.base.errors import InputError
+    from chipcast.evidence import grade
+
+    try:
+        content = loads(_read(Path(forecast)))
+    except JSONDecodeError as error:
+        raise InputError(f"{forecast}:{error.lineno}: not valid JSON: {error.msg}") from None
+    rows = grade.check_frozen(content, forecast)
+    extra = list(csv.DictReader(_read(Path(outcomes)).splitlines())) if outcomes else []
+    result = {"as_of": content["as_of"], "standing": content["standing"], "hash": content["hash"],
+              **grade.grade(rows, grade.outcomes(extra))}
+    if json:
+        emit_json(result)
+        return
+    table(f"{content['standing']} as of {content['as_of']}, hash {content['hash']}",
+          ("series", "period", "p05", "p50", "p95", "came", "inside 90 %", "score", "naive"),
+          [(s["series"], s["period"], f"{s['p05']:.3g}", f"{s['p50']:.3g}", f"{s['p95']:.3g}", f"{s['outcome']:.3g}",
+            "yes" if s["inside_90"] else "no", f"{s['interval_score']:.3g}",
+            "-" if s["naive_interval_score"] is None else f"{s['naive_interval_score']:.3g}")
+           for s in result["scored"]],
+          foot=f"{result['matured']} matured, {result['waiting']} waiting; score is the weighted interval score, less "
+               f"is better. {result.get('power', '')}")
+
+
+def _read(path: Path) -> str:
+    from chipcast.base.errors import InputError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{path}': {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None

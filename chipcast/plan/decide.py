@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chipcast.base.calendar import quarter_name
+from chipcast.base.calendar import parse_date, quarter_name
+from chipcast.base.choose import choose
 from chipcast.base.errors import InputError, require
 from chipcast.base.given import Given
 from chipcast.base.summary import interval, short
@@ -16,17 +18,22 @@ from chipcast.base.types import Array
 from chipcast.market.record import Market
 from chipcast.plan.explain import boxes, sentence
 from chipcast.plan.need import Need
-from chipcast.plan.problem import Problem, labels_by_date
+from chipcast.plan.problem import INFORMATION, Problem
 from chipcast.plan.procure import Case, case_of
 from chipcast.plan.record import Order, Plan
 from chipcast.plan.reduce import reduce
+from chipcast.plan.roll import Rolled, roll
+from chipcast.plan.solve import solve
+from chipcast.plan.study import STRATEGIES, by_date, follow, frontier, gap
 from chipcast.plan.value import (
     Judged,
     Risk,
     Solved,
     contributions,
     functional,
+    mean_plan,
     paired,
+    polish,
     recourse,
     solve_plan,
     tail_mean,
@@ -37,6 +44,9 @@ from chipcast.tokens.record import Service
 
 JUDGES = {True: 300, False: 2000}
 """Fresh futures on which plans are compared: few inside a run, many for the verb of its own."""
+
+TRIALS = {True: 250, False: 750}
+"""Futures on which near orders are tried before the plan is settled."""
 
 LEAST_SHOWN = 0.5
 """Mean later orders below this many units are not shown."""
@@ -58,11 +68,17 @@ class Work:
     """Each plan on those futures."""
     risk: Risk
     """What was minimised."""
+    picks: npt.NDArray[np.intp]
+    """Draws that became scenarios."""
+    weight: Array
+    """Their probability."""
+    seen: npt.NDArray[np.intp]
+    """Draws that the plan was judged on."""
 
 
 def plan(given: Given, buyer: Need, market: Market, service: Service, verdicts: Verdicts, *,
          decide_until: str | None = None, tail: float = 0.9, tail_weight: float = 0.5, scenarios: int = 150,
-         fast: bool = True) -> Plan:
+         fast: bool = True, information: str = "date") -> Plan:
     """Return what a buyer should order now and later, what that is worth and where it fails.
 
     Parameters
@@ -79,6 +95,8 @@ def plan(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
         Futures in the program.
     fast : bool
         Judge on fewer fresh futures, as inside a run.
+    information : str
+        Entry of `INFORMATION`: later orders know everything (`date`) or only gates and need (`regimes`).
 
     Raises
     ------
@@ -88,12 +106,12 @@ def plan(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
         If no chip keeps the promise or the budget cannot buy the smallest deployment.
     """
     return work(given, buyer, market, service, verdicts, decide_until=decide_until, tail=tail,
-                tail_weight=tail_weight, scenarios=scenarios, fast=fast).plan
+                tail_weight=tail_weight, scenarios=scenarios, fast=fast, information=information).plan
 
 
 def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: Verdicts, *,
          decide_until: str | None = None, tail: float = 0.9, tail_weight: float = 0.5, scenarios: int = 150,
-         fast: bool = True) -> Work:
+         fast: bool = True, information: str = "date") -> Work:
     """Return the plan with everything it was made from; arguments as in `plan`."""
     require(scenarios >= 2, "scenarios", "be 2 or more", scenarios)
     require(0 <= tail < 1, "tail", "be at least 0 and below 1", tail)
@@ -106,9 +124,13 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
     picks, weight = reduce(case.features[:half], case.stratum[:half], scenarios)
     chosen = p.take(picks, weight)
     risk = Risk(tail=tail, tail_weight=tail_weight, whole=True)
-    solved = solve_plan(chosen, labels_by_date(len(p.quarters), decide, chosen.size), decide, risk)
+    labels = choose(INFORMATION, information, "information")(case.seen[:, picks], decide)
+    solved = solve_plan(chosen, labels, decide, risk)
     penalty = given.middle("plan.overdraft_penalty")
-    worth, mean_now = values(replace(chosen, overdraft=penalty), decide, risk, solved=solved)
+    unseen = np.setdiff1d(np.arange(half), picks)
+    solved, chosen_by = improve(solved, replace(p.take(unseen[: TRIALS[fast]]), overdraft=penalty), risk)
+    worth, mean_now = values(replace(chosen, overdraft=penalty), decide, risk, solved=solved,
+                             labels=None if information == "date" else labels)
     seen = np.arange(half, min(p.size, half + JUDGES[fast]))
     fresh = replace(p.take(seen), overdraft=penalty)
     now = solved.now()
@@ -123,6 +145,9 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
                          "risk_cost": float(contributions(case.api_usd[seen], risk).mean()),
                          **paired(costs["plan"], case.api_usd[seen], risk)}
     money = {k: v * p.money for k, v in worth.items()}
+    if not fast:
+        bounds = gap(p.take(unseen), decide, risk, judged["plan"].costs)
+        money |= {k: v * p.money for k, v in bounds.items()}
     money["out_of_sample"] = float(contributions(costs["plan"], risk).mean())
     served = served_share(fresh, judged["plan"], case.seconds)
     fails = 1 - served > given.middle("plan.fail_unserved_share")
@@ -136,10 +161,64 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
         shadow_prices=shadow_prices(solved),
         solver={"status": solved.solution.status, "gap": solved.solution.gap, "columns": solved.program.cost.size,
                 "rows": solved.program.row_lower.size, "entries": solved.program.value.size,
-                "scenarios": chosen.size, "fresh": int(seen.size), "information": "date", "at_cut": risk.at_cut},
+                "scenarios": chosen.size, "fresh": int(seen.size), "orders_from": chosen_by,
+                "information": information, "at_cut": risk.at_cut},
         sentence=answer(orders, rivals, said, int(seen.size), buyer),
-        detail=_detail(solved, fresh, judged["plan"], case, seen, costs, fails, given))
-    return Work(plan=result, case=case, solved=solved, fresh=fresh, judged=judged, risk=risk)
+        detail=_detail(solved, fresh, judged["plan"], case, seen, costs, fails, risk))
+    return Work(plan=result, case=case, solved=solved, fresh=fresh, judged=judged, risk=risk, picks=picks,
+                weight=weight, seen=seen)
+
+
+def improve(solved: Solved, trial: Problem, risk: Risk) -> tuple[Solved, str]:
+    """Try the plan's here-and-now orders against near and simple ones on futures it has not seen; keep the best.
+
+    A program on a hundred futures fits their luck, in the tail most of all; trial futures are neither those of the
+    program nor those of the judge.
+
+    Returns
+    -------
+    solved, name
+        The program solved with the orders that did best, and where they come from.
+    """
+    now = solved.now()
+    p = solved.problem
+    tried = {"program": now, "mean_value": mean_plan(p, solved.decide, risk), **simple_plans(p, solved.decide)}
+    for i in _owned(p):
+        lot, block = p.offers[i].lot, p.offers[i].first_block
+        if now[i, 0] > 0:
+            more, less = now.copy(), now.copy()
+            more[i, 0] += lot
+            less[i, 0] = now[i, 0] - lot if now[i, 0] - lot >= block else 0.0
+            tried |= {f"a lot more {i}": more, f"a lot less {i}": less}
+    free = {k: np.where(np.isnan(v), now, v) for k, v in tried.items()}
+    judged = recourse(trial, solved.decide, {k: v for k, v in free.items() if _fits(p, v)}, at_cut=risk.at_cut)
+    even = np.full(trial.size, 1 / trial.size)
+    value = {k: functional(j.costs, even, risk) for k, j in judged.items()}
+    best = min(value, key=lambda k: (value[k], k != "program"))
+    if best == "program" or paired(judged[best].costs, judged["program"].costs, risk)["verdict"] != "better":
+        return solved, "program"
+    program = solved.program
+    low, high = program.lower.copy(), program.upper.copy()
+    for t in range(solved.decide):
+        columns = program.named[f"order {t}"][:, 0]
+        steps = np.where(program.whole[columns], [max(o.lot, 1.0) for o in p.offers], 1.0)
+        low[columns] = high[columns] = free[best][:, t] / steps
+    again = replace(program, lower=low, upper=high)
+    solution = solve(again)
+    return replace(solved, program=again, solution=polish(again, solution) if again.whole.any() else solution), \
+        "a near one" if best.startswith("a lot") else best
+
+
+def _fits(p: Problem, now: Array) -> bool:
+    """Return whether orders keep caps and the quota of the first quarters; the budget is judged softly."""
+    cap = p.order_cap[:, : now.shape[1]].max(axis=-1)
+    if (now > cap + 1e-9).any():
+        return False
+    if p.min_domestic is None:
+        return True
+    own = _owned(p)
+    home = np.array([p.offers[i].domestic for i in own])
+    return bool((now[own][home].sum(axis=0) >= p.min_domestic[: now.shape[1]] * now[own].sum(axis=0) - 1e-9).all())
 
 
 def quarters_until(quarters: tuple[str, ...], decide_until: str | None) -> int:
@@ -152,8 +231,6 @@ def quarters_until(quarters: tuple[str, ...], decide_until: str | None) -> int:
         return 1
     word = str(decide_until).strip().upper()
     if "Q" not in word:
-        from chipcast.base.calendar import parse_date
-
         day = parse_date(word)
         word = quarter_name(f"{day:%Y-%m}")
     if word < quarters[0]:
@@ -293,11 +370,12 @@ def answer(orders: tuple[Order, ...], rivals: dict[str, dict[str, Any]], fails: 
     verdict = {"better": "better than", "worse": "worse than",
                "cannot tell": "not told apart from"}[m["verdict"]]
     return (f"{first}; this is {verdict} buying for the average future ({money} {short(abs(m['difference']))} USD, "
-            f"90 %: {short(m['low'])} to {short(m['high'])}) on {fresh} fresh futures; it {fails[-1]}.")
+            f"90 %: {short(m['low'])} to {short(m['high'])}) on {fresh} fresh futures; "
+            f"it {fails[min(1, len(fails) - 1)]}.")
 
 
 def _detail(solved: Solved, p: Problem, judged: Judged, case: Case, seen: npt.NDArray[np.int_], costs: dict[str, Array],
-            fails: npt.NDArray[np.bool_], given: Given) -> dict[str, Any]:
+            fails: npt.NDArray[np.bool_], risk: Risk) -> dict[str, Any]:
     """Return series for pictures: quantiles over fresh futures by quarter."""
     owned, missing = judged.owned, judged.missing
     unit = case.service_unit
@@ -316,8 +394,86 @@ def _detail(solved: Solved, p: Problem, judged: Judged, case: Case, seen: npt.ND
         "regret": interval(costs["plan"] - costs["perfect_news"]), "fail_share": float(fails.mean()),
         "failures": {"causes": {k: v[seen].tolist() for k, v in case.causes.items()}, "fails": fails.tolist()},
         "left_out": case.left_out, "unit_usd": case.unit_usd,
+        **sweeps(case, solved.decide, risk),
         "in_sample": functional(solved.costs, solved.problem.weight, Risk()) * p.money,
         "note": "Later orders are not rounded to whole servers."}
+
+
+def compare(done: Work, given: Given, buyer: Need, market: Market, service: Service, verdicts: Verdicts,
+            names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Return simple strategies beside a plan: orders now, costs, paired saving of the plan and a verdict.
+
+    Strategies may rent and use an API even where the buyer's records stay in the house, so that their price is
+    seen; a strategy without an offer says so. `wait` and the other rules of thumb of the plan may be named too.
+
+    Raises
+    ------
+    InputError
+        If a name is no strategy.
+    """
+    known = {**dict.fromkeys(STRATEGIES), **dict.fromkeys(done.plan.rivals)}
+    for name in names:
+        choose(known, name, "strategy")
+    wide = case_of(given, replace(buyer, offsite_share_max=1.0), market, service, verdicts).problem
+    sample = wide.take(done.picks, done.weight)
+    fresh = replace(wide.take(done.seen), overdraft=done.fresh.overdraft)
+    money = done.case.problem.money
+    mine = done.judged["plan"].costs * money
+    out: dict[str, dict[str, Any]] = {}
+    for name in names:
+        if name in STRATEGIES:
+            followed = follow(sample, fresh, done.solved.decide, done.risk, name)
+            if followed is None:
+                out[name] = {"cost": None, "why": "nothing on offer"}
+                continue
+            now, judged = followed
+            served = served_share(fresh, judged, done.case.seconds)
+            orders = {f"{o.chip} by {o.contract}": float(u) for o, u in zip(wide.offers, now.sum(axis=1), strict=True)
+                      if u > 1e-6}
+            costs = judged.costs * wide.money
+            out[name] = {"cost": float(costs.mean()), "risk_cost": float(contributions(costs, done.risk).mean()),
+                         "now": orders, "served": interval(served), **paired(mine, costs, done.risk)}
+        else:
+            out[name] = dict(done.plan.rivals[name])
+    return out
+
+
+def regrets(done: Work) -> tuple[str, ...]:
+    """Return sentences on the futures in which the plan is regretted most: the worst tail of regret."""
+    regret = done.judged["plan"].costs - done.judged["perfect_news"].costs
+    edge = float(np.quantile(regret, done.plan.tail))
+    worst = regret > max(edge, 1e-9)
+    causes = {k: v[done.seen] for k, v in done.case.causes.items()}
+    said = tuple(sentence(b, done.plan.quarters, verb="is regretted", noun="such futures")
+                 for b in boxes(causes, worst))
+    head = (f"costs over {short(edge * done.case.problem.money)} USD more than with perfect news in the worst "
+            f"{float(worst.mean()):.0%} of futures",)
+    return head + said
+
+
+def rolled(done: Work, futures: int, *, tell: Callable[[int, int], None] | None = None) -> tuple[Rolled, Array]:
+    """Live through fresh futures with a plan made anew each quarter; beside it their cost with all news later. [USD]"""
+    count = min(futures, done.seen.size)
+    half = done.case.problem.size // 2
+    out = roll(done.case, done.seen[:count], np.arange(half), done.risk, tell=tell)
+    return out, done.judged["plan"].costs[:count] * done.case.problem.money
+
+
+SWEPT = 40
+"""Scenarios of the sweeps behind pictures: enough for their shape, small enough for a run."""
+
+
+def sweeps(case: Case, decide: int, risk: Risk) -> dict[str, Any]:
+    """Return cost by decision date and the frontier of mean and tail, on a small set of futures. [USD]"""
+    p = case.problem
+    half = p.size // 2
+    picks, weight = reduce(case.features[:half], case.stratum[:half], min(SWEPT, half))
+    few = p.take(picks, weight)
+    dates = tuple(n for n in (0, 1, 2, 3, 4, 6, 8) if n <= len(p.quarters))
+    return {"by_date": [{"quarters": n, "until": p.quarters[n - 1] if n else "", "cost": v * p.money}
+                        for n, v in by_date(few, risk, dates).items()],
+            "frontier": [{k: v if k == "tail_weight" else v * p.money for k, v in point.items()}
+                         for point in frontier(few, decide, risk)]}
 
 
 __all__ = ["Work", "plan", "quarters_until", "simple_plans", "work"]

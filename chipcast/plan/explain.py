@@ -166,11 +166,11 @@ def boxes(causes: Mapping[str, Array], fails: npt.NDArray[np.bool_], *, most: in
     return out
 
 
-def sentence(box: Box, quarters: tuple[str, ...]) -> str:
+def sentence(box: Box, quarters: tuple[str, ...], *, verb: str = "fails", noun: str = "failures") -> str:
     """Return a box in words."""
     parts = [_side(name, low, high, quarters) for name, (low, high) in box.sides.items()]
-    return (f"fails in {box.density:.0%} of the futures where " + " and ".join(parts)
-            + f" ({box.mass:.0%} of all futures, {box.coverage:.0%} of all failures)")
+    return (f"{verb} in {box.density:.0%} of the futures where " + " and ".join(parts)
+            + f" ({box.mass:.0%} of all futures, {box.coverage:.0%} of all {noun})")
 
 
 def _side(name: str, low: float, high: float, quarters: tuple[str, ...]) -> str:

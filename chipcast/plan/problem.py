@@ -91,6 +91,8 @@ class Problem:
     """Least share of domestic units among those ordered. [1] (quarter)"""
     resale: Array | None = None
     """Discounted cash for an owned unit sold early. [money] (stock, quarter, scenario)"""
+    inflow: Array | None = None
+    """Owned units that come in without a new order: earlier orders and what is there. (stock, quarter, scenario)"""
     serve_share: float = 0.0
     """Least share of need that a plan must serve with money to buy; 0 for none. [1]"""
     money: float = 1.0
@@ -107,6 +109,16 @@ class Problem:
         cut = {k: getattr(self, k)[..., keep] for k in VARYING if getattr(self, k) is not None}
         return replace(self, weight=w, **cut)
 
+    def from_quarter(self, t: int) -> Problem:
+        """Return the problem that is left from quarter `t` on; money stays discounted to the first quarter."""
+        cut = {k: getattr(self, k)[..., t:, :] for k in VARYING
+               if k != "final_value" and getattr(self, k) is not None}
+        for k in ("budget", "power_limit", "min_domestic"):
+            value = getattr(self, k)
+            if value is not None and not (k == "budget" and self.pooled):
+                cut[k] = value[t:]
+        return replace(self, quarters=self.quarters[t:], **cut)
+
     def mean(self) -> Problem:
         """Return the one scenario in which every random quantity is at its mean; lead times are rounded."""
         cut = {}
@@ -119,7 +131,7 @@ class Problem:
 
 
 VARYING = ("order_cost", "arrive", "lead", "order_cap", "rate", "hold_cost", "final_value", "need", "miss_cost",
-           "spend", "resale")
+           "spend", "resale", "inflow")
 """Fields with a scenario axis."""
 
 
@@ -153,6 +165,30 @@ def labels_by_history(seen: npt.NDArray[np.int_]) -> Labels:
         label = np.unique(pair, return_inverse=True)[1].astype(np.int64)
         out[t] = label
     return out
+
+
+def _date(seen: npt.NDArray[np.int_], decide: int) -> Labels:
+    return labels_by_date(seen.shape[0], decide, seen.shape[1])
+
+
+def _regimes(seen: npt.NDArray[np.int_], decide: int) -> Labels:
+    blind = seen.copy()
+    blind[:decide] = 0
+    return labels_by_history(blind)
+
+
+def _open_loop(seen: npt.NDArray[np.int_], decide: int) -> Labels:
+    return labels_by_date(seen.shape[0], seen.shape[0], seen.shape[1])
+
+
+def _wait_and_see(seen: npt.NDArray[np.int_], decide: int) -> Labels:
+    return labels_by_date(seen.shape[0], 0, seen.shape[1])
+
+
+INFORMATION: Mapping[str, Callable[[npt.NDArray[np.int_], int], Labels]] = {
+    "date": _date, "regimes": _regimes, "open_loop": _open_loop, "wait_and_see": _wait_and_see,
+}
+"""What is known when orders are placed: codes seen (quarter, scenario) and quarters decided blind -> labels."""
 
 
 def check_nested(labels: Labels) -> None:
@@ -260,7 +296,7 @@ def _order_columns(sheet: Sheet, p: Problem, labels: Labels, at_cut: str, whole_
 def _stock_rows(sheet: Sheet, p: Problem, order: Index, unit: Array, owned: Index) -> None:
     C, T, S = owned.shape
     # At most what was kept and what arrived: an owned unit may always be left idle.
-    rows = sheet.new_rows("stock", (C, T, S), upper=0.0)
+    rows = sheet.new_rows("stock", (C, T, S), upper=0.0 if p.inflow is None else p.inflow)
     sheet.put(rows, owned, 1.0)
     sheet.put(rows[:, 1:], owned[:, :-1], -p.keep)
     if p.resale is not None:

@@ -41,6 +41,8 @@ class Case:
     """What distances between futures are measured on. (draw, feature)"""
     stratum: npt.NDArray[np.int_]
     """Quarter in which the first foreign chip is cut off; the number of quarters if never. (draw)"""
+    seen: npt.NDArray[np.int_]
+    """What a buyer observes at a quarter, coded: gates shut or not, need above the middle or not. (quarter, draw)"""
     causes: dict[str, Array]
     """Named causes for the boxes of failure. (draw)"""
     unit_usd: dict[str, float]
@@ -118,9 +120,9 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
         power=power if np.isfinite(need.power_kw) else None,
         power_limit=np.full(len(quarters), need.power_kw) if np.isfinite(need.power_kw) else None,
         min_domestic=domestic if (domestic > 0).any() else None, money=money)
-    stratum, features, causes = _futures(world, chips, parts, problem, worth)
+    stratum, features, seen, causes = _futures(world, chips, parts, problem, worth)
     api_cost = None if price_per_unit is None else (price_per_unit * need_q / service_unit).sum(axis=0)
-    return Case(problem=problem, features=features, stratum=stratum, causes=causes, unit_usd=unit_usd,
+    return Case(problem=problem, features=features, stratum=stratum, seen=seen, causes=causes, unit_usd=unit_usd,
                 service_unit=service_unit, seconds=seconds, left_out=left_out, api_usd=api_cost)
 
 
@@ -361,8 +363,9 @@ def _vendor(given: Given, chip: str) -> str:
 
 
 def _futures(w: _World, chips: tuple[str, ...], parts: list[dict[str, Any]], p: Problem,
-             worth: Array) -> tuple[npt.NDArray[np.int_], Array, dict[str, Array]]:
-    """Return strata by cut quarter, features for distances, and named causes."""
+             worth: Array,
+             ) -> tuple[npt.NDArray[np.int_], Array, npt.NDArray[np.int_], dict[str, Array]]:
+    """Return strata by cut quarter, features for distances, what is seen by quarter, and named causes."""
     T = w.quarters
     foreign = [k for k, c in enumerate(chips) if not is_domestic(c, w.given)]
     shut = np.stack([parts[k]["open"] <= 0 for k in foreign]).any(axis=0) if foreign else None
@@ -374,11 +377,15 @@ def _futures(w: _World, chips: tuple[str, ...], parts: list[dict[str, Any]], p: 
     columns += [rate / (rate + np.median(rate[rate > 0]) if (rate > 0).any() else rate + 1)
                 for rate in (part["rate"][T // 2] / w.need_q[T // 2] for part in parts)]
     columns += [p.arrive[k].mean(axis=0) for k in range(len(parts))]
-    causes = {"quarter of the cut-off": cut.astype(float), "need now": w.need_q[0],
-              "growth of need a month": w.need.growth_per_month,
-              "value of a missing million tokens in USD": worth}
+    causes = {"quarter of the cut-off": cut.astype(float), "the need now": w.need_q[0],
+              "the monthly growth of need": w.need.growth_per_month,
+              "the value of a missing million tokens in USD": worth}
     for c, part in zip(chips, parts, strict=True):
-        causes[f"tokens a second of one {c}"] = part["rate"][0]
-        causes[f"lead time of {c} in quarters"] = part["lead"][: max(T // 2, 1)].mean(axis=0)
-        causes[f"filled share of {c}"] = part["fill"].mean(axis=0)
-    return cut.astype(int), np.stack(columns, axis=1), {k: v for k, v in causes.items() if np.ptp(v) > 0}
+        causes[f"what one {c} gives in tokens/s"] = part["rate"][0]
+        causes[f"the wait for {c} in quarters"] = part["lead"][: max(T // 2, 1)].mean(axis=0)
+        causes[f"the filled share of {c} orders"] = part["fill"].mean(axis=0)
+    # Need is looked at once a year: three branchings in three years.
+    level = (w.need_q > np.median(w.need_q, axis=-1, keepdims=True))[np.arange(T) // 4 * 4]
+    gates = np.zeros((T, draws), dtype=int) if shut is None else shut.astype(int)
+    causes = {k: v for k, v in causes.items() if np.ptp(v) > 0}
+    return cut.astype(int), np.stack(columns, axis=1), 2 * gates + level, causes

@@ -194,7 +194,8 @@ def mean_plan(p: Problem, decide: int, risk: Risk) -> Array:
     return solve_plan(average, labels_by_date(len(p.quarters), decide, 1), decide, risk).now()
 
 
-def values(p: Problem, decide: int, risk: Risk, *, solved: Solved | None = None) -> tuple[dict[str, float], Array]:
+def values(p: Problem, decide: int, risk: Risk, *, solved: Solved | None = None, labels: Labels | None = None,
+           ) -> tuple[dict[str, float], Array]:
     """Return ws, sp, eev, evpi and vss of one functional, and the mean-value plan.
 
     Notes
@@ -204,12 +205,16 @@ def values(p: Problem, decide: int, risk: Risk, *, solved: Solved | None = None)
     Sources: Raiffa and Schlaifer, "Applied Statistical Decision Theory", 1961; Birge, Mathematical
     Programming 24, 1982.
     """
-    labels = labels_by_date(len(p.quarters), decide, p.size)
+    by_date = labels is None
+    labels = labels_by_date(len(p.quarters), decide, p.size) if labels is None else labels
     solved = solved or solve_plan(p, labels, decide, risk)
     sp = functional(solved.costs, p.weight, risk)
     ws = wait_and_see(p, risk)
     plan = mean_plan(p, decide, risk)
-    eev = functional(recourse(p, decide, {"mean": plan}, at_cut=risk.at_cut)["mean"].costs, p.weight, risk)
+    if by_date:
+        eev = functional(recourse(p, decide, {"mean": plan}, at_cut=risk.at_cut)["mean"].costs, p.weight, risk)
+    else:
+        eev = _fixed(p, labels, decide, risk, plan)
     return {"ws": ws, "sp": sp, "eev": eev, "evpi": sp - ws, "vss": eev - sp}, plan
 
 
@@ -228,12 +233,23 @@ def paired(plan: Array, rival: Array, risk: Risk | None = None) -> dict[str, Any
     With a tail each cost counts (1 - w) c + w [v + (c - v)+ / (1 - a)], v its own quantile: the mean of these is
     the functional, and their paired spread gives its standard error to first order.
     """
+    tiny = 1e-9 * max(1.0, float(np.abs(rival).mean()))
     gain = contributions(rival, risk or Risk()) - contributions(plan, risk or Risk())
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(gain.size)) if gain.size > 1 else 0.0
     low, high = mean - Z90 * error, mean + Z90 * error
-    tiny = 1e-9 * max(1.0, float(np.abs(rival).mean()))
+    if abs(mean) <= tiny and error <= tiny:
+        mean = low = high = 0.0
     verdict = "better" if low > tiny else "worse" if high < -tiny else "cannot tell"
     return {"difference": mean, "low": low, "high": high, "verdict": verdict}
+
+
+def _fixed(p: Problem, labels: Labels, decide: int, risk: Risk, now: Array) -> float:
+    """Return the value under an information pattern whose here-and-now orders are given."""
+    program = assemble(p, labels, tail=risk.tail, tail_weight=risk.tail_weight, at_cut=risk.at_cut)
+    session = Session(program)
+    for t in range(decide):
+        session.bounds(program.named[f"order {t}"][:, 0], now[:, t], now[:, t])
+    return session.solve().objective
 
 
 def contributions(costs: Array, risk: Risk) -> Array:

@@ -1,0 +1,176 @@
+"""How firm a plan is, what it would cost to decide at another date or with another taste for risk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chipcast.base.errors import require
+from chipcast.base.types import Array
+from chipcast.plan.problem import Labels, Problem, assemble, labels_by_date
+from chipcast.plan.sheet import Program
+from chipcast.plan.solve import Session, solve
+from chipcast.plan.value import Judged, Risk, Solved, functional, recourse, solve_plan, tail_mean
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantity:
+    """A linear quantity of a plan that a buyer asks about."""
+
+    name: str
+    """What it is, in words."""
+    columns: Array
+    """Positions of columns."""
+    values: Array
+    """Units per step of a column."""
+
+
+def with_row(program: Program, coefficients: Array, upper: float) -> Program:
+    """Return a program with one more row, `coefficients` times the columns at most `upper`."""
+    counts = np.diff(program.start)
+    hit = coefficients != 0
+    start = np.zeros_like(program.start)
+    np.cumsum(counts + hit, out=start[1:])
+    size = int(start[-1])
+    index, value = np.empty(size, dtype=np.int32), np.empty(size)
+    old = np.arange(program.value.size) + np.repeat(np.cumsum(hit) - hit, counts)
+    index[old], value[old] = program.index, program.value
+    last = start[1:][hit] - 1
+    index[last], value[last] = program.row_lower.size, coefficients[hit]
+    return replace(program, start=start, index=index, value=value,
+                   row_lower=np.append(program.row_lower, -np.inf), row_upper=np.append(program.row_upper, upper))
+
+
+def quantities(solved: Solved) -> list[Quantity]:
+    """Return what buyers ask about: units decided now by chip and in all, and the foreign ones among them."""
+    p, program = solved.problem, solved.program
+    lots = np.array([o.lot if o.lot > 0 else 1.0 for o in p.offers])
+    out: list[Quantity] = []
+
+    def now(which: list[int]) -> tuple[Array, Array]:
+        columns = np.concatenate([program.named[f"order {t}"][which, 0] for t in range(solved.decide)]
+                                 or [np.zeros(0, dtype=np.int32)])
+        units = np.tile(lots[which], solved.decide)
+        whole = program.whole[columns.astype(int)] if columns.size else np.zeros(0, dtype=bool)
+        return columns.astype(float), np.where(whole, units, 1.0)
+
+    owned = [i for i, o in enumerate(p.offers) if o.stock >= 0]
+    for name, which in (("units decided now", owned),
+                        ("foreign units decided now", [i for i in owned if not p.offers[i].domestic]),
+                        *((f"{o.chip} by {o.contract} decided now", [i]) for i, o in enumerate(p.offers))):
+        columns, values = now(which)
+        if columns.size:
+            out.append(Quantity(name=name, columns=columns, values=values))
+    return out
+
+
+def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[float, ...] = (0.01, 0.03, 0.05),
+         ) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return the range of each quantity over all plans within a share of the best cost.
+
+    Returns
+    -------
+    ranges
+        {quantity: {"1%": (least, most), ...}}; orders are not rounded to whole lots, so ranges are those of the
+        relaxed program and contain every plan in whole lots that is as good.
+
+    Notes
+    -----
+    Minimises and maximises the quantity under f <= (1 + e) f*.
+    Sources: Brill, Chang, Hopkins, "Modeling to generate alternatives", Management Science 28, 1982.
+    """
+    for e in shares:
+        require(e > 0, "near", "be above 0, for example 3%", e)
+    best = solve_plan(p, labels, decide, replace(risk, whole=False))
+    program = best.program
+    out: dict[str, dict[str, tuple[float, float]]] = {}
+    asked = quantities(best)
+    for e in shares:
+        limit = best.solution.objective + e * abs(best.solution.objective)
+        session = Session(with_row(program, program.cost, limit))
+        for q in asked:
+            cost = np.zeros_like(program.cost)
+            cost[q.columns.astype(int)] = q.values
+            ends = []
+            for sign in (1.0, -1.0):
+                session.costs(sign * cost)
+                ends.append(sign * session.solve().objective)
+            out.setdefault(q.name, {})[f"{e:.0%}"] = (float(ends[0]), float(ends[1]))
+    return out
+
+
+def by_date(p: Problem, risk: Risk, dates: tuple[int, ...]) -> dict[int, float]:
+    """Return the best value when the first `n` quarters are decided blind: the price of deciding early. [money]"""
+    return {n: solve_plan(p, labels_by_date(len(p.quarters), n, p.size), n, replace(risk, whole=False)
+                          ).solution.objective for n in dates}
+
+
+def frontier(p: Problem, decide: int, risk: Risk, weights: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 0.95),
+             ) -> list[dict[str, float]]:
+    """Return mean cost and tail mean of the best plan for each weight of the tail. [money]"""
+    out = []
+    labels = labels_by_date(len(p.quarters), decide, p.size)
+    for w in weights:
+        costs = solve_plan(p, labels, decide, replace(risk, tail_weight=w, whole=False)).costs
+        out.append({"tail_weight": w, "mean": float(p.weight @ costs), "cvar": tail_mean(costs, p.weight, risk.tail)})
+    return out
+
+
+def gap(p: Problem, decide: int, risk: Risk, out_of_sample: Array, *, batches: int = 8, size: int = 60,
+        ) -> dict[str, float]:
+    """Return an interval on how far the plan may be from the best: replicated optima against its judged cost.
+
+    Notes
+    -----
+    The mean of replicated sample optima estimates a lower bound, the out-of-sample value an upper one.
+    Sources: Mak, Morton, Wood, "Monte Carlo bounding techniques", Operations Research Letters 24, 1999.
+    """
+    from chipcast.plan.value import Z90, contributions
+
+    labels = labels_by_date(len(p.quarters), decide, size)
+    optima = np.array([solve_plan(p.take(np.arange(k * size, (k + 1) * size)), labels, decide,
+                                  replace(risk, whole=False)).solution.objective
+                       for k in range(min(batches, p.size // size))])
+    judged = contributions(out_of_sample, risk)
+    error = np.hypot(optima.std(ddof=1) / np.sqrt(optima.size), judged.std(ddof=1) / np.sqrt(judged.size))
+    middle = float(judged.mean() - optima.mean())
+    return {"lower_bound": float(optima.mean()), "upper_bound": float(judged.mean()), "gap": middle,
+            "gap_low": middle - Z90 * float(error), "gap_high": middle + Z90 * float(error)}
+
+
+def only(p: Problem, allowed: list[int]) -> Problem:
+    """Return the problem in which nothing but these offers can be ordered."""
+    shut = np.ones(len(p.offers), dtype=bool)
+    shut[allowed] = False
+    return replace(p, order_cap=np.where(shut[:, None, None], 0.0, p.order_cap), min_domestic=None)
+
+
+STRATEGIES: Mapping[str, Any] = {
+    "all-h20": lambda o: o.stock >= 0 and o.chip.startswith("h20"),
+    "all-foreign": lambda o: o.stock >= 0 and not o.domestic,
+    "all-local": lambda o: o.stock >= 0 and o.domestic,
+    "own": lambda o: o.stock >= 0,
+    "rent": lambda o: o.contract in ("rent", "lease"),
+    "api": lambda o: o.contract == "api",
+}
+"""Strategies that a buyer may compare with: which offers each may use over the whole horizon."""
+
+
+def follow(sample: Problem, fresh: Problem, decide: int, risk: Risk, strategy: str) -> tuple[Array, Judged] | None:
+    """Return the here-and-now orders and judged futures of a strategy, or None where it has no offer."""
+    from chipcast.base.choose import choose
+
+    test = choose(STRATEGIES, strategy, "strategy")
+    allowed = [i for i, o in enumerate(sample.offers) if test(o)]
+    if not allowed:
+        return None
+    few, many = only(sample, allowed), only(fresh, allowed)
+    now = solve_plan(few, labels_by_date(len(few.quarters), decide, few.size), decide, risk).now()
+    return now, recourse(many, decide, {strategy: now}, at_cut=risk.at_cut)[strategy]
+
+
+__all__ = ["STRATEGIES", "assemble", "by_date", "follow", "frontier", "functional", "gap", "near", "only",
+           "quantities", "solve", "with_row"]

@@ -78,5 +78,6 @@ def paired(first: Market, second: Market) -> tuple[Effect, ...]:
     years: dict[str, list[int]] = {}
     for i, month in enumerate(first.months):
         years.setdefault(month[:4], []).append(i)
-    return tuple(Effect(name=name, unit=unit, year=year, values=of(first, m[0], m[-1] + 1) - of(second, m[0], m[-1] + 1))
-                 for year, m in years.items() for name, (unit, of) in MEASURES.items())
+    return tuple(Effect(name=name, unit=unit, year=year, values=of(first, a, b) - of(second, a, b))
+                 for year, (a, b) in ((y, (m[0], m[-1] + 1)) for y, m in years.items())
+                 for name, (unit, of) in MEASURES.items())

@@ -6,6 +6,7 @@ Station modules import what they compute with inside their functions, so that `-
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -40,8 +41,9 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
     pass
 
 
+@lru_cache(maxsize=1)
 def build() -> typer.Typer:
-    """Return the whole command line, with every verb that is built."""
+    """Return the whole command line, with every verb that is built; built once in a process."""
     for name in VERBS:
         import_module(f"chipcast.cli.{name}").register(app)
     for name in STATIONS:

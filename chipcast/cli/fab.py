@@ -474,3 +474,86 @@ def _drivers(g: Any, target: Any) -> list[dict[str, Any]]:
                           "range": span(g[name]), "unit": row.unit, "source": row.source, "why": row.why})
     found.sort(key=lambda d: -abs(d["rank_correlation"]))
     return found[:10]
+
+
+@app.command("map")
+def map_(clusters: Annotated[str, typer.Option(help="none, die, block, wafer, lot, radial, thomas or "
+                                                    "stack.")] = "block",
+         wafers: Annotated[int, typer.Option(help="Wafers to draw.", min=1, max=1_000_000)] = 20_000,
+         width_mm: Annotated[float | None, typer.Option(help="Finished die, across.")] = None,
+         height_mm: Annotated[float | None, typer.Option(help="Finished die, along.")] = None,
+         edge_mm: Annotated[float, typer.Option(help="Radial edge exclusion.")] = 3.0,
+         scribe_mm: Annotated[float, typer.Option(help="Street between dies.")] = 0.1,
+         phase: Annotated[str, typer.Option(help="best, center, corner or X,Y in mm.")] = "best",
+         d0_per_cm2: Annotated[float, typer.Option("--d0-per-cm2", help="Killing defects per cm2.")] = 0.16,
+         clustering: Annotated[float, typer.Option(help="Cluster parameter alpha.")] = 2.0,
+         children: Annotated[float, typer.Option(help="Defects per round cluster (thomas).")] = 5.0,
+         sigma_mm: Annotated[float, typer.Option(help="Spread of a round cluster (thomas).")] = 6.0,
+         cores: Annotated[int, typer.Option(help="Cores on the die.", min=1)] = 25,
+         need: Annotated[str, typer.Option(help="Cores that each bin asks for, from high to low.")] = "24,20",
+         core_share: Annotated[str, typer.Option(help="Share of the die that is cores.")] = "50%",
+         out: Annotated[str, typer.Option(metavar="FILE.svg", help="Draw a typical wafer here, and a poor one "
+                                                                   "beside it as FILE-poor.svg.")] = "",
+         seed: Seed = 1, json_: Json = False) -> None:
+    """Wafer maps drawn defect by defect; the pictures and the statistics come from the same draws."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from chipcast.base.choose import choose
+    from chipcast.base.errors import InputError
+    from chipcast.base.summary import interval
+    from chipcast.fab.gallery import draw_gallery
+    from chipcast.fab.maps import CLUSTERS
+    from chipcast.fab.picture import wafer_svg
+    from chipcast.fab.spatial import effective_alpha, thomas_yield
+    from chipcast.fab.wafer import Wafer, phase_of, place
+
+    if (width_mm is None) != (height_mm is None):
+        raise InputError("give both --width-mm and --height-mm, or neither for the 910B die")
+    w, h = (width_mm, height_mm) if width_mm is not None and height_mm is not None else (21.32, 31.22)
+    mixing = choose(CLUSTERS, clusters, "way to cluster")(clustering)
+    if clusters == "thomas":
+        mixing = replace(mixing, children=children, sigma_mm=sigma_mm)
+    try:
+        needs = tuple(int(n) for n in need.split(","))
+    except ValueError:
+        raise InputError(f"need must be whole numbers such as 24,20, got '{need}'") from None
+    wafer = Wafer(die_width_mm=w, die_height_mm=h, edge_mm=edge_mm, scribe_mm=scribe_mm)
+    found = draw_gallery(place(wafer, phase_of(wafer, phase)), d0_per_cm2, clusters=clusters, alpha=clustering,
+                         mixing=mixing, needs=needs, cores=cores, core_area_share=_share(core_share, "core_share"),
+                         wafers=wafers, seed=seed)
+    mean = d0_per_cm2 * w * h / 100
+    y = float(found.perfect.mean())
+    alpha = float(effective_alpha(y, mean)) if y > np.exp(-mean) * 1.001 else None
+    exact = thomas_yield(w, h, d0_per_cm2, children=children, sigma_mm=sigma_mm) if clusters == "thomas" else None
+    files = {}
+    if out:
+        stem = out.removesuffix(".svg")
+        for name, picture, path in (("typical", found.typical, out), ("poor", found.poor, f"{stem}-poor.svg")):
+            title = f"A {name} wafer ({clusters}): {picture.sellable} of {found.placement.dies} dies sell"
+            _write(path, wafer_svg(found.placement, picture.bins, picture.defects, found.bin_names, title,
+                                   found.fields))
+            files[name] = path
+    if json_:
+        emit_json({"clusters": clusters, "wafers": wafers, "gross_dies": found.placement.dies, "d0_per_cm2": d0_per_cm2,
+                   "yield": y, "definition": "die.perfect", "yield_sd": float(found.perfect.std()),
+                   "wafer_yield": interval(found.perfect), "sellable_yield": interval(found.sellable),
+                   "bins": {n: float(s) for n, s in zip(found.bin_names, found.shares, strict=True)},
+                   "effective_alpha": alpha, "closed_form_yield": exact, "seed": seed,
+                   "typical": {"wafer": found.typical.index, "sellable": found.typical.sellable},
+                   "poor": {"wafer": found.poor.index, "sellable": found.poor.sellable}, "files": files})
+        return
+    spread = interval(found.perfect)
+    say(f"{wafers} wafers of {found.placement.dies} dies, D0 {d0_per_cm2:g} per cm2, clusters '{clusters}': "
+        f"die.perfect {y:.4f}, wafers from {spread['p05']:.2f} to {spread['p95']:.2f} (sd {found.perfect.std():.4f}).")
+    say("Sold top-down: " + ", ".join(f"{n} {s:.1%}" for n, s in zip(found.bin_names, found.shares, strict=True))
+        + f", scrap {1 - found.shares.sum():.1%}.")
+    if alpha is not None:
+        say(f"Effective alpha for a die of this size: {alpha:.2f} (it is no constant of the process).")
+    if exact is not None:
+        say(f"Closed form of the cluster law: {exact:.4f}.")
+    say(f"Typical wafer (number {found.typical.index}): {found.typical.sellable} dies sell; 5th percentile "
+        f"(number {found.poor.index}): {found.poor.sellable}.")
+    for name, path in files.items():
+        say(f"Drew the {name} wafer: {path}")

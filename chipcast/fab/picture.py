@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from chipcast.base.types import Array
 from chipcast.fab.shots import Shots
 from chipcast.fab.wafer import Placement
 
@@ -24,7 +25,7 @@ def placement_svg(placed: Placement, fields: Shots | None = None) -> str:
     return _svg(placed, [COLOURS[1]] * placed.dies, [f"die {k + 1}" for k in range(placed.dies)], title, fields)
 
 
-def wafer_svg(placed: Placement, bins: Array, defects: Array, names: Sequence[str], title: str,
+def wafer_svg(placed: Placement, bins: npt.NDArray[Any], defects: npt.NDArray[Any], names: Sequence[str], title: str,
               fields: Shots | None = None) -> str:
     """Return one drawn wafer: bins by colour, hover shows bin and defect count.
 

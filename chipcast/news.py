@@ -72,7 +72,7 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
     without_euv, with_euv = route(given, "n+2"), route(given, "euv-twin")
     h20 = h20_2024(given)
     platform = market.segments.index("platform")
-    half = slice(0, 6)
+    half, year = slice(0, 6), max(CLAIM_YEAR, market.months[0][:4])
     h20_row = market.chips.index("h20-96")
     run = large_run(given)
     cost, feasible = costs(base)
@@ -87,11 +87,12 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
         output=made_in(line, CLAIM_YEAR).sum(axis=0), output_prior=made_in(prior_line, CLAIM_YEAR).sum(axis=0),
         output_910c=made_in(line, CLAIM_YEAR)[line.products.index("ascend-910c")], binding=binding_in(line, CLAIM_YEAR),
         h20_cards=h20["cards"], h20_revenue_usd=h20["revenue_usd"],
-        nvidia_share_tokens=1 - year_end(market, market.domestic_share_tokens),
-        nvidia_share_cards=1 - share_of_cards(market, CLAIM_YEAR),
+        year=year, nvidia_share_tokens=1 - year_end(market, market.domestic_share_tokens, year),
+        nvidia_share_cards=1 - share_of_cards(market, year),
         cover=market.cover_months[platform, half].mean(axis=0, dtype=float),
         cover_without=alone.cover_months[platform, half].mean(axis=0, dtype=float),
-        cost_per_million=cost, feasible=feasible, deployment_usd=deployment, deployment=what,
+        cost_per_million=cost, feasible=feasible, grades=dict(zip(base.service.chips, base.service.grade, strict=True)),
+        deployment_usd=deployment, deployment=what,
         budget_usd=given.middle("buyer.budget_usd") if "buyer.budget_usd" in given else np.inf,
         ettr=dict(zip(run.chips, run.ettr, strict=True)),
         size="equal peak throughput: " + ", ".join(f"{n:,} {claims.label(c)}" for c, n in
@@ -169,9 +170,9 @@ def binding_in(line: Line, year: str) -> dict[str, float]:
     return {limit: float(np.mean(line.binding[inside] == k)) for k, limit in enumerate(LIMITS)}
 
 
-def year_end(market: Market, values: Cells) -> Array:
-    """Return a monthly series at the end of the claim's year. (draw)"""
-    months = [k for k, m in enumerate(market.months) if m.startswith(CLAIM_YEAR)] or [0]
+def year_end(market: Market, values: Cells, year: str) -> Array:
+    """Return a monthly series at the end of a year. (draw)"""
+    months = [k for k, m in enumerate(market.months) if m.startswith(year)]
     out: Array = np.asarray(values[months[-1]], dtype=float)
     return out
 

@@ -53,10 +53,12 @@ class Ground:
     """H20 sold in China in 2024. [cards] (draw)"""
     h20_revenue_usd: Array
     """Revenue of these. [USD] (draw)"""
+    year: str
+    """Year of the shares: that of the claims, or the first of the market where it begins later."""
     nvidia_share_tokens: Array
-    """Nvidia's share of installed token capacity at the end of 2025. [1] (draw)"""
+    """Nvidia's share of installed token capacity at the end of the year. [1] (draw)"""
     nvidia_share_cards: Array
-    """Nvidia's share of cards delivered to the end of 2025. [1] (draw)"""
+    """Nvidia's share of cards delivered to the end of the year. [1] (draw)"""
     cover: Array
     """Months of need that platforms want to hold under the threat. [months] (draw)"""
     cover_without: Array
@@ -65,6 +67,8 @@ class Ground:
     """Cost per million generated tokens of R1 by chip, where the promise can be kept. [USD/1e6 tokens] (draw)"""
     feasible: Mapping[str, float]
     """Share of draws in which a chip keeps the promise."""
+    grades: Mapping[str, str]
+    """Evidence grade of each chip's rate."""
     deployment_usd: Array
     """Price of the smallest deployment of R1 that keeps the promise. [USD] (draw)"""
     deployment: str
@@ -192,7 +196,7 @@ def nvidia_dominates(g: Ground, row: Mapping[str, str]) -> Answer:
     """Judge Nvidia's share in useful tokens."""
     verdict = judge_interval(g.nvidia_share_tokens, *_bounds(row), g.nvidia_share_tokens)
     computed = f"{percent(g.nvidia_share_tokens)} of token capacity, {percent(g.nvidia_share_cards)} of cards delivered"
-    why = (f"P(more than half of useful tokens) is {verdict.probability:.0%} at the end of 2025; an installed base "
+    why = (f"P(more than half of useful tokens) is {verdict.probability:.0%} at the end of {g.year}; an installed base "
            "outlives a cut-off")
     return verdict, computed, why, g.nvidia_share_tokens
 
@@ -214,8 +218,10 @@ def h20_serves_r1(g: Ground, row: Mapping[str, str]) -> Answer:
     effect = np.min(np.stack(local), axis=0) - h20 if local else np.full(h20.shape, np.nan)
     verdict = judge_direction(effect)
     computed = "; ".join(f"{label(k)} {span(v, 2)}" for k, v in g.cost_per_million.items()) + " USD per million tokens"
+    seen = [label(k) for k in g.cost_per_million if g.grades.get(k, "prior only") != "prior only"]
+    measured = f"measurements on {', '.join(seen)} are in" if seen else "no measured serving row was public on the date"
     why = (f"the H20 is the cheaper one in {verdict.probability:.0%} of draws: decode needs memory, which it kept, and "
-           "little arithmetic, which it lost; no measured serving row was public on the date")
+           f"little arithmetic, which it lost; {measured}")
     return verdict, computed, why, effect
 
 

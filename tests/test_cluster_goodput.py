@@ -178,7 +178,7 @@ def test_two_half_rates_are_one_full_rate_and_no_rate_loses_checkpoints_only() -
 def test_slow_members_stretch_steps_and_nothing_else() -> None:
     case = plain(0.0, checkpoint_s=0.0, slow_episodes=1e-4, slow_episode_h=1.0, slow_factor=1.34)
     kept = keep(case, (10_000,), interval_s=900.0)
-    pace = 1 + 0.34 * -np.expm1(-1.0)
+    pace = 1 / (1 + np.expm1(-1.0) * (1 - 1 / 1.34))
     assert kept.ledger[0, PRODUCTIVE, 0] == pytest.approx(1 / pace, rel=1e-12)
     assert kept.ettr[0, 0] == pytest.approx(1, rel=1e-12)
 

@@ -49,6 +49,10 @@ class Case:
     """Mean time until a node that was taken out serves again. [h] (draw)"""
     chips_per_node: int = 8
     """Chips that a node fault takes out."""
+    silent_latency_s: Numeric = 0.0
+    """Mean time until silent corruption is found; work since then is lost on top. [s] (draw)"""
+    strikes: bool = False
+    """Whether faults strike a restart, which then begins anew; otherwise only while the job computes."""
     spares_target: float = 0.0
     """Share of time in which enough nodes must be up; 0 for no spares and no waiting for them."""
 
@@ -101,7 +105,9 @@ def keep(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = Non
     -----
     $E[T]/W = (e^{L (s tau + C)} - 1)/(tau L) (1 + L R + sum_k L_k D_k)$ with L the rate of rollbacks, R the mean of
     detection, swap and restart, D_k the mean stall of faults mended online, s the step-time factor. Waiting for
-    nodes when spares run out stretches all of it by 1 / A. Parts divided by the total are the ledger.
+    nodes when spares run out stretches all of it by 1 / A. Parts divided by the total are the ledger. If faults
+    strike restarts (a = swap + restart), a recovery lasts $d e^{L a} + (e^{L a} - 1)/L$ with d the detection: faults
+    during detection are found together with the first. Silent corruption loses its latency on top, first order.
 
     Raises
     ------
@@ -121,19 +127,25 @@ def keep(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = Non
     swap = np.where(back > 0, node_rate * chips / np.where(back > 0, back, 1.0), 0.0) * case.swap_s
 
     slow_share = -np.expm1(-chips * case.slow_episodes * case.slow_episode_h)
-    pace = 1 + (np.asarray(case.slow_factor) - 1) * slow_share
+    # Episodes fill a share of wall time, in which work advances at 1 / factor.
+    pace = 1 / (1 - slow_share * (1 - 1 / np.asarray(case.slow_factor)))
     cost = np.broadcast_to(np.asarray(case.checkpoint_s, dtype=float), back.shape)
     tau = _interval(back * pace, cost / pace, interval_s)
 
     p = segment_stretch(back, pace * tau, cost) * pace
     _progress(back * (pace * tau + cost), cost, interval_s)
+    # One recovery: noticed once and again after every strike, restarts until one comes through.
+    tries = np.exp(np.minimum(back * (swap + case.restart_s), LARGEST_EXPONENT)) if case.strikes else 1.0
+    again = (tries - 1.0) / np.maximum(back * (swap + case.restart_s), 1e-300) if case.strikes else 1.0
+    silent = (per_s * case.masking.rollback)[CLASSES.index("silent")] * chips
     parts = {
         "productive": np.ones_like(p), "checkpoint": cost / tau, "slow_down": pace - 1.0,
-        "lost_work": np.maximum(p - pace - cost / tau, 0.0), "detection": p * back * case.detection_s,
-        "restart": p * back * case.restart_s, "online_stalls": p * online,
+        "lost_work": np.maximum(p - pace - cost / tau, 0.0) + p * silent * case.silent_latency_s,
+        "detection": p * back * case.detection_s * tries, "restart": p * back * case.restart_s * again,
+        "online_stalls": p * online,
     }
     spare, short = _spares(case, chips, node_rate, spare_chips)
-    swaps = p * back * swap
+    swaps = p * back * swap * again
     running = sum(parts.values()) + swaps
     parts["waiting"] = swaps + running * short / (1 - short)
     table = np.stack([np.broadcast_to(parts[name], p.shape) for name in PARTS], axis=1)

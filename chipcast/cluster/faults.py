@@ -137,10 +137,11 @@ def multipliers(given: Given, chip: str) -> Array:
     return np.stack([hbm, logic, network, one, software, logic])
 
 
-def rates(given: Given, chip: str) -> Array:
+def rates(given: Given, chip: str, anchor: Array | None = None) -> Array:
     """Return the fault rates of one chip, in a fleet of its own. [1/chip-h] (class, draw)
 
-    All chips of a comparison share the fleet factor, the posteriors and the vendor's multipliers.
+    All chips of a comparison share the fleet factor, the posteriors and the vendor's multipliers; `anchor` carries
+    the posteriors where they are drawn already.
     """
     fleet = given["fleet.rate_factor"]
-    return anchor_rates(given) * units(given, chip) * multipliers(given, chip) * fleet
+    return (anchor_rates(given) if anchor is None else anchor) * units(given, chip) * multipliers(given, chip) * fleet

@@ -8,9 +8,9 @@ import numpy as np
 
 from chipcast.base.errors import require
 from chipcast.base.given import Given
-from chipcast.base.types import Numeric
+from chipcast.base.types import Array, Numeric
 from chipcast.cluster.case import Case, Kept, keep
-from chipcast.cluster.faults import CLASSES, rates
+from chipcast.cluster.faults import CLASSES, anchor_rates, rates
 from chipcast.cluster.ladder import detection as detect
 from chipcast.cluster.ladder import masking, tiers
 from chipcast.cluster.record import Fleet
@@ -23,7 +23,8 @@ PER_1E6_H = 1e-6
 
 
 def case_of(given: Given, chip: str, *, ladder: str = "vendor", detection: str = "mixed",
-            step_s: Numeric | None = None, slow: bool = True, spares: bool = True) -> Case:
+            step_s: Numeric | None = None, slow: bool = True, spares: bool = True,
+            anchor: Array | None = None) -> Case:
     """Return the parameters of a job on one chip.
 
     Parameters
@@ -42,15 +43,18 @@ def case_of(given: Given, chip: str, *, ladder: str = "vendor", detection: str =
         Whether slow members stretch steps.
     spares : bool
         Whether standing spares are bought (and short ones waited for).
+    anchor : array, optional
+        Rates of the anchor where they are drawn already. [1/chip-h] (class, draw)
     """
     found, again = detect(given, chip, detection)
     quiet = np.zeros(given.draws)
     return Case(
-        rates=rates(given, chip), masking=masking(tiers(given, chip, ladder), given.draws), detection_s=found,
+        rates=rates(given, chip, anchor), masking=masking(tiers(given, chip, ladder), given.draws), detection_s=found,
         restart_s=again, swap_s=given["spares.hot_swap_s"], checkpoint_s=given["checkpoint.stall_s"],
         step_s=given["cluster.step_s"] if step_s is None else step_s,
         slow_episodes=given["slow.episodes"] * PER_1E6_H if slow else quiet, slow_episode_h=given["slow.episode_h"],
         slow_factor=1 + given["slow.excess"], repair_h=given["repair.mean_h"],
+        silent_latency_s=given["silent.latency_h"] * 3600.0, strikes=True,
         chips_per_node=round(given.middle("cluster.chips_per_server")),
         spares_target=given.middle("spares.target_availability") if spares else 0.0)
 
@@ -86,8 +90,9 @@ def fleet(given: Given, chips: Sequence[str], sizes: Sequence[int] = SIZES, *, s
     wanted = tuple(int(n) for n in sizes)
     require(len(chips) > 0 and len(wanted) > 0, "chips and sizes", "name at least one each", (tuple(chips), wanted))
     every = None if checkpoint == "optimal" else float(checkpoint)
-    kept = [keep(case_of(given, chip, ladder=ladder, detection=detection, step_s=step_s, slow=slow, spares=spares),
-                 wanted, interval_s=every) for chip in chips]
+    anchor = anchor_rates(given)
+    kept = [keep(case_of(given, chip, ladder=ladder, detection=detection, step_s=step_s, slow=slow, spares=spares,
+                         anchor=anchor), wanted, interval_s=every) for chip in chips]
     return collect(tuple(chips), wanted, kept)
 
 

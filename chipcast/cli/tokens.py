@@ -134,3 +134,179 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
         say(f"{p['chip']}: {p['layout'] or 'no layout'}" + (f". {p['reason']}" if p["reason"] else ""))
     if len(points) > 1:
         note(f"cheapest at the median: {best['chip']}")
+
+
+@app.command()
+def predict(file: Annotated[str, typer.Argument(metavar="CSV", help="Rows in the columns of measurements.csv.")],
+            out: Annotated[str, typer.Option("-o", "--out", help="Where to write; default: a table.")] = "",
+            posterior: Annotated[str, typer.Option("--posterior", help="Own fit, made by `tokens fit`.")] = "",
+            as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
+    """Predict every row of a CSV with an interval, an evidence grade and what was assumed."""
+    from chipcast.cli.common import catalogue
+    from chipcast.tokens.fit import from_text
+    from chipcast.tokens.predict import predict as predict_rows
+
+    rows = read_rows(file)
+    own = from_text(read_text(posterior)) if posterior else None
+    answers = [p.row() for p in predict_rows(rows, catalogue(as_of), posterior=own, seed=seed)]
+    if out:
+        import csv
+
+        try:
+            with open(out, "w", encoding="utf-8", newline="") as lines:
+                writer = csv.DictWriter(lines, list(answers[0]))
+                writer.writeheader()
+                writer.writerows({k: "" if v != v else v for k, v in a.items()} for a in answers)
+        except OSError as error:
+            from chipcast.base.errors import InputError
+
+            raise InputError(f"cannot write '{out}': {error.strerror}") from None
+        note(f"{sum(not a['error'] for a in answers)} of {len(answers)} rows answered, in {out}")
+    if json:
+        emit_json({"rows": answers})
+    elif not out:
+        from chipcast.base.summary import short
+
+        table("predictions", ("id", "median", "5th to 95th percentile", "grade", "bound by", "note"),
+              [(a["id"], short(a["p50"]), f"{short(a['p05'])} to {short(a['p95'])}", a["grade"], a["bound_by"],
+                a["error"] or a["assumed"]) for a in answers])
+
+
+@app.command()
+def fit(file: Annotated[str, typer.Argument(metavar="[CSV]", help="Own measurements, same columns.")] = "",
+        out: Annotated[str, typer.Option("-o", "--out", help="Where to write the posterior.")] = "",
+        rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the shipped fits and their page anew.")] = False,
+        as_of: AsOf = "", json: Json = False) -> None:
+    """Sharpen the beliefs with own measurements, beside those that ship."""
+    from chipcast.base.catalog import DATA
+    from chipcast.base.errors import InputError
+    from chipcast.cli.common import catalogue
+    from chipcast.tokens.fit import fit as fit_rows
+    from chipcast.tokens.fit import rows_ready, to_text
+    from chipcast.tokens.predict import VINTAGES, shipped_posterior
+    from chipcast.tokens.validate import build, cases, leave_one_out, page
+
+    if rebuild:
+        for vintage in VINTAGES:
+            catalog = catalogue("" if vintage == "latest" else vintage)
+            made = build(catalog)
+            path = DATA / "posteriors" / f"tokens-{vintage}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(to_text(made) + "\n", encoding="utf-8")
+            note(f"{path.name}: {made.rows} rows, {len(made.names)} deviations, hash {made.digest}")
+        shipped_posterior.cache_clear()
+        text = page(catalog, made, leave_one_out(catalog, made), cases(catalog)[2])
+        folder = DATA.parent.parent / "docs"
+        if folder.is_dir():
+            (folder / "validation-tokens.md").write_text(text, encoding="utf-8")
+        return
+    if not file:
+        raise InputError("name a CSV of measurements, or --rebuild for the shipped fits")
+    catalog = catalogue(as_of)
+    mine, refused = rows_ready([{"source_id": "own", "quality": "A", **{k: v for k, v in r.items() if v}}
+                                for r in read_rows(file)], catalog)
+    if not mine:
+        raise InputError(f"no row of '{file}' can be used; the first: {refused[0][1] if refused else 'the file is empty'}")
+    usable, _, _ = cases(catalog)
+    before = shipped_posterior("latest")
+    start = dict(zip(before.names, before.mean, strict=True))
+    known = fit_rows([*usable, *mine], as_of=str(catalog.as_of), start=start)
+    from dataclasses import replace
+
+    known = replace(known, widen_seen=before.widen_seen, widen_new=before.widen_new)
+    moved = sorted(((n, float(m) - start.get(n, 0.0)) for n, m in zip(known.names, known.mean, strict=True)),
+                   key=lambda x: -abs(x[1]))[:10]
+    if out:
+        try:
+            with open(out, "w", encoding="utf-8") as text_file:
+                text_file.write(to_text(known) + "\n")
+        except OSError as error:
+            raise InputError(f"cannot write '{out}': {error.strerror}") from None
+    if json:
+        emit_json({"rows": len(mine), "refused": [{"id": i, "why": w} for i, w in refused], "hash": known.digest,
+                   "moved": [{"name": n, "by": d} for n, d in moved]})
+        return
+    table(f"{len(mine)} rows used, {len(refused)} refused", ("belief", "moved by, standard deviations of its prior"),
+          [(n, f"{d:+.2f}") for n, d in moved], foot="; ".join(f"{i}: {w}" for i, w in refused[:5]))
+
+
+def read_text(path: str) -> str:
+    """Return a file's text, or refuse it in one sentence."""
+    from chipcast.base.errors import InputError
+
+    try:
+        with open(path, encoding="utf-8") as lines:
+            return lines.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{path}': {error}") from None
+
+
+def read_rows(path: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV with a header that names hardware and model.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is empty or lacks these columns.
+    """
+    import csv
+    import io
+
+    from chipcast.base.errors import InputError
+
+    text = read_text(path)
+    reader = csv.DictReader(io.StringIO(text))
+    missing = {"hardware", "model"} - set(reader.fieldnames or ())
+    if missing:
+        raise InputError(f"'{path}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(sorted(missing))}; "
+                         "its first line must be a header such as id,hardware,model,quantity")
+    try:
+        rows = [{k: v or "" for k, v in row.items() if isinstance(k, str)} for row in reader]
+    except csv.Error as error:
+        raise InputError(f"'{path}' is no CSV: {error}") from None
+    if not rows:
+        raise InputError(f"'{path}' has a header and no rows")
+    return rows
+
+
+@app.command()
+def train(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Chip id or alias.")] = "h800",
+          chips: Annotated[int, typer.Option("--chips", help="Chips that train.")] = 2048,
+          tokens: Annotated[str, typer.Option("--tokens", help="Tokens of the run, such as 10T.")] = "1T",
+          precision: Annotated[str, typer.Option("--precision", help="bf16 or fp8.")] = "bf16",
+          sequence: Annotated[int, typer.Option("--sequence", help="Tokens of a sequence.")] = 4096,
+          engine: Annotated[str, typer.Option("--engine", help="Software, such as megatron or mindspeed.")] = "",
+          scenario: Annotated[str, typer.Option("--scenario", help="Scenario of faults and vintage.")] = "february-2025",
+          as_of: AsOf = "", draws: Draws = 400, seed: Seed = 1, json: Json = False) -> None:
+    """Days, MFU and goodput of a training run, with the best layout."""
+    from chipcast.base.errors import InputError
+    from chipcast.base.summary import interval, span
+    from chipcast.base.units import parse_quantity
+    from chipcast.scenario import load as load_scenario
+    from chipcast.tokens.run import training_run
+
+    if chips < 1:
+        raise InputError(f"--chips must be 1 or more, got {chips}")
+    if sequence < 1:
+        raise InputError(f"--sequence must be 1 or more, got {sequence}")
+    total = parse_quantity(tokens, "tokens", "--tokens")
+    day = as_of or str(load_scenario(scenario).as_of)
+    (item,) = chip_ids(chip, day)[:1]
+    g = given(scenario, as_of=as_of, draws=draws, seed=seed, chips=[item])
+    run = training_run(g, name, item, chips=chips, tokens=total, precision=precision, sequence=sequence, engine=engine)
+    payload: dict[str, Any] = {
+        "model": run.model, "chip": item, "chips": chips, "tokens": total, "as_of": str(g.as_of),
+        "mfu": interval(run.mfu), "mfu_convention": "6N + 12 L h d S over the dense 16-bit peak",
+        "mfu_causal": interval(run.mfu_causal),
+        "tokens_per_s_per_chip": interval(run.tokens_per_s_per_chip), "days": interval(run.days),
+        "gpu_hours": interval(run.gpu_hours), "goodput": interval(run.goodput), "layout": run.layout,
+        "grade": run.grade, "ledger": run.ledger, "assumed": list(run.assumed)}
+    if json:
+        emit_json(payload)
+        return
+    table(f"{run.model} on {chips} x {item}, {tokens} tokens, known by {g.as_of}", ("", "median (5th to 95th)"),
+          [("MFU, " + payload["mfu_convention"], span(payload["mfu"])), ("MFU, causal", span(payload["mfu_causal"])),
+           ("tokens/s per chip", span(payload["tokens_per_s_per_chip"])), ("goodput", span(payload["goodput"])),
+           ("days", span(payload["days"])), ("chip-hours", span(payload["gpu_hours"])), ("evidence", run.grade),
+           *[(f"share of a step: {k}", f"{v:.1%}") for k, v in run.ledger.items()]],
+          foot=f"{run.layout}. {'; '.join(run.assumed)}")

@@ -41,6 +41,8 @@ class Case:
     """One of `QUANTITIES`."""
     chips: tuple[str, ...]
     """Chip ids it may be; several for a part without a bin."""
+    variant: str
+    """Bandwidth or power that the name states beside the part's own, empty for none."""
     count: int
     """Chips that work together."""
     stated_count: bool
@@ -267,7 +269,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     hours = re.search(r"([\d.]+)\s*t(?:rillion)? tokens", notes)
     recompute = "full" if "ckpt true" in notes or "full ckpt" in notes else "none" if "ckpt false" in notes else ""
     return Case(
-        id=str(row.get("id") or ""), source=row.get("source_id") or "", quantity=asked, chips=chips, count=count,
+        id=str(row.get("id") or ""), source=row.get("source_id") or "", quantity=asked, chips=chips,
+        variant=variant_of(row["hardware"]), count=count,
         stated_count=stated, model=shape, phase=phase, precision=name, cache_bytes=cache, tp=tp, pp=pp, dp=dp, ep=ep,
         cp=max(int(number(row, "cp")), 1), batch_per_chip=batch, concurrency=concurrency, micro=micro,
         input_len=input_len, output_len=output_len, hit=min(number(row, "prefix_hit_pct") / 100, 0.995),
@@ -276,6 +279,15 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         recompute=recompute, sharded="full_shard" in notes or "fsdp" in notes, interleaved="interleaved" in notes,
         batch=float(steps.group(1)) if steps else 0.0, tokens=float(hours.group(1)) * 1e12 if hours else 0.0,
         floor="ci floor" in notes, assumed=tuple(said))
+
+
+def variant_of(name: str) -> str:
+    """Return the bandwidth and power that a hardware name states, as `2.4TB/s 500W`; empty for none.
+
+    >>> variant_of("H100 96GB HBM2e 2.4TB/s 500W")
+    '2.4TB/s 500W'
+    """
+    return " ".join(re.findall(r"\d+(?:\.\d+)?\s?TB/s|\d{3,4}\s?W\b", name))
 
 
 def _drafts(spec: str, accept: float, said: list[str]) -> tuple[int, float]:

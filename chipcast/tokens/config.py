@@ -398,12 +398,12 @@ def deepseek_v4(f: Fields) -> Read:
         index = f.whole("index_n_heads") if top else 0
         dim = f.whole("index_head_dim") if top else 0
         extra += q * index * dim + 2 * hidden * dim + hidden * index if top else 0
-        window = f.whole("sliding_window") if not ratio else 0
+        window = f.whole("sliding_window")
         layers.append((Attention(kind="mla", heads=n, key_dim=d - f.whole("qk_rope_head_dim"), value_dim=d, q_rank=q,
                                  kv_rank=d - f.whole("qk_rope_head_dim"), rope_dim=f.whole("qk_rope_head_dim"),
-                                 window=window, index_heads=index, index_dim=dim, index_top=top,
-                                 matrix_params=matrix + extra, other_params=q + d + n), x))
-    return grouped(layers, hidden), ("compressed cache priced as if every token were kept: an upper bound",)
+                                 window=window, compress=max(int(ratio), 1), index_heads=index, index_dim=dim,
+                                 index_top=top, matrix_params=matrix + extra, other_params=q + d + n), x))
+    return grouped(layers, hidden), ("a window and one entry for every few tokens of the past",)
 
 
 def kimi_linear(f: Fields) -> Read:

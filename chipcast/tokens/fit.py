@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,7 +63,13 @@ class Ready:
     @property
     def group(self) -> str:
         """Group of chips that share deviations."""
-        return GROUPS.get(self.part.chip, self.part.chip)
+        return group_of(self.part.chip, self.case)
+
+
+def group_of(chip: str, case: Case) -> str:
+    """Return the group of chips that share deviations; a stated variant is a group of its own."""
+    group = GROUPS.get(chip, chip)
+    return f"{group}:{case.variant}" if case.variant else group
 
 
 class Recorder:
@@ -90,9 +97,12 @@ def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
     weights = bin_weights(case.chips, catalog) if len(case.chips) > 1 else {}
     usual = "ascend-910b2" if case.phase == "train" else max(weights, key=lambda c: weights[c], default="")
     here = part(chip or (usual if usual in weights else case.chips[0]), catalog)
+    stated = re.search(r"([\d.]+)\s?TB/s", case.variant)
+    if stated:
+        here = replace(here, memory_bytes_s=float(stated.group(1)) * 1e12 / here.per_chip)
     family = maker(here.chip, catalog)
     recorder = Recorder()
-    speed, stack = speed_from(here, family, GROUPS.get(here.chip, here.chip), case.stack, case.engine, recorder)
+    speed, stack = speed_from(here, family, group_of(here.chip, case), case.stack, case.engine, recorder)
     setting, job, said = None, None, case.assumed
     if case.phase == "train":
         job, more = training_job(case, here, speed)

@@ -85,13 +85,29 @@ def guessed(name: str, total: float, active: float) -> Model:
     layers = max(4, round(core / (12.0 * hidden**2)))
     heads = max(hidden // 128, 2)
     kv = 8 if heads % 8 == 0 else heads
-    if not active or active >= total:
+    hybrid = re.search(r"qwen3\.[5-9]|qwen3-next", name.lower())
+    if (not active or active >= total) and not hybrid:
         width = round(hidden * 3.2 / 256) * 256
         return dense_model(name, layers, hidden, heads, kv, width, VOCABULARY)
     a = Attention(kind="gqa", heads=heads, kv_heads=kv, key_dim=hidden // heads, value_dim=hidden // heads,
                   matrix_params=2 * hidden * (hidden // heads) * (heads + kv))
+    if not active or active >= total:
+        dense = Ffn(kind="dense", width=round(hidden * 3.2 / 256) * 256)
+        return _hybrid(name, hidden, layers, a, dense)
     experts, top = 128, 8
     width = max(128, round((total / layers) / (3 * hidden * experts) / 128) * 128)
     x = Ffn(kind="moe", width=width, experts=experts, top_k=top, router_params=hidden * experts)
+    if hybrid:
+        return _hybrid(name, hidden, layers, a, x)
     return Model(name=name, hidden=hidden, vocab=VOCABULARY, tied=False, native="bf16", context=0,
                  groups=(LayerGroup(count=layers, attention=a, ffn=x),))
+
+
+def _hybrid(name: str, hidden: int, layers: int, full: Attention, x: Ffn) -> Model:
+    """Return a model of three linear layers to one of full attention, as the family of that name is built."""
+    linear = Attention(kind="linear", heads=32, key_dim=128, value_dim=128, matrix_params=full.matrix_params,
+                       state=32 * 128 * 128)
+    few = max(layers // 4, 1)
+    return Model(name=name, hidden=hidden, vocab=VOCABULARY, tied=False, native="bf16", context=0,
+                 groups=(LayerGroup(count=few, attention=full, ffn=x),
+                         LayerGroup(count=max(layers - few, 1), attention=linear, ffn=x)))

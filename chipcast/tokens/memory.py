@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipcast.base.types import Numeric
-from chipcast.tokens.model import Model, Precision
+from chipcast.tokens.model import Model, Precision, held_tokens
 from chipcast.tokens.ops import Plan
 
 MEMORY_PARTS = ("weights", "cache", "activations", "reserve")
@@ -97,7 +97,7 @@ def cache_bytes(model: Model, plan: Plan, requests: Numeric, tokens: Numeric, el
     total: Numeric = 0.0
     for g in model.groups:
         a = g.attention
-        held = np.minimum(blocks, np.ceil(a.window / BLOCK_TOKENS) * BLOCK_TOKENS) if a.window else blocks
+        held = held_tokens(a, blocks)
         if a.kind == "gqa":
             share = np.maximum(1, a.kv_heads / plan.tp) / a.kv_heads
             each = a.kv_heads * (a.key_dim + a.value_dim) * share * element_bytes * held + a.index_dim * held

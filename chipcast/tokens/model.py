@@ -38,6 +38,8 @@ class Attention:
     """Rotated part of a key, shared by all heads, of mla."""
     window: int = 0
     """Tokens that a sliding layer sees, 0 for all."""
+    compress: int = 1
+    """Tokens that share one cached entry beyond the window."""
     index_heads: int = 0
     """Heads of the sparse index, 0 for none."""
     index_dim: int = 0
@@ -68,6 +70,15 @@ class Attention:
             wide = 2 * self.kv_rank + self.rope_dim
             return 2 * self.heads * (wide if absorbed else self.key_dim + self.rope_dim + self.value_dim)
         return 0
+
+
+def held_tokens(a: Attention, context: Numeric) -> Numeric:
+    """Return the entries that a layer keeps of a context: all, a window, or a window and a compressed past."""
+    import numpy as np
+
+    if a.compress > 1:
+        return np.minimum(context, a.window) + context / a.compress
+    return np.minimum(context, a.window) if a.window else context
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,7 +224,7 @@ class Model:
     @property
     def kv_elements_per_token(self) -> int:
         """Cached elements of one token over all layers that keep every token."""
-        return sum(g.count * g.attention.kv_elements for g in self.groups if not g.attention.window)
+        return sum(g.count * g.attention.kv_elements for g in self.groups if not g.attention.window or g.attention.compress > 1)
 
     @property
     def state_bytes_per_request(self) -> float:
@@ -230,7 +241,7 @@ class Model:
 
         total: Numeric = self.state_bytes_per_request
         for g in self.groups:
-            tokens = np.minimum(context, g.attention.window) if g.attention.window else context
+            tokens = held_tokens(g.attention, context)
             total = total + g.count * g.attention.kv_elements * bytes_per_element * tokens
         return total
 
@@ -254,7 +265,7 @@ class Model:
         total = 2.0 * (self.matrix_active - (0 if head else self.vocab * self.hidden))
         for g in self.groups:
             a = g.attention
-            keys = min(context, a.window) if a.window else context
+            keys = float(held_tokens(a, context))
             keys = min(keys, a.index_top) if a.index_top else keys
             per_key = a.core_flop_per_key(absorbed=decode)
             seen = keys if decode else (min(keys, (context + 1) / 2) if keys < context else (context + 1) / 2)

@@ -13,7 +13,7 @@ import numpy as np
 
 from chipcast.base.types import Numeric
 from chipcast.chip.ops import padded
-from chipcast.tokens.model import Attention, Ffn, LayerGroup, Model, Precision
+from chipcast.tokens.model import Attention, Ffn, LayerGroup, Model, Precision, held_tokens
 from chipcast.tokens.routing import distinct_destinations, slowest_rank, touched_experts
 
 KINDS = ("gemm", "grouped", "core_decode", "core_prefill", "small", "head")
@@ -199,9 +199,7 @@ def _all_seen(load: Load) -> Numeric:
 
 def _keys_seen(a: Attention, load: Load) -> Numeric:
     """Return keys that a new token's attention works on, window and sparse index counted."""
-    keys = _all_seen(load)
-    if a.window:
-        keys = np.minimum(keys, a.window)
+    keys = held_tokens(a, _all_seen(load))
     if a.index_top:
         keys = np.minimum(keys, a.index_top)
     return keys
@@ -211,7 +209,7 @@ def _keys_read(a: Attention, load: Load) -> Numeric:
     """Return keys of a request that are read from the cache, once for all of its new tokens."""
     keys = load.context + load.new
     if a.window:
-        keys = np.minimum(keys, a.window + load.new)
+        keys = np.minimum(held_tokens(a, keys) + load.new, keys)
     if a.index_top and not load.prefill:
         keys = np.minimum(keys, a.index_top * load.new)
     return keys

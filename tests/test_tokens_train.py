@@ -1,0 +1,151 @@
+"""Training: published steps, activations to the byte, conventions, bubbles, conservation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chipcast.base.catalog import Catalogue, last_known
+from chipcast.tokens.guess import dense_model, model_for
+from chipcast.tokens.model import load
+from chipcast.tokens.step import Speed
+from chipcast.tokens.train import (
+    RECOMPUTE,
+    SCHEDULES,
+    ZERO,
+    Job,
+    activation_bytes,
+    gpt_flop,
+    mfu,
+    model_flop_per_token,
+    state_bytes,
+    train_step,
+)
+
+POINTS = [  # hidden, layers, heads, tp, pp, v, chips, batch, micro, full recompute s, selective s (2205.05198 table 5)
+    (6144, 48, 64, 8, 1, 1, 8, 4, 4, 1.42, 1.10), (12288, 96, 96, 8, 8, 3, 64, 64, 1, 18.13, 13.75),
+    (20480, 105, 128, 8, 35, 3, 280, 280, 1, 49.05, 37.83), (25600, 128, 160, 8, 64, 1, 512, 512, 1, 94.42, 71.49)]
+
+
+def a100() -> Speed:
+    """A rank of an A100 80 GB with Megatron; nine round numbers, none fitted to single points."""
+    return Speed(chip="a100-sxm-80", ranks_per_chip=1, peak={"bf16": 312e12}, memory_bytes_s=2.039e12,
+                 memory_bytes=80 * 2.0**30, reserve_bytes=0.0, domain=8, gemm_narrow=0.8, gemm_wide=0.84, grouped=0.6,
+                 core_decode=0.5, core_prefill=0.5, stream=0.85, stream_few=0.8, core_stream=0.85, rows_half=8.0,
+                 tile=128.0, launch_s=0.0, layer_s=0.0, host_s=0.0, request_s=0.0, maturity=1.0, even=0.9, hidden=0.5,
+                 alpha_s=(5e-6, 20e-6), link_bytes_s=(240e9, 21e9))
+
+
+def gpt(point: tuple[Any, ...]) -> Any:
+    hidden, layers, heads = point[:3]
+    return dense_model("gpt", layers, hidden, heads, heads, 4 * hidden, 51200, matrices=2, tied=True, positions=2048)
+
+
+def job(point: tuple[Any, ...], recompute: str) -> Job:
+    _, _, _, tp, pp, v, chips, batch, micro = point[:9]
+    return Job(chips_ranks=chips, tp=tp, pp=pp, virtual=v, sequence=2048, batch=batch, micro=micro, recompute=recompute,
+               schedule="interleaved" if v > 1 else "1f1b", causal=False, flash=False)
+
+
+def test_eight_published_steps_on_a100_are_met_within_four_percent_on_average() -> None:
+    errors = [float(train_step(gpt(p), job(p, kind), a100()).total_s) / seconds - 1
+              for p in POINTS for kind, seconds in (("full", p[9]), ("selective", p[10]))]
+    assert np.mean(np.abs(errors)) < 0.04
+    assert np.max(np.abs(errors)) < 0.11
+
+
+def test_activations_and_states_match_the_published_formulas_exactly() -> None:
+    gib = 2.0**30
+    none = (59.25, 66.84375, 114.0234375, 131.25)
+    selective = (9.5625, 12.3515625, 23.076171875, 26.5625)
+    states = (45.5625, 45.5625, 31.640625, 32.958984375)
+    for p, whole, part, state in zip(POINTS, none, selective, states, strict=True):
+        hidden, layers, heads, tp, pp, v, _, _, micro = p[:9]
+
+        def held(kind: str, sp: bool) -> float:
+            return activation_bytes(hidden, heads, layers, 2048, micro, tp=tp, pp=pp, virtual=v, recompute=kind,  # noqa: B023
+                                    sequence_parallel=sp) / gib
+
+        assert held("selective", True) == pytest.approx(part, rel=1e-9)
+        assert held("none", False) == pytest.approx(whole, rel=1e-9)
+        assert 18 * 12 * layers * hidden**2 / (tp * pp) / gib == pytest.approx(state, rel=1e-9)
+
+
+def test_published_utilisation_of_the_selective_steps() -> None:
+    for p, share in zip(POINTS, (0.417, 0.514, 0.560, 0.563), strict=True):
+        flop = gpt_flop(p[1], p[0], 2048, 51200, p[7])
+        assert flop / p[10] / p[6] / 312e12 == pytest.approx(share, abs=0.002)
+
+
+def test_every_llm_foundry_row_prints_the_utilisation_of_its_rate() -> None:
+    rows = [r for r in Catalogue(last_known()).rows("measurements") if r["source_id"] == "LLMF"]
+    assert len(rows) == 54
+    for r in rows:
+        model = model_for(r["model"])[0]
+        s = int(r["input_len"])
+        n = 12 * model.layers * model.hidden**2 + 50368 * model.hidden + s * model.hidden
+        flop = 6 * n + 12 * model.layers * model.hidden * s
+        assert float(r["raw_value"]) * flop / (989e12 if "H100" in r["hardware"] else 312e12) \
+            == pytest.approx(float(r["value"]), rel=2.5e-3)
+        ours = mfu(model, float(r["raw_value"]), s, 989e12 if "H100" in r["hardware"] else 312e12)
+        assert ours == pytest.approx(float(r["value"]), rel=0.02)
+
+
+def test_training_arithmetic_of_v3_by_both_conventions() -> None:
+    m = load("deepseek-v3")
+    assert 6 * (m.params_active - m.embedding_params) == pytest.approx(219.7e9, rel=2e-3)
+    assert model_flop_per_token(m, 4096, convention="causal") == pytest.approx(250.4e9, rel=2e-3)
+
+
+def test_idle_time_of_the_published_example() -> None:
+    idle = {k: f(16, 1.0, 2.0, 1.0, 1, 64) for k, f in SCHEDULES.items()}
+    assert (idle["1f1b"], idle["zb1p"], idle["dualpipe"]) == (45, 15, 14)
+    assert SCHEDULES["interleaved"](16, 1.0, 2.0, 1.0, 3, 64) == 15
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_no_schedule_idles_without_stages_and_none_more_than_gpipe(name: str) -> None:
+    assert SCHEDULES[name](1, 1.0, 2.0, 1.0, 1, 8) == 0
+    assert 0 <= SCHEDULES[name](8, 1.0, 2.0, 1.0, 2, 8) <= SCHEDULES["gpipe"](8, 1.0, 2.0, 1.0, 2, 8)
+
+
+def test_the_parts_of_a_step_add_to_its_time() -> None:
+    for p in POINTS:
+        step = train_step(gpt(p), job(p, "full"), a100())
+        assert sum(step.ledger.values()) == pytest.approx(step.total_s)
+
+
+def test_sharding_state_loses_nothing_and_more_recomputation_costs_time() -> None:
+    for zero in ZERO:
+        assert state_bytes(1e9, 1, zero) == 16e9
+    assert state_bytes(1e9, 64, 3) * 64 == 16e9
+    times = [float(train_step(gpt(POINTS[1]), job(POINTS[1], k), a100()).total_s) for k in RECOMPUTE]
+    assert times == sorted(times)
+
+
+def test_interleaving_helps_as_the_published_pair_says() -> None:
+    p = (16384, 126, 128, 8, 8, 1, 512, 64, 1)
+    plain = train_step(gpt(p), job(p, "selective"), a100())
+    pieces = train_step(gpt(p), job((*p[:5], 4, *p[6:]), "selective"), a100())
+    assert float(plain.total_s) > float(pieces.total_s) * 1.1
+
+
+def test_train_verb_answers_with_the_promised_keys(cli_json: Callable[..., Any]) -> None:
+    out = cli_json("tokens", "train", "deepseek-v3", "--chip", "ascend-910b2", "--chips", "4096", "--tokens", "1T",
+                   "--draws", "200")
+    assert {"mfu", "tokens_per_s_per_chip", "days", "gpu_hours", "goodput", "layout"} <= set(out)
+    assert 0.05 < out["mfu"]["p50"] < 0.7
+    assert out["gpu_hours"]["p50"] == pytest.approx(out["days"]["p50"] * 24 * 4096, rel=0.01)
+
+
+@pytest.mark.parametrize(("arguments", "code", "match"), [
+    (("--chips", "0"), 2, "--chips must be"), (("--tokens", "many"), 2, "--tokens"),
+    (("--chip", "ascend-910b2", "--precision", "fp8"), 2, "has no fp8"), (("--chips", "8"), 3, "does not train"),
+])
+def test_bad_training_input_is_one_sentence(cli: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...],
+                                            code: int, match: str) -> None:
+    got, _, err = cli("tokens", "train", "deepseek-v3", *arguments)
+    assert got == code and match in err

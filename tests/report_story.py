@@ -351,8 +351,9 @@ def given(draws: int = DRAWS) -> Given:
 
 def story(**parts: Any) -> Story:
     """Return a whole story; name a part to replace it, None to leave it out."""
-    one = line()
-    spread = {"p05": 1.0, "p50": 2.0, "p95": 4.0}
+    one, table = line(), given()
+    slots = table["package_line.capacity_per_month"]
+    one = dataclasses.replace(one, packages=one.packages * np.sqrt(slots / np.median(slots)))
     whole: dict[str, Any] = dict(
         scenario="february-2025",
         as_of="2025-02-25",
@@ -423,8 +424,7 @@ def story(**parts: Any) -> Story:
             )
         ],
         ess=2310.0,
-        given=given(),
+        given=table,
         sources=catalog.sources(),
     )
-    assert spread
     return Story(**{**whole, **parts})

@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 import report_story
 
-from chipcast.report import chart, chart_cost, chart_line, chart_market, chart_plan, chart_rules, form, theme
+from chipcast.report import (
+    chart,
+    chart_cost,
+    chart_evidence,
+    chart_line,
+    chart_market,
+    chart_plan,
+    chart_rules,
+    chart_wafer,
+    form,
+    theme,
+)
 from chipcast.report.record import Story
 
 
@@ -28,7 +39,7 @@ def test_every_picture_is_valid_for_altair_and_small(name: str, story: Story) ->
     assert len(json.dumps([p.spec for p in picture.panels])) < 120_000
     assert picture.title and picture.note and picture.rows
     for panel in picture.panels:
-        assert panel.spec["width"] == "container"
+        assert panel.svg.startswith("<svg ") or panel.spec["width"] == "container"
 
 
 @pytest.mark.parametrize("name", chart.PICTURES)
@@ -186,3 +197,42 @@ def test_log_scales_hold_the_data_and_have_ticks() -> None:
         a, b = scale["domain"]
         assert a <= low and high <= b
         assert len(ticks) >= 2 and all(a <= t <= b for t in ticks)
+
+
+def test_what_must_hold_names_the_cause_that_was_built_in(story: Story) -> None:
+    assert story.line is not None and story.given is not None
+    slots = story.given["package_line.capacity_per_month"]
+    line = dataclasses.replace(
+        story.line, packages=np.broadcast_to(4e5 / 24 * slots / np.median(slots), story.line.packages.shape)
+    )
+    picture = chart_evidence.must_hold(line, story.given)
+    assert picture is not None
+    first = picture.rows[0]
+    assert "capacity" in first["name"] and first["shift_sd"] > 0.5
+    nothing = dataclasses.replace(story.line, packages=np.full_like(story.line.packages, 1e9))
+    assert chart_evidence.must_hold(nothing, story.given) is None, "where every draw reaches it nothing must hold"
+
+
+def test_pictures_of_wafers_are_members_of_the_sample(story: Story) -> None:
+    assert story.given is not None
+    picture = chart_wafer.wafers(story.given)
+    count = {r["what"]: r["sellable_dies"] for r in picture.rows}
+    for panel, what in zip(picture.panels, ("typical", "poor"), strict=False):
+        assert f"{count[what]} of " in panel.svg
+    assert sum(r["wafers"] for r in picture.rows) == chart_wafer.WAFERS
+    assert count["poor"] < count["typical"]
+
+
+def test_cover_rises_with_fear_and_with_the_cost_of_missing(story: Story) -> None:
+    assert story.given is not None
+    rows = chart_market.hoard(story.given).rows
+    by = {n: [r["mid"] for r in rows if r["missing"] == n] for n in dict.fromkeys(r["missing"] for r in rows)}
+    low, mid, high = by.values()
+    assert low == sorted(low) and all(a <= b <= c for a, b, c in zip(low, mid, high, strict=True))
+
+
+def test_a_plan_that_never_or_always_fails_has_no_failure_picture(story: Story) -> None:
+    assert story.plan is not None
+    for fails in ([False] * 60, [True] * 60):
+        detail = {**story.plan.detail, "failures": {**story.plan.detail["failures"], "fails": fails}}
+        assert chart_plan.failures(dataclasses.replace(story.plan, detail=detail)) is None

@@ -6,7 +6,16 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from chipcast.report import chart_compute, chart_cost, chart_evidence, chart_line, chart_market, chart_plan, chart_rules
+from chipcast.report import (
+    chart_compute,
+    chart_cost,
+    chart_evidence,
+    chart_line,
+    chart_market,
+    chart_plan,
+    chart_rules,
+    chart_wafer,
+)
 from chipcast.report.record import Picture, Spec, Story
 from chipcast.report.theme import CONFIG
 
@@ -33,6 +42,10 @@ def _cost(s: Story) -> Picture | None:
 
 def _break_even(s: Story) -> Picture | None:
     return chart_cost.break_even(s.line) if s.line else None
+
+
+def _wafers(s: Story) -> Picture | None:
+    return chart_wafer.wafers(s.given) if s.given and s.line else None
 
 
 def _banks(s: Story) -> Picture | None:
@@ -67,6 +80,14 @@ def _threat(s: Story) -> Picture | None:
     return chart_market.threat(s.market, s.market_without_threat) if s.market else None
 
 
+def _hoard(s: Story) -> Picture | None:
+    return chart_market.hoard(s.given) if s.given and s.market else None
+
+
+def _must_hold(s: Story) -> Picture | None:
+    return chart_evidence.must_hold(s.line, s.given) if s.line and s.given else None
+
+
 def _push(s: Story) -> Picture | None:
     return chart_market.push(s.market, s.market_without_push) if s.market else None
 
@@ -91,6 +112,7 @@ PICTURES: dict[str, Draw] = {
     "claims": _claims,
     "yield-readings": _yields,
     "output": _output,
+    "wafers": _wafers,
     "banks": _banks,
     "cost": _cost,
     "break-even": _break_even,
@@ -101,10 +123,12 @@ PICTURES: dict[str, Draw] = {
     "frontier": _frontier,
     "goodput": _goodput,
     "threat": _threat,
+    "hoard": _hoard,
     "push": _push,
     "plan": _plan,
     "ladder": _ladder,
     "failures": _failures,
+    "must-hold": _must_hold,
     "posterior": _posterior,
 }
 """Every picture by its id, in the order of the report; each gives None where the story lacks its part."""
@@ -119,7 +143,8 @@ def draw(story: Story) -> dict[str, Picture]:
 def whole_spec(picture: Picture) -> Spec:
     """Return one specification for all panels of a picture, with title, legends and style, to stand alone."""
     parts = []
-    for panel in picture.panels:
+    drawn = [p for p in picture.panels if not p.svg]
+    for panel in drawn:
         spec = copy.deepcopy(panel.spec)
         spec.pop("$schema")
         spec.pop("autosize")
@@ -127,7 +152,7 @@ def whole_spec(picture: Picture) -> Spec:
         _show_legends(spec)
         parts.append(spec)
     return {
-        "$schema": picture.panels[0].spec["$schema"],
+        "$schema": drawn[0].spec["$schema"],
         "config": {**CONFIG, "background": "white"},
         "title": {"text": picture.title, "anchor": "start", "fontSize": 15},
         "vconcat": parts,

@@ -12,7 +12,7 @@ from chipcast.base.types import Array
 from chipcast.fab.record import Line
 from chipcast.report.form import above, base, fan, five, line_at, ranges, sig, three, waterfall
 from chipcast.report.record import Panel, Picture, Spec
-from chipcast.report.theme import ACCENT, INK, SOFT, day_words
+from chipcast.report.theme import ACCENT, INK, SOFT, day_words, wrapped
 
 YEAR = 12
 """Months over which cost and profit are told. [months]"""
@@ -31,7 +31,7 @@ def cost(line: Line, steps: Sequence[Mapping[str, Any]]) -> Picture:
         start, total = total, total + spread["mid"]
         rows.append(
             {
-                "step": str(step["step"]),
+                "step": wrapped(str(step["step"])),
                 "start": sig(start, 6),
                 "end": sig(total, 6),
                 "edge": sig(max(start, total), 6),

@@ -6,10 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chipcast.base.given import Given
 from chipcast.base.summary import short
+from chipcast.base.types import Array
+from chipcast.evidence.explain import explain
+from chipcast.fab.record import Line
+from chipcast.report.chart_line import plan_year
 from chipcast.report.form import AXIS_PX, base, colour, sig
+from chipcast.report.mark import station_of
 from chipcast.report.record import Panel, Picture, Spec
-from chipcast.report.theme import ACCENT, INK, SOFT, VERDICT_COLOURS, quantity_name, readable
+from chipcast.report.theme import ACCENT, INK, SOFT, VERDICT_COLOURS, quantity_name, readable, wrapped
 
 MOST = 14
 """Quantities shown; the others stand in the table of data."""
@@ -24,7 +30,7 @@ def prior_posterior(entries: Sequence[Mapping[str, Any]], ess: float | None = No
         log = before["p05"] > 0 and before["p95"] / before["p05"] > 1.5
         place = _scale(before["p05"], before["p95"], log)
         unit = "" if e.get("unit", "1") == "1" else f" {e['unit']}"
-        label = quantity_name(str(e["name"]))
+        label = wrapped(quantity_name(str(e["name"])))
         rows.append(
             {
                 "name": label,
@@ -36,15 +42,49 @@ def prior_posterior(entries: Sequence[Mapping[str, Any]], ess: float | None = No
                 "text": f"{short(after['p50'])} ({short(after['p05'])} to {short(after['p95'])}){unit}",
             }
         )
+    moved = sum(1 for e in entries if float(e.get("contraction", 0)) >= 0.2)
+    title = f"The reports narrow {moved} of {len(entries)} hidden quantities by a fifth or more"
+    if ranked and float(ranked[0].get("contraction", 0)) > 0:
+        top = ranked[0]
+        title += f"; most of all {quantity_name(str(top['name']))} ({float(top['contraction']):.0%})"
+    return Picture(
+        id="posterior",
+        title=title,
+        panels=(Panel(spec=_strips(rows, "5th (0) to 95th percentile (1) of the prior")),),
+        rows=[
+            {
+                "name": e["name"],
+                "unit": e.get("unit", ""),
+                "contraction": e.get("contraction", ""),
+                **{f"{k}_{q}": e[k][q] for k in ("prior", "posterior") for q in ("p05", "p50", "p95")},
+            }
+            for e in ranked
+        ],
+        note="Grey: the range assumed before the reports, tick at its median. Blue: what is left after them, "
+        "median and 90 percent. Where both agree, the answer rests on the assumption"
+        + (f". Effective sample size {ess:,.0f} draws." if ess else "."),
+        legend=(("before the reports", "#c9d0d9"), ("after the reports", ACCENT)),
+        marks=("fab", "evidence"),
+    )
+
+
+def _strips(rows: Sequence[Mapping[str, Any]], axis_title: str) -> Spec:
+    """Draw each quantity on the scale of its range before: grey strip, tick, then what is left of it."""
     order = [str(r["name"]) for r in rows]
     y: Spec = {
         "field": "name",
         "type": "nominal",
         "sort": order,
-        "axis": {"title": None, "labelLimit": 260, "grid": False, "labelColor": INK},
+        "axis": {
+            "title": None,
+            "labelLimit": 260,
+            "grid": False,
+            "labelColor": INK,
+            "labelExpr": "split(datum.label, '\\n')",
+        },
     }
     x: Spec = {"type": "quantitative", "scale": {"domain": [-0.25, 1.25], "clamp": True}}
-    axis = {"title": "5th (0) to 95th percentile (1) of the prior", "values": [0, 0.5, 1], "grid": True}
+    axis = {"title": axis_title, "values": [0, 0.5, 1], "grid": True}
     layers: list[Spec] = [
         {
             "mark": {"type": "bar", "color": "#e3e8ee", "height": {"band": 0.7}},
@@ -67,30 +107,7 @@ def prior_posterior(entries: Sequence[Mapping[str, Any]], ess: float | None = No
             },
         },
     ]
-    moved = sum(1 for e in entries if float(e.get("contraction", 0)) >= 0.2)
-    title = f"The reports narrow {moved} of {len(entries)} hidden quantities by a fifth or more"
-    if ranked and float(ranked[0].get("contraction", 0)) > 0:
-        top = ranked[0]
-        title += f"; most of all {quantity_name(str(top['name']))} ({float(top['contraction']):.0%})"
-    return Picture(
-        id="posterior",
-        title=title,
-        panels=(Panel(spec=base(AXIS_PX + 28 * len(rows), layers, rows)),),
-        rows=[
-            {
-                "name": e["name"],
-                "unit": e.get("unit", ""),
-                "contraction": e.get("contraction", ""),
-                **{f"{k}_{q}": e[k][q] for k in ("prior", "posterior") for q in ("p05", "p50", "p95")},
-            }
-            for e in ranked
-        ],
-        note="Grey: the range assumed before the reports, tick at its median. Blue: what is left after them, "
-        "median and 90 percent. Where both agree, the answer rests on the assumption"
-        + (f". Effective sample size {ess:,.0f} draws." if ess else "."),
-        legend=(("before the reports", "#c9d0d9"), ("after the reports", ACCENT)),
-        marks=("fab", "evidence"),
-    )
+    return base(AXIS_PX + 34 * len(rows), layers, rows)
 
 
 def _scale(low: float, high: float, log: bool) -> Any:
@@ -163,4 +180,55 @@ def claims(entries: Sequence[Mapping[str, Any]]) -> Picture:
         "by the rule in "
         "the section on method, which also asks whether the reports or only the assumptions decide.",
         marks=(),
+    )
+
+
+def must_hold(line: Line, given: Given) -> Picture | None:
+    """Draw what must be so in the draws in which the line reaches the reported plan, and what would settle it."""
+    year, months, plan = plan_year(line, given)
+    if not plan:
+        return None
+    goal = sum(v for v, _ in plan.values())
+    made: Array = line.packages[:, months].sum(axis=(0, 1))
+    mask = made >= goal
+    chips = given.catalog.chip_ids()
+    names = [n for n, r in given.rows.items() if not r.law.fixed and station_of(n, chips) == "fab"]
+    found = explain(mask, {n: given[n] for n in names}, {n: given.rows[n].unit for n in names})
+    if not found["must_hold"]:
+        return None
+    rows: list[dict[str, Any]] = []
+    for e in found["must_hold"]:
+        every, inside = e["all_draws"], e["interval"]
+        place = _scale(every["p05"], every["p95"], every["p05"] > 0 and every["p95"] / every["p05"] > 1.5)
+        unit = "" if e["unit"] == "1" else f" {e['unit']}"
+        rows.append(
+            {
+                "name": wrapped(quantity_name(str(e["name"]))),
+                "low": sig(place(inside["p05"])),
+                "mid": sig(place(inside["p50"])),
+                "high": sig(place(inside["p95"])),
+                "before": sig(place(every["p50"])),
+                "text": f"{short(inside['p50'])} ({short(inside['p05'])} to {short(inside['p95'])}){unit}",
+                "all_draws": f"{short(every['p50'])} ({short(every['p05'])} to {short(every['p95'])}){unit}",
+                "shift_sd": sig(e["shift_sd"], 3),
+            }
+        )
+    settle = found["settle_by"]
+    first = rows[0]
+    title = (
+        f"{found['probability']:.0%} of the draws reach the plan of {goal:,.0f} in {year}; in those, "
+        f"{first['name'].replace(chr(10), ' ')} is {first['text']} "
+        f"instead of {first['all_draws']}, and knowing {quantity_name(str(settle['name']))} would settle "
+        f"{settle['share_of_doubt']:.0%} of the doubt"
+    )
+    return Picture(
+        id="must-hold",
+        title=title,
+        panels=(Panel(spec=_strips(rows, "5th (0) to 95th percentile (1) of all draws")),),
+        rows=rows,
+        note="What must be true for the plan to be true. Grey: all draws, tick at their median. Blue: only the "
+        "draws that reach the "
+        "plan, median and 90 percent. Quantities that hardly differ are left out.",
+        legend=(("all draws", "#c9d0d9"), ("draws that reach the plan", ACCENT)),
+        marks=("fab", "evidence"),
     )

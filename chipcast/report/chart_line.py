@@ -209,7 +209,7 @@ def output(line: Line, given: Given) -> Picture:
                 ),
             )
         )
-    year, months, plan = _plan_year(line, given)
+    year, months, plan = plan_year(line, given)
     totals = {chip_name(p): line.packages[i][months].sum(axis=0) for i, p in enumerate(line.products)}
     totals["both"] = np.sum(list(totals.values()), axis=0)
     wanted = {chip_name(p): v for p, (v, _) in plan.items()}
@@ -294,7 +294,8 @@ def output(line: Line, given: Given) -> Picture:
     )
 
 
-def _plan_year(line: Line, given: Given) -> tuple[str, list[int], dict[str, tuple[float, str]]]:
+def plan_year(line: Line, given: Given) -> tuple[str, list[int], dict[str, tuple[float, str]]]:
+    """Return the first year of the line with a reported plan, its months, and the plan by product."""
     for year in dict.fromkeys(m[:4] for m in line.months):
         plan = plan_of(given, year)
         if plan:
@@ -333,7 +334,7 @@ def banks(line: Line) -> Picture:
         )
     gone = [f"{name} by {day_words(m)}" for name, m in empty.items() if m]
     title = (
-        f"In half of the draws the bank runs dry: {' and '.join(gone)}"
+        f"In half of the draws a bank runs dry: {' and '.join(gone)}"
         if gone
         else (f"Neither bank runs dry in half of the draws before {day_words(line.months[-1])}")
     )

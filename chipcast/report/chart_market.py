@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from chipcast.base.given import Given
 from chipcast.base.summary import short
 from chipcast.base.types import Array
+from chipcast.market.hoard import cutoff, hazard_floor
 from chipcast.market.record import DOMESTIC, Market
 from chipcast.report.chart_line import by_quarter
-from chipcast.report.form import fan, five, ranges, sig, stack
-from chipcast.report.record import Panel, Picture
-from chipcast.report.theme import chip_colours, chip_name, day_words, segment_name
+from chipcast.report.form import above, base, colour, fan, five, ranges, sig, stack
+from chipcast.report.record import Panel, Picture, Spec
+from chipcast.report.theme import ACCENT, chip_colours, chip_name, day_words, segment_name
 
 WITH, WITHOUT = "with the threat", "without it"
 
@@ -229,4 +231,75 @@ def push(market: Market, without: Market | None) -> Picture:
         "percent of the draws.",
         legend=tuple((k, tones[k]) for k in runs),
         marks=("market", "tokens"),
+    )
+
+
+def hoard(given: Given) -> Picture:
+    """Draw months of cover against the feared chance of a cut-off, by the closed form, with where buyers stand."""
+    rate, holding = given.middle("market.carrying_rate_per_year"), given.middle("market.holding_cost_per_month")
+    ratio = given["market.shortage_cost_ratio"]
+    low, mid, high = np.quantile(ratio, (0.05, 0.5, 0.95))
+    hazards = np.geomspace(0.004, 0.5, 60)
+    names = {f"{r:.1f} times its price": r for r in (low, mid, high)}
+    tones = dict(zip(names, ("#9db4c7", ACCENT, "#b5392d"), strict=False))
+    rows: list[dict[str, Any]] = [
+        {"hazard": sig(q), "missing": n, "mid": float(v)}
+        for n, r in names.items()
+        for q, v in zip(hazards, np.asarray(cutoff(hazards, 1.0, r, holding, rate)), strict=True)
+    ]
+    base_rate, after = (
+        given["us_gate.closing_hazard_base_per_month"],
+        given["us_gate.closing_hazard_after_threat_per_month"],
+    )
+    feared = base_rate + given["us_gate.threat_present_probability"] * np.maximum(after - base_rate, 0)
+    spot = five(feared)
+    floor = hazard_floor(1.0, ratio, given["market.holding_cost_per_month"], given["market.carrying_rate_per_year"])
+    sure = float(np.mean(feared > floor))
+    cover = float(cutoff(spot["mid"], 1.0, mid, holding, rate))
+    x: Spec = {
+        "type": "quantitative",
+        "scale": {"type": "log", "domain": [0.004, 0.5], "nice": False},
+        "axis": {
+            "title": "feared chance of a cut-off per month",
+            "format": "~%",
+            "values": [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5],
+        },
+    }
+    y: Spec = {"field": "mid", "type": "quantitative", "axis": above("months of need to hold in stock")}
+    spec = base(
+        280,
+        [
+            {
+                "data": {"values": [{"a": spot["low"], "b": spot["high"]}]},
+                "mark": {"type": "rect", "color": "#f3cf6b", "opacity": 0.35},
+                "encoding": {"x": {**x, "field": "a"}, "x2": {"field": "b"}},
+            },
+            {
+                "data": {"values": [{"a": spot["mid"]}]},
+                "mark": {"type": "rule", "color": "#8a6a00", "strokeDash": [4, 3]},
+                "encoding": {"x": {**x, "field": "a"}},
+            },
+            {
+                "mark": {"type": "line", "strokeWidth": 2.4, "interpolate": "step-after"},
+                "encoding": {"x": {**x, "field": "hazard"}, "y": y, "color": colour("missing", tones)},
+            },
+        ],
+        rows,
+    )
+    title = (
+        f"With a feared chance of {spot['mid']:.0%} a month ({spot['low']:.0%} to {spot['high']:.0%}) it pays to "
+        f"hold {cover:.0f} months of need; "
+        f"hoarding pays at all in {sure:.0%} of the draws"
+    )
+    return Picture(
+        id="hoard",
+        title=title,
+        panels=(Panel(spec=spec),),
+        rows=rows,
+        legend=tuple((f"a missing card costs {n}", c) for n, c in tones.items()),
+        note="The cover that costs least when supply may close for ever, at the median cost of holding. Yellow: "
+        "the chance that the draws give "
+        "the threat on the date, 5th to 95th percentile, dashed at the median. Budgets and allocation cut the "
+        "cover further down.",
+        marks=("market", "rules"),
     )

@@ -176,7 +176,7 @@ def label_places(rows: Sequence[Mapping[str, Any]], edge: Mapping[str, float]) -
     dots: dict[tuple[float, float], list[str]] = {}
     for r in rows:
         dots.setdefault((r["tpp"], r["pd"]), []).append(r["chip"])
-    wide, high = 900.0, 320.0
+    wide, high = 340.0, 320.0  # as on a phone: what does not collide there does not on a wide page
     across = wide / np.log(edge["right"] / edge["left"])
     up = high / np.log(edge["top"] / edge["bottom"])
     taken = [(np.log(t / edge["left"]) * across - 5, np.log(d / edge["bottom"]) * up - 5, 10.0, 10.0) for t, d in dots]

@@ -173,9 +173,12 @@ def _figure(picture: Picture, marks: Marks, specs: dict[str, Any], story: Story)
     panels = []
     for i, panel in enumerate(picture.panels):
         place = f"chart-{picture.id}-{i}"
-        specs[place] = {**panel.spec, "description": panel.title or picture.title}
+        drawing = f'<div class="drawing">{panel.svg}</div>'
+        if not panel.svg:
+            specs[place] = {**panel.spec, "description": panel.title or picture.title}
+            drawing = f'<div class="chart" id="{place}"></div>'
         head = f"<h4>{escape(panel.title)}</h4>" if panel.title else ""
-        panels.append(f'<div class="panel">{head}{_legend(panel.legend)}<div class="chart" id="{place}"></div></div>')
+        panels.append(f'<div class="panel">{head}{_legend(panel.legend)}{drawing}</div>')
     form = "panels three" if len(panels) in (3, 5, 6) else "panels"
     cite = (
         f"chipcast {story.version}".strip()
@@ -209,13 +212,18 @@ def rows_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _table(t: Table, marks: Marks) -> str:
     columns = "".join(f"<th>{escape(c)}</th>" for c in t.columns)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in t.rows)
+    rows = "".join("<tr>" + "".join(_cell(c) for c in row) + "</tr>" for row in t.rows)
     foot = f'<p class="foot">{escape(t.foot)}</p>' if t.foot else ""
     return (
         f'<h3 id="{t.id}">{escape(t.title)}{marks.html(t.marks)}</h3><div '
         f'class="scroll"><table><thead><tr>{columns}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{foot}"
     )
+
+
+def _cell(text: str) -> str:
+    kind = ' class="long"' if len(text) > 60 else ""
+    return f"<td{kind}>{escape(text)}</td>"
 
 
 def _method(story: Story) -> str:

@@ -78,6 +78,8 @@ class Panel:
     """Short name of the panel, empty where the picture has one panel only."""
     legend: tuple[tuple[str, str], ...] = ()
     """Names with their colours, where they are this panel's own."""
+    svg: str = ""
+    """A drawing of our own in place of `spec`, for what a chart grammar cannot keep in shape."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,7 +53,7 @@ def made(story: Story, pictures: Pictures) -> Section | None:
         title="How many chips the line can make",
         text=text,
         marks=("fab", "evidence"),
-        pictures=_pick(pictures, "yield-readings", "output", "banks", "wafers"),
+        pictures=_pick(pictures, "yield-readings", "wafers", "output", "banks", "must-hold"),
         tables=(table.output(line),),
     )
 
@@ -72,8 +72,9 @@ def money(story: Story, pictures: Pictures) -> Section | None:
         f"good 910C with its card costs "
         f"{span(unit)} USD, against a price of {span(line.price_usd[i])} USD: a margin of {margin:.0%} at the "
         f"median before fixed cost. "
-        f"The line as a whole earns {span(profit / 1e6)} million USD a month over {line.months[0]} to "
-        f"{line.months[months.stop - 1]}; the result is above zero in {np.mean(profit > 0):.0%} of the draws."
+        f"The line as a whole earns {span(profit / 1e6)} million USD a month from "
+        f"{day_words(line.months[0])} to {day_words(line.months[months.stop - 1])}; the result is above zero in "
+        f"{np.mean(profit > 0):.0%} of the draws."
     )
     return Section(
         id="money",
@@ -214,7 +215,7 @@ def scramble(story: Story, pictures: Pictures) -> Section | None:
         title="Who orders, who gets, who hoards",
         text=text,
         marks=("market", "rules", "tokens"),
-        pictures=_pick(pictures, "threat", "push"),
+        pictures=_pick(pictures, "threat", "hoard", "push"),
         tables=(table.market(m),),
     )
 

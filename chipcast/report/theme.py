@@ -211,6 +211,19 @@ MONTHS = (
 )
 
 
+def wrapped(text: str, width: int = 20) -> str:
+    """Return a label in two lines where it is longer than `width`; pictures split it at the line break.
+
+    >>> wrapped("package line: capacity per month").splitlines()
+    ['package line:', 'capacity per month']
+    """
+    breaks = [i for i, c in enumerate(text) if c == " "]
+    if len(text) <= width or not breaks:
+        return text
+    at = min(breaks, key=lambda i: max(i, len(text) - i - 1))
+    return f"{text[:at]}\n{text[at + 1 :]}"
+
+
 def day_words(iso: str) -> str:
     """Return a date or month in words.
 

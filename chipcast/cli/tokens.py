@@ -310,3 +310,118 @@ def train(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Chi
            ("days", span(payload["days"])), ("chip-hours", span(payload["gpu_hours"])), ("evidence", run.grade),
            *[(f"share of a step: {k}", f"{v:.1%}") for k, v in run.ledger.items()]],
           foot=f"{run.layout}. {'; '.join(run.assumed)}")
+
+
+@app.command()
+def simulate(file: Annotated[str, typer.Argument(metavar="[TRACE]", help="CSV or JSONL of arrivals and lengths.")] = "",
+             name: Annotated[str, typer.Option("--model", help="A shipped model or a config.json.")] = "deepseek-r1",
+             chip: Annotated[str, typer.Option("--chip", help="Chip id or alias.")] = "h20",
+             chips: Annotated[int, typer.Option("--chips", help="Chips of the deployment.")] = 32,
+             rate: Annotated[float, typer.Option("--rate", help="Requests/s where there is no trace.")] = 1.0,
+             requests: Annotated[int, typer.Option("--requests", help="Requests where there is no trace.")] = 5000,
+             arrivals: Annotated[str, typer.Option("--arrivals", help="poisson or gamma.")] = "poisson",
+             input: Input = 3500, output: Output = 1500, tpot_ms: Tpot = 50, ttft_ms: Ttft = 2000,
+             scenario: Annotated[str, typer.Option("--scenario", help="Scenario of the vintage.")] = "february-2025",
+             as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
+    """Request-level simulation: TTFT and TPOT percentiles, goodput at the promise."""
+    import numpy as np
+
+    from chipcast.base.choose import choose
+    from chipcast.base.errors import InputError
+    from chipcast.scenario import load as load_scenario
+    from chipcast.tokens.engine import deploy
+    from chipcast.tokens.serve import Workload
+    from chipcast.tokens.simulate import ARRIVALS, Trace, largest_rate, lognormal
+    from chipcast.tokens.simulate import simulate as run
+
+    if chips < 1 or requests < 1:
+        raise InputError("--chips and --requests must be 1 or more")
+    (item,) = chip_ids(chip, as_of or str(load_scenario(scenario).as_of))[:1]
+    if file:
+        trace = read_trace(file)
+    else:
+        trace = Trace(arrival_s=choose(ARRIVALS, arrivals, "law of arrival")(rate, requests, seed=seed),
+                      prompt=lognormal(input, requests, seed=seed, name="prompt"),
+                      answer=lognormal(output, requests, seed=seed, name="answer"))
+    g = given(scenario, as_of=as_of, draws=100, seed=seed, chips=[item])
+    work = Workload(input_tokens=max(float(np.mean(trace.prompt)), 1.0), output_tokens=float(np.mean(trace.answer)),
+                    ttft_s=ttft_ms / 1000, tpot_ms=tpot_ms)
+    made = deploy(g, item, name, work, chips=chips)
+    seen = run(trace, made.engine)
+    ttft, tpot = seen.ttft_s(trace) * 1e3, seen.tpot_s(trace) * 1e3
+    kept = float(np.mean((ttft <= ttft_ms) & (tpot <= tpot_ms)))
+    end = float(np.max(seen.last_s))
+    best = largest_rate(made.engine, prompt=work.input_tokens, answer=work.output_tokens, ttft_s=work.ttft_s,
+                        tpot_s=work.tpot_ms / 1e3, seed=seed)
+    quantiles = {f"p{q}": (float(np.percentile(ttft, q)), float(np.percentile(tpot, q))) for q in (50, 90, 99)}
+    payload: dict[str, Any] = {
+        "chip": item, "chips": chips, "layout": str(made.layout), "requests": int(trace.arrival_s.size), "seconds": end,
+        "ttft_ms": {k: v[0] for k, v in quantiles.items()}, "tpot_ms": {k: v[1] for k, v in quantiles.items()},
+        "promise_kept_share": kept, "goodput_requests_per_s": kept * trace.arrival_s.size / end,
+        "output_tokens_per_s_per_chip": float(np.sum(trace.answer)) / end / chips,
+        "preemptions": int(np.sum(seen.preempted)), "recomputed_tokens": seen.recomputed_tokens,
+        "saturation_requests_per_s": made.analytic_requests_per_s, "largest_kept_requests_per_s": best}
+    if json:
+        emit_json(payload)
+        return
+    table(f"{name} on {chips} x {item}: {payload['requests']} requests in {end:.0f} s", ("", "p50", "p90", "p99"),
+          [("TTFT ms", *[f"{quantiles[k][0]:.0f}" for k in quantiles]),
+           ("TPOT ms", *[f"{quantiles[k][1]:.1f}" for k in quantiles])],
+          foot=f"{made.layout}. Promise kept by {kept:.0%}; {payload['preemptions']} preemptions; saturation "
+               f"{made.analytic_requests_per_s:.2f} requests/s; up to {best:.2f} requests/s nine in ten keep the promise.")
+
+
+def read_trace(path: str) -> Any:
+    """Return a trace from CSV or JSONL with arrivals and lengths under their usual names.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or no number.
+    """
+    import json as text_json
+    from datetime import datetime
+
+    import numpy as np
+
+    from chipcast.base.errors import InputError
+    from chipcast.tokens.simulate import Trace
+
+    names = {"arrival": ("arrival_s", "timestamp", "TIMESTAMP", "arrived_at", "arrival"),
+             "prompt": ("input_tokens", "input_length", "ContextTokens", "prompt_tokens", "prompt"),
+             "answer": ("output_tokens", "output_length", "GeneratedTokens", "answer_tokens", "answer")}
+    if path.endswith((".jsonl", ".json")):
+        try:
+            rows = [text_json.loads(line) for line in read_text(path).splitlines() if line.strip()]
+        except text_json.JSONDecodeError as error:
+            raise InputError(f"'{path}' is no JSONL: {error}") from None
+    else:
+        import csv
+        import io
+
+        rows = list(csv.DictReader(io.StringIO(read_text(path))))
+    if not rows:
+        raise InputError(f"'{path}' holds no requests")
+    found = {}
+    for key, words in names.items():
+        column = next((w for w in words if w in rows[0]), None)
+        if column is None:
+            raise InputError(f"'{path}' lacks a column for {key}; name it {words[0]}")
+        found[key] = column
+
+    def value(row: dict[str, Any], key: str) -> float:
+        text = str(row[found[key]])
+        try:
+            return float(text)
+        except ValueError:
+            pass
+        try:
+            return datetime.fromisoformat(text[:26]).timestamp()
+        except ValueError:
+            raise InputError(f"'{path}': {found[key]} must be a number, got '{text}'") from None
+
+    columns = {k: np.array([value(r, k) for r in rows]) for k in names}
+    times = columns["arrival"] - columns["arrival"][0]
+    if found["arrival"] == "timestamp" and path.endswith(".jsonl"):
+        times = times / 1000
+    return Trace(arrival_s=times, prompt=columns["prompt"], answer=np.maximum(columns["answer"], 1))

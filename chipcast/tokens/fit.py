@@ -208,7 +208,8 @@ def digest_of(items: Sequence[Ready]) -> str:
 
 def noise_of(case: Case) -> float:
     """Return the width of a row's noise. [log]"""
-    extra = 0.25 if case.split else 0.0
+    extra = float(np.hypot(0.45 if case.split else 0.0,
+                           0.20 if any("guessed" in a or "taken as" in a for a in case.assumed) else 0.0))
     base = NOISE.get(case.quality, 0.4)
     return float(np.hypot(np.hypot(base, FLOOR_NOISE if case.floor else 0.0), extra))
 

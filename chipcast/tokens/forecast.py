@@ -23,6 +23,9 @@ ENGINE_LIMIT = 2048.0
 CHUNK_TOKENS = 8192.0
 """Prompt tokens that are worked on at once, at most."""
 
+SMALL_BATCH, LARGE_BATCH, MANY = 4_000_000, 16_000_000, 512
+"""Tokens of a training step by default, on few ranks and on so many or more. [tokens]"""
+
 PIECES = 8
 """Pieces in which a long prompt is priced, at most."""
 
@@ -204,7 +207,7 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
     ranks = float(case.count * part.per_chip)
     micro = case.micro or 1.0
     precision = case.precision
-    batch = case.batch or max(ranks * micro, 4_000_000 / case.input_len)
+    batch = case.batch or max((SMALL_BATCH if ranks < MANY else LARGE_BATCH) / case.input_len, 1.0)
     base = Job(chips_ranks=ranks, sequence=case.input_len, micro=micro, precision=precision, batch=batch,
                cp=float(case.cp), recompute=case.recompute or "selective")
     if case.sharded and not case.tp:
@@ -221,12 +224,14 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
         for pp in (1.0, 2.0, 4.0, 8.0, 16.0):
             if tp * pp * case.cp > ranks or pp > case.model.layers or ranks % (tp * pp * case.cp):
                 continue
-            ep = 1.0
-            while experts and ep * 2 <= min(experts, ranks / pp, 64) and ep < 8:
-                ep *= 2
-            for again in ((case.recompute,) if case.recompute else ("selective", "full")):
+            room = min(float(experts), ranks / pp)
+            deals = [e for e in (8.0, 64.0) if e <= room and e >= tp] or [1.0]
+            again_by = (case.recompute,) if case.recompute else ("selective", "full")
+            for again, ep in [(a, e) for a in again_by for e in deals]:
                 dp = ranks / (tp * pp * case.cp)
-                job = replace(base, tp=tp, pp=pp, ep=ep, recompute=again, batch=max(np.ceil(batch / dp), 1) * dp)
+                pieces = 2.0 if pp > 1 and case.model.layers >= 2 * pp else 1.0
+                job = replace(base, tp=tp, pp=pp, ep=ep, recompute=again, batch=max(np.ceil(batch / dp), 1) * dp,
+                              virtual=pieces, schedule="interleaved" if pieces > 1 else "1f1b")
                 if float(np.max(fits_training(case.model, job, speed))) > 1:
                     continue
                 t = float(np.max(train_step(case.model, job, speed).total_s)) / float(job.batch)
@@ -235,7 +240,7 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
     if best is None:
         return replace(base, zero=3, recompute="full"), ("no layout fits by the memory ledger: fully sharded",)
     job = best[1]
-    return job, (f"layout searched: tp {job.tp:g}, pp {job.pp:g}, {job.recompute} recomputation, "
+    return job, (f"layout searched: tp {job.tp:g}, pp {job.pp:g}, ep {job.ep:g}, {job.recompute} recomputation, "
                  f"{job.batch * job.sequence / 1e6:.1f}M tokens a step",)
 
 

@@ -82,7 +82,7 @@ def by_source(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
 def stretch(scored: Sequence[Scored], *, share: float = 0.9) -> float:
     """Return by how much intervals must grow to hold so large a share of rows of quality A and B.
 
-    A source of n rows counts as sqrt(n); the answer stays within 0.9 to 2.2.
+    A source of n rows counts as sqrt(n); the answer stays within 1.1 to 2.2.
     """
     groups = by_source([s for s in scored if s.quality != "C"])
     if not groups:
@@ -91,7 +91,7 @@ def stretch(scored: Sequence[Scored], *, share: float = 0.9) -> float:
     weights = np.array([1 / np.sqrt(len(v)) for v in groups.values() for _ in v])
     order = np.argsort(places)
     total = np.cumsum(weights[order]) / np.sum(weights)
-    return float(np.clip(places[order][np.searchsorted(total, share)], 0.9, 2.2))
+    return float(np.clip(places[order][np.searchsorted(total, share)], 1.1, 2.2))
 
 
 def widened(catalog: Catalogue, posterior: Posterior) -> tuple[Posterior, list[Scored]]:

@@ -12,12 +12,14 @@ import report_story
 
 from chipcast.report import (
     chart,
+    chart_compute,
     chart_cost,
     chart_evidence,
     chart_line,
     chart_market,
     chart_plan,
     chart_rules,
+    chart_step,
     chart_wafer,
     form,
     theme,
@@ -236,3 +238,15 @@ def test_a_plan_that_never_or_always_fails_has_no_failure_picture(story: Story) 
     for fails in ([False] * 60, [True] * 60):
         detail = {**story.plan.detail, "failures": {**story.plan.detail["failures"], "fails": fails}}
         assert chart_plan.failures(dataclasses.replace(story.plan, detail=detail)) is None
+
+
+def test_the_parts_of_a_decode_step_add_up_and_stay_under_the_time_per_token() -> None:
+    from chipcast.chain import serve_news
+
+    table = report_story.given(100)
+    real = serve_news(table)
+    for i in chart_compute.able(real):
+        parts = chart_step.decode_parts(real, table, i)
+        assert all(v >= 0 for v in parts.values())
+        assert 0 < sum(parts.values()) <= float(np.median(real.tpot_ms[i])) * 1.02
+        assert max(parts, key=lambda k: parts[k]) == real.bound_by[i], "as the station itself says"

@@ -14,6 +14,7 @@ from chipcast.report import (
     chart_market,
     chart_plan,
     chart_rules,
+    chart_step,
     chart_wafer,
 )
 from chipcast.report.record import Picture, Spec, Story
@@ -72,6 +73,10 @@ def _frontier(s: Story) -> Picture | None:
     return chart_compute.frontier(s.service) if s.service and s.service.frontier else None
 
 
+def _step(s: Story) -> Picture | None:
+    return chart_step.step(s.service, s.given) if s.service and s.given and chart_compute.able(s.service) else None
+
+
 def _goodput(s: Story) -> Picture | None:
     return chart_compute.goodput(s.fleet) if s.fleet else None
 
@@ -121,6 +126,7 @@ PICTURES: dict[str, Draw] = {
     "rule-calendar": _calendar,
     "serving": _serving,
     "frontier": _frontier,
+    "step": _step,
     "goodput": _goodput,
     "threat": _threat,
     "hoard": _hoard,

@@ -103,7 +103,7 @@ def orders(plan: Plan) -> Picture:
     )
     panels = [Panel(title="Order calendar", spec=calendar)]
     detail = plan.detail
-    fleets = detail.get("fleet", {})
+    fleets = {c: v for c, v in detail.get("fleet", {}).items() if max(v.get("p95", [0.0])) >= 0.5}
     if fleets:
         band = [r for chip, series in fleets.items() for r in fan_rows(plan.quarters, series, chip=chip_name(chip))]
         rows += band
@@ -145,7 +145,7 @@ def orders(plan: Plan) -> Picture:
         )
     return Picture(
         id="plan",
-        title=sentence(plan.sentence).rstrip("."),
+        title=sentence(plan.sentence.split("; it fails")[0]).rstrip("."),
         panels=tuple(panels),
         rows=rows,
         note=f"Full colour: decided now, until {plan.decide_until}. Pale: the mean of what later news asks for, "

@@ -156,7 +156,7 @@ def serves(story: Story, pictures: Pictures) -> Section | None:
         title=f"What a chip delivers on {s.model}",
         text=text,
         marks=("tokens", "chip", "ownership"),
-        pictures=_pick(pictures, "serving", "frontier"),
+        pictures=_pick(pictures, "serving", "step", "frontier"),
         tables=(table.service(s),),
     )
 

@@ -162,9 +162,10 @@ def test_power_is_kept(given: Given, need: Need, world) -> None:  # type: ignore
 
 def test_rent_and_api_are_offered_where_work_may_leave_the_house(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
     free = case_of(given, replace(need, offsite_share_max=1.0), *world).problem
-    assert {"rent", "api"} <= {o.contract for o in free.offers}
+    assert {o.contract for o in free.offers} == {"spot", "rent"}
+    assert free.api_cap is not None and free.api_cap == pytest.approx(free.need)
     bound = case_of(given, need, *world).problem
-    assert {o.contract for o in bound.offers} == {"spot"}
+    assert {o.contract for o in bound.offers} == {"spot"} and bound.api_cap is None
     labels = labels_by_date(len(free.quarters), 1, free.size)
     assert labels.shape == free.need.shape
 

@@ -49,6 +49,8 @@ def plan(scenario: ScenarioName = "february-2025",
          roll: Annotated[bool, typer.Option("--roll", help="Live through futures, planning again each quarter.")]
          = False,
          futures: Annotated[int, typer.Option(min=2, max=2000, help="Futures lived through with --roll.")] = 20,
+         gap: Annotated[bool, typer.Option("--gap", help="Bound the distance to the best plan by replicated samples.")]
+         = False,
          draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
     from chipcast import chain
     from chipcast.base.units import parse_quantity
@@ -64,7 +66,8 @@ def plan(scenario: ScenarioName = "february-2025",
     market = chain.trade(setting, given).market
     service = chain.serve_buyer(setting, given)
     done = work(given, need, market, service, setting.verdicts, decide_until=decide_until or buyer.decide_until or None,
-                tail=tail, tail_weight=tail_weight, scenarios=scenarios, fast=False, information=information)
+                tail=tail, tail_weight=tail_weight, scenarios=scenarios, fast=False, information=information,
+                with_gap=gap)
     extra: dict[str, Any] = {}
     if compare:
         from chipcast.plan.decide import compare as beside
@@ -113,6 +116,9 @@ def payload(done: object, scenario: str) -> dict[str, object]:
             "solver": record["solver"], "detail": {k: v for k, v in record["detail"].items() if k != "failures"}}
 
 
+YEAR = 4
+"""Quarters of later orders that the table shows."""
+
 RIVALS = {"mean_value": "buy for the average future", "need_only": "buy today's need", "hoard_all": "hoard",
           "wait": "wait a quarter", "api": "everything by API"}
 VERDICTS = {"better": "plan is better", "worse": "plan is worse", "cannot tell": "cannot tell"}
@@ -126,11 +132,15 @@ def show(done: object) -> None:
     assert isinstance(done, Plan)
     say(done.sentence)
     say("")
+    last = done.quarters[min(len(done.quarters) - 1, done.quarters.index(done.decide_until) + YEAR)]
     rows = [(o.quarter, o.chip, o.contract, "now" if o.now else "later, if so seen",
              f"{o.units:.0f}" if o.now else f"{o.units:.1f}",
-             "" if o.now else f"{short(o.interval['p05'])} to {short(o.interval['p95'])}") for o in done.orders]
+             "" if o.now else f"{short(o.interval['p05'])} to {short(o.interval['p95'])}")
+            for o in done.orders if o.now or o.quarter <= last]
+    more = sum(not o.now and o.quarter > last for o in done.orders)
     table(f"Orders of {done.buyer}", ("quarter", "chip", "contract", "when", "units (mean)", "90 %"), rows,
-          foot="Cards, in whole servers where decided now; later ones depend on what is then known. API: tokens/s.")
+          foot="Cards, in whole servers where decided now; later ones depend on what is then known. API: tokens/s."
+               + (f" {more} more lines of later quarters with --json." if more else ""))
     for chip, why in done.detail["left_out"].items():
         say(f"Left out: {chip}: {why}.")
     mean = done.detail["ladder"]["plan"]["mean"]
@@ -143,8 +153,9 @@ def show(done: object) -> None:
     v = done.values
     say(f"Value of perfect news {short(v['evpi'])} USD, of planning for many futures {short(v['vss'])} USD.")
     if "gap" in v:
-        say(f"Distance to the best plan at most {short(v['gap'])} USD (90 %: {short(v['gap_low'])} to "
-            f"{short(v['gap_high'])}), from replicated samples.")
+        said = "not told apart from zero" if v["gap_low"] <= 0 else f"about {short(v['gap'])} USD"
+        say(f"Distance to the best plan: {said} (90 %: {short(v['gap_low'])} to {short(v['gap_high'])}), from "
+            "replicated samples.")
     say(f"Share of need served: {span(done.service_share)}.")
     for line in done.fails:
         say(f"It {line}.")

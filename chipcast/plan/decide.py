@@ -111,8 +111,10 @@ def plan(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
 
 def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: Verdicts, *,
          decide_until: str | None = None, tail: float = 0.9, tail_weight: float = 0.5, scenarios: int = 150,
-         fast: bool = True, information: str = "date") -> Work:
-    """Return the plan with everything it was made from; arguments as in `plan`."""
+         fast: bool = True, information: str = "date", with_gap: bool = False) -> Work:
+    """Return the plan with everything it was made from; arguments as in `plan`, and whether to bound its distance
+    to the best by replicated samples.
+    """
     require(scenarios >= 2, "scenarios", "be 2 or more", scenarios)
     require(0 <= tail < 1, "tail", "be at least 0 and below 1", tail)
     require(0 <= tail_weight <= 1, "tail_weight", "lie within 0 and 1", tail_weight)
@@ -145,7 +147,7 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
                          "risk_cost": float(contributions(case.api_usd[seen], risk).mean()),
                          **paired(costs["plan"], case.api_usd[seen], risk)}
     money = {k: v * p.money for k, v in worth.items()}
-    if not fast:
+    if with_gap:
         bounds = gap(p.take(unseen), decide, risk, judged["plan"].costs)
         money |= {k: v * p.money for k, v in bounds.items()}
     money["out_of_sample"] = float(contributions(costs["plan"], risk).mean())
@@ -318,7 +320,14 @@ def order_table(solved: Solved, case: Case) -> tuple[Order, ...]:
             out.append(Order(quarter=quarter, chip=offer.chip, supplier=offer.supplier, contract=offer.contract,
                              units=round(mean, 6) if now else round(mean, 2), now=now,
                              interval={} if now else interval(_spread(units, p.weight))))
-    return tuple(out)
+    if "api" in solved.program.named:
+        used = solved.solution.x[solved.program.named["api"]] * case.service_unit
+        for t, quarter in enumerate(p.quarters):
+            mean = float(p.weight @ used[t])
+            if mean >= LEAST_SHOWN:
+                out.append(Order(quarter=quarter, chip=case.model, supplier="API", contract="api", units=round(mean, 2),
+                                 now=False, interval=interval(_spread(used[t], p.weight))))
+    return tuple(sorted(out, key=lambda o: (not o.now, o.quarter)))
 
 
 def _spread(values_: Array, weight: Array) -> Array:
@@ -360,11 +369,11 @@ def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: t
 def answer(orders: tuple[Order, ...], rivals: dict[str, dict[str, Any]], fails: tuple[str, ...], fresh: int,
            buyer: Need) -> str:
     """Return the answer in one sentence."""
-    now = [f"{o.units:.0f} x {o.chip} ({o.contract})" for o in orders if o.now and o.contract != "api"]
-    api = [o for o in orders if o.now and o.contract == "api"]
+    now = [f"{o.units:.0f} x {o.chip} ({o.contract})" for o in orders if o.now]
+    api = [o for o in orders if o.contract == "api" and o.quarter == min(x.quarter for x in orders)]
     first = "Order " + " and ".join(now) + " now" if now else "Order no chips now"
     if api:
-        first += f" and send {short(sum(o.units for o in api))} tokens/s at the peak to the API"
+        first += f" and send about {short(sum(o.units for o in api))} tokens/s at the peak to the API"
     m = rivals["mean_value"]
     money = "saves" if m["difference"] >= 0 else "costs"
     verdict = {"better": "better than", "worse": "worse than",

@@ -93,6 +93,12 @@ class Problem:
     """Discounted cash for an owned unit sold early. [money] (stock, quarter, scenario)"""
     inflow: Array | None = None
     """Owned units that come in without a new order: earlier orders and what is there. (stock, quarter, scenario)"""
+    api_cost: Array | None = None
+    """Discounted cost of a unit of service by the token, not committed. [money/service] (quarter, scenario)"""
+    api_spend: Array | None = None
+    """Cash for it, undiscounted. [money/service] (quarter, scenario)"""
+    api_cap: Array | None = None
+    """Most service that may be bought so. [service] (quarter, scenario)"""
     serve_share: float = 0.0
     """Least share of need that a plan must serve with money to buy; 0 for none. [1]"""
     money: float = 1.0
@@ -131,7 +137,8 @@ class Problem:
 
 
 VARYING = ("order_cost", "arrive", "lead", "order_cap", "rate", "hold_cost", "final_value", "need", "miss_cost",
-           "spend", "resale", "inflow")
+           "spend", "resale", "inflow",
+           "api_cost", "api_spend", "api_cap")
 """Fields with a scenario axis."""
 
 
@@ -256,10 +263,15 @@ def assemble(p: Problem, labels: Labels, *, tail: float = 0.9, tail_weight: floa
     used = [i for i, o in enumerate(p.offers) if o.stock < 0]
     sheet.put(service, order[used], p.rate[used] * unit[used])
     sheet.put(service, missing, 1.0)
+    api = None
+    if p.api_cost is not None and p.api_cap is not None:
+        api = sheet.new_columns("api", (T, S), upper=p.api_cap)
+        sheet.charge(s, api, p.api_cost)
+        sheet.put(service, api, 1.0)
     if p.power is not None and p.power_limit is not None:
         rows = sheet.new_rows("power", (T, S), upper=p.power_limit[:, None])
         sheet.put(rows, owned, p.power[:, None, None])
-    _budget_rows(sheet, p, order, unit)
+    _budget_rows(sheet, p, order, unit, api)
     if p.min_domestic is not None:
         _domestic_rows(sheet, p, order, unit, labels)
     _block_rows(sheet, p, order, unit, whole_until, types)
@@ -314,13 +326,15 @@ def _stock_rows(sheet: Sheet, p: Problem, order: Index, unit: Array, owned: Inde
         sheet.put(at, order[i], np.where(inside, -p.arrive[i] * unit[i], 0.0))
 
 
-def _budget_rows(sheet: Sheet, p: Problem, order: Index, unit: Array) -> None:
+def _budget_rows(sheet: Sheet, p: Problem, order: Index, unit: Array, api: Index | None) -> None:
     if not np.isfinite(p.budget).any():
         return
     T, S = len(p.quarters), p.size
     shape = (1, S) if p.pooled else (T, S)
     rows = sheet.new_rows("budget", shape, upper=p.budget[: shape[0], None])
     sheet.put(rows[None], order, p.spend * unit)
+    if api is not None and p.api_spend is not None:
+        sheet.put(rows, api, p.api_spend)
     over = sheet.new_columns("overdraft", shape, upper=np.inf if np.isfinite(p.overdraft) else 0.0) \
         if np.isfinite(p.overdraft) else None
     if over is not None:

@@ -47,6 +47,8 @@ class Case:
     """Named causes for the boxes of failure. (draw)"""
     unit_usd: dict[str, float]
     """Median price of an installed card by chip. [USD]"""
+    model: str
+    """Name of the model that is served."""
     service_unit: float
     """Tokens a second in one unit of service."""
     seconds: Array
@@ -100,8 +102,7 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
     api = api_price_usd(given, need.model)
     price_per_unit = None if api is None else \
         api / 1e6 * seconds[:, None] * service_unit / need.peak_to_mean * at_middle
-    if api is not None and need.offsite_share_max > 0 and price_per_unit is not None:
-        offers.append(_api(world, price_per_unit, at_middle))
+    by_token = price_per_unit if need.offsite_share_max > 0 else None
     worth = worth_usd_per_million(given, need, need_q, seconds)
     miss = worth / 1e6 * seconds[:, None] * service_unit / need.peak_to_mean * at_middle
     domestic = verdicts.min_domestic_share[[_month_row(verdicts, months[m]) for m in first_month],
@@ -119,10 +120,14 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
         budget=np.array([need.budget_usd / money]), pooled=True,
         power=power if np.isfinite(need.power_kw) else None,
         power_limit=np.full(len(quarters), need.power_kw) if np.isfinite(need.power_kw) else None,
-        min_domestic=domestic if (domestic > 0).any() else None, money=money)
+        min_domestic=domestic if (domestic > 0).any() else None, money=money,
+        api_cost=None if by_token is None else by_token / money,
+        api_spend=None if by_token is None else by_token / at_middle / money,
+        api_cap=None if by_token is None else need_q / service_unit * need.offsite_share_max)
     stratum, features, seen, causes = _futures(world, chips, parts, problem, worth)
     api_cost = None if price_per_unit is None else (price_per_unit * need_q / service_unit).sum(axis=0)
     return Case(problem=problem, features=features, stratum=stratum, seen=seen, causes=causes, unit_usd=unit_usd,
+                model=need.model,
                 service_unit=service_unit, seconds=seconds, left_out=left_out, api_usd=api_cost)
 
 
@@ -293,7 +298,10 @@ def _own(w: _World, chip: str, stock: int) -> dict[str, Any]:
                                         * g["ownership.staff_per_mw"] * g["ownership.staff_cost_usd_per_year"])
             ) * w.at_middle
     block = float(first_block(w.service, i))
-    most = SERVER * np.ceil(np.quantile((w.need_q / np.maximum(rate, 1e-9)).max(axis=0), 0.95) / SERVER) + block
+    useful = rate.min(axis=0) > 0
+    cards = (w.need_q / np.where(useful, rate, 1.0)).max(axis=0)[useful]
+    wanted = float(np.quantile(cards, 0.95)) if useful.any() else 0.0
+    most = SERVER * np.ceil(min(wanted, w.need.budget_usd / float(np.median(price))) / SERVER) + block
     cap = most * legal[:, None] * (open_[w.first] > 0) * in_time
     return {"offer": Offer(chip=chip, supplier=_vendor(g, chip), contract="spot", domestic=is_domestic(chip, g),
                            stock=stock, lot=float(SERVER), first_block=block),
@@ -345,14 +353,6 @@ def _rent(w: _World, chip: str, own: dict[str, Any]) -> dict[str, Any]:
                            lot=float(SERVER), first_block=own["offer"].first_block),
             "cost": usd * w.at_middle, "arrive": np.ones_like(usd), "lead": np.zeros(usd.shape, dtype=np.int32),
             "cap": cap, "rate": own["rate"], "spend": usd}
-
-
-def _api(w: _World, price_per_unit: Array, at_middle: Array) -> dict[str, Any]:
-    """Return an API: one unit is one token a second at the peak, paid by the token."""
-    usd = price_per_unit / w.service_unit
-    return {"offer": Offer(chip=w.need.model, supplier="API", contract="api", lot=0.0),
-            "cost": usd, "arrive": np.ones_like(usd), "lead": np.zeros(usd.shape, dtype=np.int32),
-            "cap": w.need_q * w.need.offsite_share_max, "rate": np.ones_like(usd), "spend": usd / at_middle}
 
 
 def _vendor(given: Given, chip: str) -> str:

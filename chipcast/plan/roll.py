@@ -144,8 +144,11 @@ def _quarter(one: Problem, t: int, owned: Array, ordered: Array) -> tuple[float,
     used = [i for i, o in enumerate(one.offers) if o.stock < 0]
     service = float(one.rate[feeds, t, 0] @ owned) + float(one.rate[used, t, 0] @ ordered[used])
     missing = max(float(one.need[t, 0]) - service, 0.0)
-    cost = float(one.order_cost[:, t, 0] @ ordered) + float(one.hold_cost[:, t, 0] @ owned) \
-        + float(one.miss_cost[t, 0]) * missing
+    cost = float(one.order_cost[:, t, 0] @ ordered) + float(one.hold_cost[:, t, 0] @ owned)
+    if one.api_cost is not None and one.api_cap is not None and one.api_cost[t, 0] < one.miss_cost[t, 0]:
+        bought = min(missing, float(one.api_cap[t, 0]))
+        cost, missing = cost + float(one.api_cost[t, 0]) * bought, missing - bought
+    cost += float(one.miss_cost[t, 0]) * missing
     return cost, missing
 
 

@@ -141,11 +141,12 @@ def gap(p: Problem, decide: int, risk: Risk, out_of_sample: Array, *, batches: i
             "gap_low": middle - Z90 * float(error), "gap_high": middle + Z90 * float(error)}
 
 
-def only(p: Problem, allowed: list[int]) -> Problem:
-    """Return the problem in which nothing but these offers can be ordered."""
+def only(p: Problem, allowed: list[int], *, api: bool = False) -> Problem:
+    """Return the problem in which nothing but these offers can be ordered, and the API used or not."""
     shut = np.ones(len(p.offers), dtype=bool)
     shut[allowed] = False
-    return replace(p, order_cap=np.where(shut[:, None, None], 0.0, p.order_cap), min_domestic=None)
+    return replace(p, order_cap=np.where(shut[:, None, None], 0.0, p.order_cap), min_domestic=None,
+                   api_cap=p.api_cap if api else None)
 
 
 STRATEGIES: Mapping[str, Any] = {
@@ -154,7 +155,7 @@ STRATEGIES: Mapping[str, Any] = {
     "all-local": lambda o: o.stock >= 0 and o.domestic,
     "own": lambda o: o.stock >= 0,
     "rent": lambda o: o.contract in ("rent", "lease"),
-    "api": lambda o: o.contract == "api",
+    "api": lambda o: False,
 }
 """Strategies that a buyer may compare with: which offers each may use over the whole horizon."""
 
@@ -165,9 +166,10 @@ def follow(sample: Problem, fresh: Problem, decide: int, risk: Risk, strategy: s
 
     test = choose(STRATEGIES, strategy, "strategy")
     allowed = [i for i, o in enumerate(sample.offers) if test(o)]
-    if not allowed:
+    by_api = strategy == "api"
+    if not allowed and not (by_api and sample.api_cost is not None):
         return None
-    few, many = only(sample, allowed), only(fresh, allowed)
+    few, many = only(sample, allowed, api=by_api), only(fresh, allowed, api=by_api)
     now = solve_plan(few, labels_by_date(len(few.quarters), decide, few.size), decide, risk).now()
     return now, recourse(many, decide, {strategy: now}, at_cut=risk.at_cut)[strategy]
 

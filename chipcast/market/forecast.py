@@ -127,7 +127,7 @@ def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Arra
     h20 = chips.index("h20-96")
     asp = given["h20-96.vendor_asp_usd"]
     price = np.asarray(market.price_usd, dtype=np.float64)
-    rest = _last_quarter(given) * (1 - given["h20-96.share_of_china_revenue"]) / 3
+    rest = rest_of_china(given, market.months)
     before = _last_quarter(given) * given["h20-96.share_of_china_revenue"] / 3
     rows = [line.months.index(m) for m in market.months]
     packages = np.asarray(line.packages)[:, rows]
@@ -145,7 +145,7 @@ def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Arra
     earlier = {name: flow[0] for name, flow in flows.items()}
     others = shipped[[c for c in foreign if c != h20], 0].sum(axis=0)
     earlier["h20_revenue_usd_bn"] = before / BILLION
-    earlier["nvda_china_revenue_usd_bn"] = (before + rest) / BILLION
+    earlier["nvda_china_revenue_usd_bn"] = (before + rest[0]) / BILLION
     earlier["nvidia_china_cards"] = before / asp + others
     earlier["china_total_cards"] = flows["china_total_cards"][0] - flows["nvidia_china_cards"][0] \
         + earlier["nvidia_china_cards"]
@@ -165,6 +165,18 @@ def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Arra
             else:
                 out[name][period] = total[name]
     return out
+
+
+def rest_of_china(given: Given, months: Sequence[str]) -> Array:
+    """Return what the foreign leader sells in China beside the H20, a random walk in logs from the last filing.
+
+    Cars, games, desks, networks and lesser boards: nothing in the model drives them, so their spread is all that is
+    said. [USD/month] (month, draw)
+    """
+    start = _last_quarter(given) * (1 - given["h20-96.share_of_china_revenue"]) / 3
+    step = given["nvidia_other.rest_spread_ln_per_quarter"] / np.sqrt(3)
+    walk = np.cumsum(special.ndtri(given.shock("forecast:rest_of_china", months)), axis=0)
+    return np.asarray(start * np.exp(step * walk))
 
 
 def _last_quarter(given: Given) -> float:

@@ -110,7 +110,7 @@ def test_profit_that_hangs_on_price_alone_is_told_so(story: Story) -> None:
     assert story.line is not None
     price = story.line.price_usd[1] - np.median(story.line.price_usd[1])
     line = dataclasses.replace(story.line, profit_usd=np.broadcast_to(price, story.line.profit_usd.shape))
-    assert "the price of a 910C (rank correlation +1.00)" in chart_cost.break_even(line).title
+    assert "Profit hangs most on the price of a 910C (rank correlation +1.00)" in chart_cost.break_even(line).title
 
 
 def test_names_of_the_plane_do_not_cover_each_other() -> None:
@@ -250,3 +250,12 @@ def test_the_parts_of_a_decode_step_add_up_and_stay_under_the_time_per_token() -
         assert all(v >= 0 for v in parts.values())
         assert 0 < sum(parts.values()) <= float(np.median(real.tpot_ms[i])) * 1.02
         assert max(parts, key=lambda k: parts[k]) == real.bound_by[i], "as the station itself says"
+
+
+def test_a_chip_that_may_not_be_bought_is_told_so(story: Story) -> None:
+    assert story.service is not None
+    barred = [{"chip": "h800-sxm", "status": "denied"}]
+    picture = chart_compute.serving(story.service, barred)
+    assert "H800 serves" in picture.title and "closed to buyers in China (denied)" in picture.title
+    assert "H800\n(denied)" in {r["chip"] for r in picture.rows}
+    assert "closed" not in chart_compute.serving(story.service).title

@@ -66,7 +66,7 @@ def _calendar(s: Story) -> Picture | None:
 
 
 def _serving(s: Story) -> Picture | None:
-    return chart_compute.serving(s.service) if s.service and chart_compute.able(s.service) else None
+    return chart_compute.serving(s.service, s.measures) if s.service and chart_compute.able(s.service) else None
 
 
 def _frontier(s: Story) -> Picture | None:

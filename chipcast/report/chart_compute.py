@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from chipcast.base.summary import short
 from chipcast.cluster.record import PARTS, Fleet
 from chipcast.report.form import above, base, colour, fan, five, line_at, log_scale, ranges, sig, stack, three
 from chipcast.report.record import Panel, Picture, Spec
-from chipcast.report.theme import PART_COLOURS, PART_NAMES, chip_colours, chip_name
+from chipcast.report.theme import PART_COLOURS, PART_NAMES, STATUS_NAMES, chip_colours, chip_name
 from chipcast.tokens.record import Service
 
 
@@ -21,13 +21,16 @@ def able(service: Service) -> list[int]:
     return sorted(ok, key=lambda i: float(np.nanmedian(service.usd_per_million_output_tokens[i])))
 
 
-def serving(service: Service) -> Picture:
-    """Draw tokens per second of a chip and the cost of a million tokens, chip by chip."""
+def serving(service: Service, measures: Sequence[Mapping[str, Any]] = ()) -> Picture:
+    """Draw tokens per second of a chip and the cost of a million tokens, chip by chip; `measures` tell who may buy."""
     order = able(service)
+    status = {str(m["chip"]): str(m["status"]) for m in measures}
     tones = {chip_name(c): v for c, v in chip_colours(service.chips).items()}
     speed, price = [], []
     for i in order:
-        name = chip_name(service.chips[i])
+        word = status.get(service.chips[i], "free")
+        name = chip_name(service.chips[i]) + (f"\n({STATUS_NAMES[word]})" if word != "free" else "")
+        tones[name] = tones[chip_name(service.chips[i])]
         more = {"chip": name, "bound_by": service.bound_by[i], "grade": service.grade[i]}
         a, b = five(service.output_tokens_per_s_per_chip[i]), five(service.usd_per_million_output_tokens[i])
         speed.append({**more, "quantity": "output_tokens_per_s_per_chip", **a, "text": short(a["mid"])})
@@ -64,11 +67,20 @@ def serving(service: Service) -> Picture:
         f"{chip_name(service.chips[best])} serves {service.model} cheapest, at {price[0]['text']} USD per million "
         f"output tokens"
     )
-    if len(order) > 1:
-        ahead = float(
-            np.mean(service.usd_per_million_output_tokens[best] < service.usd_per_million_output_tokens[order[1]])
+    legal = [i for i in order if status.get(service.chips[i], "free") in ("free", "discouraged", "notified_exception")]
+    if legal and legal[0] != best:
+        cost = five(service.usd_per_million_output_tokens[legal[0]])
+        word = STATUS_NAMES[status[service.chips[best]]]
+        title += (
+            f", but is closed to buyers in China ({word}); of those that may be bought, "
+            f"{chip_name(service.chips[legal[0]])} at {cost['mid']:.2f}"
         )
-        title += f"; it beats {chip_name(service.chips[order[1]])} in {ahead:.0%} of the draws"
+    rivals = [i for i in (legal or order) if i != (legal or order)[0]]
+    if rivals:
+        first, second = (legal or order)[0], rivals[0]
+        costs = service.usd_per_million_output_tokens
+        ahead = float(np.mean(costs[first] < costs[second]))
+        title += f", cheaper than {chip_name(service.chips[second])} in {ahead:.0%} of the draws"
     note = (
         "Best layout of each chip under the promise, at full batch. Dot: median; thick 50, thin 90 percent of the "
         "draws."

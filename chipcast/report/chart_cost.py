@@ -207,7 +207,7 @@ def routes(entries: Sequence[Mapping[str, Any]]) -> Picture:
 
 DRIVERS = {
     "price": "price of a 910C",
-    "packages": "packages made",
+    "packages": "number of packages",
     "yield": "die yield",
     "unit cost": "cost of a 910C",
     "fixed cost": "fixed cost",
@@ -339,11 +339,10 @@ def break_even(line: Line, bins: int = 6) -> Picture:
         weight,
     )
     first, rank = weight[0], next(i for i, r in enumerate(weight) if r["driver"] == DRIVERS["yield"])
-    title = f"What decides profit is the {first['driver']} (rank correlation {first['rank_correlation']:+.2f})" + (
-        f"; die yield comes {_ordinal(rank + 1)} of {len(weight)} ({weight[rank]['rank_correlation']:+.2f})"
-        if rank
-        else ""
-    )
+    place_of_yield = "last" if rank == len(weight) - 1 else f"{_ordinal(rank + 1)} of {len(weight)}"
+    title = f"Profit hangs most on the {first['driver']} (rank correlation {first['rank_correlation']:+.2f})"
+    if rank:
+        title += f"; die yield comes {place_of_yield} ({weight[rank]['rank_correlation']:+.2f})"
     return Picture(
         id="break-even",
         title=title,

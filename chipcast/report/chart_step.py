@@ -85,8 +85,8 @@ def step(service: Service, given: Given) -> Picture:
             ),
         ),
         note="One step gives each request of the batch a token; between steps the same chips also read new prompts, so "
-        "a token takes longer than a step. Best layout of each chip under the promise; work that overlaps is counted where "
-        "it shows.",
+        "a token takes longer than a step. Best layout of each chip under the promise; work that overlaps is "
+        "counted where it shows.",
         legend=tuple((WORDS[k], TONES[k]) for k in PARTS),
         marks=("tokens", "chip"),
     )

@@ -328,3 +328,15 @@ def test_packages_grow_with_wafers_where_wafers_bind(given: Given) -> None:
     once, twice = (line.run(tight, MONTHS, volume_factor=f) for f in (.5, 1.0))
     assert np.all(once.binding == LIMITS.index("wafers"))
     assert np.all(twice.package_starts.sum(axis=(0, 1)) >= once.package_starts.sum(axis=(0, 1)))
+
+
+def test_what_binds_is_what_is_worth_something(given: Given, run: Line) -> None:
+    worth = line.shadow_values(given, MONTHS)
+    assert set(worth) == {"hbm", "dies", "packaging"}
+    never = {limit: ~np.any(run.binding == LIMITS.index(limit), axis=0) for limit in ("hbm", "packaging")}
+    for limit, free in never.items():
+        assert np.all(np.abs(worth[limit][free]) < 1e-9)
+    short = run.binding[-1] == LIMITS.index("hbm")
+    tested = run.screened == 1
+    assert np.mean(worth["hbm"][short & tested] > 0.1) > 0.95
+    assert np.all(worth["hbm"] <= 0.5 + 1e-9)  # two stacks are the least that any package holds

@@ -344,6 +344,7 @@ def line(scenario: ScenarioName = "february-2025",
                                                                                    "date.")] = None,
          learning: Annotated[str, typer.Option(help="exponential, volume or logistic.")] = "exponential",
          until: Annotated[str, typer.Option(metavar="MONTH", help="Last month.")] = "",
+         shadow: Annotated[bool, typer.Option("--shadow", help="What one more of each limit is worth.")] = False,
          draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json_: Json = False) -> None:
     """By month: wafers, dies, banks, packages, and what binds."""
     import numpy as np
@@ -365,6 +366,7 @@ def line(scenario: ScenarioName = "february-2025",
         shut[gate] = day
     run = station.run(g, months, controls=not no_controls, closed=shut, learning=learning)
     binding = {name: float(np.mean(run.binding == i)) for i, name in enumerate(LIMITS)}
+    worth = station.shadow_values(g, months) if shadow else {}
     if json_:
         single = {"wafer_starts": run.wafer_starts, "wafers_out": run.wafers_out, "good_dies": run.good_dies,
                   "die_bank": run.die_bank, "hbm_bank": run.hbm_bank, "yield_die_any": run.yield_die_any,
@@ -378,6 +380,8 @@ def line(scenario: ScenarioName = "february-2025",
                    "by_year": {year: {p: interval(run.packages[i][_in(months, year)].sum(axis=0))
                                       for i, p in enumerate(run.products)} for year in sorted({m[:4] for m in months})},
                    "gross_dies": interval(run.gross_dies), "balance": station.balance(run),
+                   **({"shadow_values": {k: {**interval(v), "mean": float(v.mean())} for k, v in worth.items()}}
+                      if shadow else {}),
                    "assumes": station.CONTROLS[not no_controls]})
         return
     rows = []
@@ -390,10 +394,14 @@ def line(scenario: ScenarioName = "february-2025",
                      span(run.die_bank[k[-1]]), span(run.hbm_bank[k[-1]]), f"{LIMITS[worst]} {shares[worst]:.0%}"))
     table(f"The line by quarter, as of {g.as_of}", ("quarter", "wafers out", "die.any", *run.products, "die bank",
                                                     "HBM bank", "binds most"), rows,
-          foot=f"Median (5th to 95th percentile) of {draws} draws. Assumes {station.CONTROLS[not no_controls]}.")
+          foot=f"Median (5th to 95th percentile) of {draws} draws. Assumes {station.CONTROLS[not no_controls]}. Wafer "
+               "starts follow their range and not use: dies that pile up are what the wafers could still feed.")
     for year in sorted({m[:4] for m in months}):
         both = run.packages[:, _in(months, year)].sum(axis=(0, 1))
         say(f"{year}: {span(both)} packages of both products.")
+    units = {"hbm": "memory stack", "dies": "good die", "packaging": "slot in every month"}
+    for limit, value in worth.items():
+        say(f"One more {units[limit]} is worth {float(value.mean()):.3f} packages on average (as controls stand).")
 
 
 def _in(months: tuple[str, ...], year: str) -> list[int]:

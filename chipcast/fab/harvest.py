@@ -52,6 +52,22 @@ def at_least(cores: int, need: int, mean_per_core: Numeric, mean_fixed: Numeric,
     return _quadrature(cores, need, mean_per_core, mean_fixed, alpha)
 
 
+def at_least_each(cores: int, needs: tuple[int, ...], mean_per_core: Numeric, mean_fixed: Numeric,
+                  alpha: Numeric) -> list[Numeric]:
+    """Return `at_least` for several needs; bins with few spares share their gamma transforms."""
+    few = [n for n in needs if n > 0 and _largest(cores, n) <= LARGEST_TERM]
+    powers = {j: _transform(mean_fixed + j * np.asarray(mean_per_core, dtype=float), alpha)
+              for j in range(min(few, default=cores + 1), cores + 1)}
+    out: list[Numeric] = []
+    for need in needs:
+        if need in few:
+            terms = zip(range(need, cores + 1), _coefficients(cores, need), strict=True)
+            out.append(np.clip(sum(c * powers[j] for j, c in terms), 0.0, 1.0))
+        else:
+            out.append(at_least(cores, need, mean_per_core, mean_fixed, alpha))
+    return out
+
+
 def _transform(mean: Array, alpha: Numeric) -> Numeric:
     """E[exp(-g mean)] for a gamma multiplier of mean 1; Poisson where alpha is infinite."""
     a = np.asarray(alpha, dtype=float)

@@ -20,7 +20,7 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.fab import delay, stocks
 from chipcast.fab.cost import unit_cost
-from chipcast.fab.harvest import at_least, split_means
+from chipcast.fab.harvest import at_least_each, split_means
 from chipcast.fab.patterning import recipe, scanner_limit
 from chipcast.fab.product import products
 from chipcast.fab.ramp import START, d0_path
@@ -72,7 +72,7 @@ def die_yields(given: Given, d0_per_cm2: Array) -> Yields:
     core, fixed = split_means(area, d0_per_cm2, cores, g["smic_n2.core_area_share"], g["smic_n2.uncore_repair_share"])
     alpha = g["smic_n2.cluster_alpha"]
     needs = (cores, round(g.middle("ascend_die.cores_top_bin")), round(g.middle("ascend_die.cores_low_bin")))
-    perfect, top, low = (at_least(cores, need, core, fixed, alpha) for need in needs)
+    perfect, top, low = at_least_each(cores, needs, core, fixed, alpha)
     return Yields(perfect=perfect, top=top, any=low)
 
 
@@ -218,39 +218,16 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
     _check(months, closed)
     g = given
     whole = month_range(FIRST, months[-1])
-    index = np.array([month_index(m) for m in whole])
     skip = len(whole) - len(months)
     made = front(g, whole, controls=controls, closed=closed, learning=learning,
                  volume_factor=_padded(volume_factor, skip, g.draws))
-    raw_in = made.out * made.gross
-    good_in = raw_in * made.yields.any
     last = year_before(g)
-
-    foreign = np.zeros((len(whole), g.draws))
-    share = g["die_bank.good_share"]
-    if not controls:
-        shut = _shut_month(closed, "foundry")
-        foreign[:] = g["no_controls.foreign_dies_per_year"] / 12 * share
-        if shut is not None:
-            foreign[index >= shut] = 0.0
-    hbm_in = _growing(g["hbm_inflow.stacks_per_month"] * g["hbm_bank.ascend_share"], g["hbm_inflow.growth_per_year"],
-                      index)
-    shut = _shut_month(closed, "hbm")
-    if shut is not None:
-        hbm_in[index >= shut] *= g["hbm_inflow.domestic_share"]
-
+    given_to_pack, foreign = supply(g, whole, made, controls=controls, closed=closed,
+                                    orders=_padded_orders(orders, skip, g.draws))
+    flow = stocks.run(given_to_pack)
     single, dual = products(g)
-    tested = screened(g)
-    bank = g["die_bank.dies"] * (1 - g["die_bank.used_before_2025_share"])
-    stacks_open = g["hbm_bank.stacks"] * g["hbm_bank.ascend_share"] * (1 - g["hbm_bank.used_before_2025_share"])
-    survive = (single.assembly_yield * single.system_yield, dual.assembly_yield * dual.system_yield)
-    flow = stocks.run(stocks.Supply(
-        dies=bank * share, raw_dies=bank, stacks=stacks_open, dies_in=good_in + foreign,
-        raw_dies_in=raw_in + foreign / share, stacks_in=hbm_in,
-        capacity=_growing(g["package_line.capacity_per_month"], g["package_line.capacity_growth_per_year"], index),
-        dual_share=g["package_line.dual_die_share"], screened=tested, stacks_single=single.stacks,
-        stacks_dual=dual.stacks, free_memory=not controls and shut is None, survive=survive,
-        orders=_padded_orders(orders, skip, g.draws)))
+    good_in, tested, survive = given_to_pack.dies_in - foreign, given_to_pack.screened, given_to_pack.survive
+    assert survive is not None, "a supply of the line knows what survives"
 
     shares = delay.kernel(g["package_line.assembly_test_days"] / DAYS_PER_MONTH, g["smic_n2.pipeline_stages"],
                           lags=PACKAGE_LAGS)
@@ -280,11 +257,57 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
         good_dies=good_in[keep], die_bank=flow.dies[keep], hbm_bank=flow.stacks[keep], hbm_inflow=flow.stacks_in[keep],
         dies_bought=foreign[keep], dies_used=flow.dies_used[keep], hbm_used=flow.stacks_used[keep],
         wafers_in_process=made.in_process[keep], die_quality=flow.quality[keep],
-        opening_dies=flow.dies[skip - 1] if skip else bank * share,
-        opening_hbm=flow.stacks[skip - 1] if skip else stacks_open,
+        opening_dies=flow.dies[skip - 1] if skip else given_to_pack.dies,
+        opening_hbm=flow.stacks[skip - 1] if skip else given_to_pack.stacks,
         package_starts=flow.starts[:, keep], packages=packages[:, keep], binding=binding[keep],
         wafer_cost_usd=wafer_usd, unit_cost_usd=unit[:, keep], price_usd=price, fixed_cost_usd_per_month=fixed,
         profit_usd=profit[keep])
+
+
+def supply(given: Given, months: Sequence[str], made: Front, *, controls: bool = True,
+           closed: Mapping[str, date | str] | None = None,
+           orders: Array | None = None) -> tuple[stocks.Supply, Array]:
+    """Return what packaging has to work with from January 2025 on, and the foreign dies in it. (month, draw)"""
+    g = given
+    index = np.array([month_index(m) for m in months])
+    raw_in = made.out * made.gross
+    foreign = np.zeros((len(months), g.draws))
+    share = g["die_bank.good_share"]
+    if not controls:
+        shut = _shut_month(closed, "foundry")
+        foreign[:] = g["no_controls.foreign_dies_per_year"] / 12 * share
+        if shut is not None:
+            foreign[index >= shut] = 0.0
+    hbm_in = _growing(g["hbm_inflow.stacks_per_month"] * g["hbm_bank.ascend_share"], g["hbm_inflow.growth_per_year"],
+                      index)
+    shut = _shut_month(closed, "hbm")
+    if shut is not None:
+        hbm_in[index >= shut] *= g["hbm_inflow.domestic_share"]
+    single, dual = products(g)
+    bank = g["die_bank.dies"] * (1 - g["die_bank.used_before_2025_share"])
+    stacks_open = g["hbm_bank.stacks"] * g["hbm_bank.ascend_share"] * (1 - g["hbm_bank.used_before_2025_share"])
+    return stocks.Supply(
+        dies=bank * share, raw_dies=bank, stacks=stacks_open, dies_in=raw_in * made.yields.any + foreign,
+        raw_dies_in=raw_in + foreign / share, stacks_in=hbm_in,
+        capacity=_growing(g["package_line.capacity_per_month"], g["package_line.capacity_growth_per_year"], index),
+        dual_share=g["package_line.dual_die_share"], screened=screened(g), stacks_single=single.stacks,
+        stacks_dual=dual.stacks, free_memory=not controls and shut is None, orders=orders,
+        survive=(single.assembly_yield * single.system_yield, dual.assembly_yield * dual.system_yield)), foreign
+
+
+def shadow_values(given: Given, months: Sequence[str]) -> dict[str, Array]:
+    """Return what more of each limit is worth over the horizon, in packages started per unit. [packages] (draw)
+
+    Notes
+    -----
+    Finite differences on the same draws: a thousand more stacks or dies in stock, a hundred more slots in every
+    month. Memory and dies per one more; slots per one more slot in every month.
+    """
+    _check(months, None)
+    whole = month_range(FIRST, months[-1])
+    base, _ = supply(given, whole, front(given, whole))
+    amounts = {"hbm": 1000.0, "dies": 1000.0, "packaging": 100.0}
+    return {limit: stocks.shadow_value(base, limit, amount) / amount for limit, amount in amounts.items()}
 
 
 def year_before(given: Given) -> dict[str, Array]:

@@ -5,11 +5,14 @@ The checker never says false; it says what must hold, and how probable that is u
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
+from scipy.special import stdtr
 
-from chipcast.base.errors import require
+from chipcast.base.errors import DataError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.cluster.case import keep
@@ -159,3 +162,166 @@ def check(given: Given, chip: str, chips: int, *, availability: float | None = N
     return Check(chip=chip, chips=chips, availability=availability, mtbf_h=mtbf_h, recovery_h=recovery_h,
                  must_hold=tuple(need), probability=chance, clash=clash, ettr=ettr, mtbf_all_h=every,
                  mtbf_rollback_h=rolled)
+
+
+# --- published claims, solved ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solved:
+    """Published claims put together, and what must hold for all of them."""
+
+    claims: str
+    """The claims, in words."""
+    rows: tuple[str, ...]
+    """Ids of the rows of `faults.csv` that they come from."""
+    must_hold: tuple[tuple[str, float, str], ...]
+    """What must hold: (name, value, unit)."""
+    verdict: str
+    """Sentence on how they fit together."""
+
+
+class _Rows:
+    """Values of `faults.csv` known by the date, by id; remembers which were used."""
+
+    def __init__(self, given: Given) -> None:
+        self.known = {row["id"]: row for row in given.catalog.rows("faults")}
+        self.used: list[str] = []
+
+    def __call__(self, key: str) -> float:
+        if key not in self.known:
+            raise DataError(f"fault row '{key}' is not known on that date")
+        self.used.append(key)
+        return float(self.known[key]["value"])
+
+    def chips(self, key: str) -> float:
+        """Return the chips that a row speaks of."""
+        return float(self.known[key]["chips"].replace(",", "").lstrip("~>").replace("k", "000"))
+
+    def per_hour(self) -> float:
+        """Return the anchor's stops per chip-hour."""
+        return self("llama3_total") / (self.chips("llama3_total") * 54 * 24)
+
+
+Solver = Callable[[Given, _Rows], tuple[str, list[tuple[str, float, str]], str]]
+
+
+def _availability_and_mtbf(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    a, m = row("hw_avail"), row("hw_mtbf")
+    return (f"training availability {a:.0%} and {m:.0f} h between failures",
+            [("loss per failure, time up", loss_per_failure(a, m * 60), "min"),
+             ("loss per failure, whole cycle", loss_per_failure_of_cycle(a, m * 60), "min"),
+             ("of it outside the recovery that is claimed", loss_per_failure(a, m * 60) - row("hw_job"), "min")],
+            "together they leave a loss per failure well above the recovery time claimed: one is a loose bound")
+
+
+def _availability_and_recovery(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    a, r, fast = row("hw_avail"), row("hw_job") / 60, row("flash_rec") / 3600
+    return (f"training availability {a:.0%} and recovery within {r * 60:.0f} min",
+            [("time between failures", mtbf_needed(a, r), "h"),
+             (f"time between failures at {fast * 3600:.0f} s", mtbf_needed(a, fast), "h")],
+            "consistent with far more failures than one a day")
+
+
+def _mtbf_and_recovery(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    m, r = row("hw_mtbf"), row("hw_job") / 60
+    return (f"{m:.0f} h between failures and recovery within {r * 60:.0f} min",
+            [("availability", availability_of(m, r), "share")], "better than the availability claimed beside them")
+
+
+def _mtbf_alone(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    m, n = row("hw_mtbf"), row.chips("hw_mtbf")
+    allowed, anchor = rate_needed(m, n), row.per_hour()
+    fleets = np.array([row("rsc1_rate") * 1e3 / 24 / 8, row("rsc2_rate") * 1e3 / 24 / 8, anchor * 1e6,
+                       row("step_all") / (400 * 8 * 348 * 24) * 1e6])
+    log, k = np.log(fleets), len(fleets)
+    t = (np.log(allowed * 1e6) - log.mean()) / (log.std(ddof=1) * np.sqrt(1 + 1 / k))
+    return (f"{m:.0f} h between failures of {n:,.0f} chips",
+            [("rate, at most", allowed * 1e6, "per 1e6 chip-h"), ("between failures of a chip", m * n, "h"),
+             ("better than the anchor run", anchor / allowed, "times"),
+             ("or masked at the anchor's rate", float(masking_needed(anchor, allowed)), "share"),
+             ("chance that a further fleet has that rate, from four fleets", float(stdtr(k - 1, t)), "probability")],
+            "needs a definition: counting only what rolls back, it asks for masking; counting all stops, for luck")
+
+
+def _optics(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    claimed, m, n = row("hw_opt"), row("hw_mtbf"), row.chips("hw_mtbf")
+    modules = n * row("cm384") / 384
+    low, high = 43_800.0, 1e6  # five years of a module, and the middle of what vendors state
+    out: list[tuple[str, float, str]] = [("modules", modules, "count")]
+    for hours in (high, low):
+        every = hours / modules
+        out += [(f"a fault every, at {hours:,.0f} h a module", every, "h"),
+                ("masking for the claimed MTBF", 1 - every / m, "share")]
+    return (f"more than {claimed:.0%} of module faults tolerated", out,
+            "enough for the claimed time between failures even at five years a module, if it is true")
+
+
+def _inference(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    share, r = 0.9995, row("hw_inst") / 60  # the target stands in the row's note
+    need, anchor = mtbf_needed(share, r), 1 / (row.per_hour() * row.chips("cm384"))
+    return ("inference availability 99.95% and recovery within 5 min",
+            [("time between failures", need, "h"), ("a super-node at the anchor's rate", anchor, "h"),
+             ("better than that", need / anchor, "times")], "plausible")
+
+
+def _memory(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    n, saved = row.chips("hw_mtbf"), 0.05  # the gain stands in the note of row hw_hbm
+    row("hw_hbm")
+    hbm = row("llama3_02") / row("llama3_total") * row.per_hour()
+    out = []
+    for minutes in (30.0, row("hw_job")):
+        rate = saved / (n * minutes / 60)
+        out += [(f"memory stops at {minutes:.0f} min each", rate * 1e6, "per 1e6 chip-h"),
+                ("over the anchor's", rate / hbm, "times")]
+    return ("memory recovery in a minute saves 5% of compute", out,
+            "implies several times the memory faults of the anchor run; the wording is open")
+
+
+def _byterobust(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    a, n = row("byterobust_ettr"), row.chips("byterobust_ettr")
+    return (f"{a:.0%} of time effective on {n:,.0f} chips",
+            [("loss per stop at the anchor's rate", (1 - a) / (row.per_hour() * n) * 60, "min")], "plausible")
+
+
+def _c4(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    before, after = row("c4_down0"), row("c4_down1")
+    return (f"downtime {before:.2%} before and {after:.2%} with better diagnosis, on H800",
+            [("loss per fault smaller by", before / (1 - before) / (after / (1 - after)), "times")],
+            "the faults are the same: notice and diagnosis decide, on Nvidia's chips too")
+
+
+def _anchor(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    share = row("llama3_ett")
+    mtbf = 1 / (row.per_hour() * row.chips("llama3_total"))
+    return (f"more than {share:.0%} effective at {mtbf:.2f} h between stops",
+            [("restart at most, even with free checkpoints", -np.log(share) * mtbf * 60, "min")], "plausible")
+
+
+def _numerators(given: Given, row: _Rows) -> tuple[str, list[tuple[str, float, str]], str]:
+    job, one, rate = row("rsc1_1024"), row("rsc1_8gpu"), row("rsc1_rate")
+    return (f"1,024 chips fail every {job} h, 8 chips every {one} days, {rate} per 1000 node-days",
+            [("from the large jobs", 24e3 / (job * 1024 / 8), "per 1000 node-days"),
+             ("from the small ones", 1e3 / one, "per 1000 node-days"), ("stated", rate, "per 1000 node-days")],
+            "the first two agree; the third counts attributed hardware faults only")
+
+
+SETS: Mapping[str, Solver] = MappingProxyType({
+    "availability-mtbf": _availability_and_mtbf, "availability-recovery": _availability_and_recovery,
+    "mtbf-recovery": _mtbf_and_recovery, "mtbf": _mtbf_alone, "optics": _optics, "inference": _inference,
+    "memory": _memory, "byterobust": _byterobust, "c4": _c4, "anchor": _anchor, "numerators": _numerators})
+"""Published claims that speak of the same thing."""
+
+
+def solve(given: Given) -> tuple[tuple[Solved, ...], tuple[str, ...]]:
+    """Return the claims known by the date, solved, and the names of sets that were not known yet."""
+    out, later = [], []
+    for name, solver in SETS.items():
+        row = _Rows(given)
+        try:
+            words, need, verdict = solver(given, row)
+        except (DataError, KeyError):
+            later.append(name)
+            continue
+        out.append(Solved(claims=words, rows=tuple(dict.fromkeys(row.used)), must_hold=tuple(need), verdict=verdict))
+    return tuple(out), tuple(later)

@@ -254,3 +254,22 @@ def test_a_paired_effect_of_nothing_is_nothing_and_of_a_cut_is_less_foreign_supp
     assert np.median(found["domestic share of cards", "2026"].values) > 0
     with pytest.raises(InputError, match="two runs must have the same months and draws"):
         effect.paired(market, plain)
+
+
+def test_a_letter_in_force_on_the_date_can_be_taken_back_and_a_rule_cannot(given: Given) -> None:
+    some = given.block(0, 1000)
+    months = months_of(some)
+    verdicts = verdicts_of(months)
+    verdicts.us[:, :, 0] = US_WORDS.index("letter")
+    out = simulate(some, line_of(some, months), verdicts, service_of(some), months=months)
+    assert out.us_open[0, 0].max() == 0 and out.deliveries[:, 0, 0].max() == 0
+    reopened = np.mean(out.us_open[0].max(axis=0) > 0)
+    expected = np.mean(1 - (1 - some["us_gate.opening_hazard_per_month"]) ** 34)
+    assert abs(reopened - expected) < 4 * np.sqrt(expected / some.draws)
+    calm = simulate(some, line_of(some, months), verdicts, service_of(some), months=months, threat=False)
+    assert calm.us_open[0].max() == 0
+    free = simulate(some, line_of(some, months), verdicts, service_of(some), months=months, controls=False)
+    assert free.us_open[0].min() == 1
+    verdicts.us[:, :, 0] = US_WORDS.index("licence_denial")
+    barred = simulate(some, line_of(some, months), verdicts, service_of(some), months=months)
+    assert barred.us_open[0].max() == 0

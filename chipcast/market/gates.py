@@ -112,7 +112,8 @@ def threat_age_months(given: Given) -> float:
 
 
 def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Array, foreign: Array, *,
-            threat: bool = True, controls: bool = True, events: Sequence[Event] = ()) -> Gates:
+            threat: bool = True, controls: bool = True, events: Sequence[Event] = (),
+            shut_at_start: Array | None = None) -> Gates:
     """Return the paths of both gates as hazard processes.
 
     Parameters
@@ -131,12 +132,16 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
         False opens the US gate for all chips and removes its threats.
     events : sequence
         Dated overrides of the gates `us` and `cn`; from its date on an event decides for its chip.
+    shut_at_start : array (chip), optional
+        1 for chips that a letter holds back on the date; a letter can be taken back, as it can be sent.
     """
     count, draws = len(months), given.draws
     us, cn = np.ones((len(chips), count, draws)), np.ones((len(chips), count, draws))
     announced, level = np.zeros((count, draws)), np.zeros((count, draws))
     hazard = np.zeros((count, draws))
     live = threat and controls
+    held = np.zeros(len(chips)) if shut_at_start is None or not controls else shut_at_start
+    us *= 1 - held[:, None, None]
     cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
     hit = foreign[:, None] > 0
     if threat:
@@ -148,7 +153,7 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
         present = given.shock("gates:threat_present") < given["us_gate.threat_present_probability"]
         intensity = present * fade ** threat_age_months(given)
         reach_law = given.row("us_gate.reach_ln").law
-        shut = np.zeros((len(chips), draws))
+        shut = np.repeat(held[:, None], draws, axis=1)
         left = np.full((len(chips), draws), NEVER)
         cn_shut = np.zeros(draws)
         first = (given.as_of.day - 1) / days_in_month(months[0]) if months[0] == f"{given.as_of:%Y-%m}" else 0.0
@@ -228,19 +233,23 @@ def scripted(given: Given, chips: Sequence[str], months: Sequence[str], gates: G
 
 
 def single_gate(given: Given, chips: Sequence[str], months: Sequence[str], slack: Array, foreign: Array, *,
-                threat: bool = True, controls: bool = True, events: Sequence[Event] = ()) -> Gates:
+                threat: bool = True, controls: bool = True, events: Sequence[Event] = (),
+                shut_at_start: Array | None = None) -> Gates:
     """Return the same US gate with a Chinese gate that never shuts: the rival with one key."""
     both = two_key(given, chips, months, slack, foreign, threat=threat, controls=controls,
-                   events=[e for e in events if e.gate == "us"])
+                   events=[e for e in events if e.gate == "us"], shut_at_start=shut_at_start)
     both.cn[:] = 1.0
     return both
 
 
 def scripted_only(given: Given, chips: Sequence[str], months: Sequence[str], slack: Array, foreign: Array, *,
-                  threat: bool = True, controls: bool = True, events: Sequence[Event] = ()) -> Gates:
+                  threat: bool = True, controls: bool = True, events: Sequence[Event] = (),
+                  shut_at_start: Array | None = None) -> Gates:
     """Return gates that move by the scenario's events alone; buyers still fear what they fear."""
     feared = two_key(given, chips, months, slack, foreign, threat=threat, controls=controls)
     feared.us[:], feared.cn[:], feared.announced[:] = 1.0, 1.0, 0.0
+    if shut_at_start is not None and controls:
+        feared.us[shut_at_start > 0] = 0.0
     return scripted(given, chips, months, feared, foreign, events)
 
 

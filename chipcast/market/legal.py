@@ -12,6 +12,9 @@ from chipcast.market.record import DOMESTIC
 from chipcast.market.supply import GREY
 from chipcast.rules.record import CN_WORDS, US_WORDS, Verdicts
 
+LETTER = "letter"
+"""Word of the US gate for a part held back by a letter to its maker."""
+
 STAND_IN = {"nvidia_other": ("l20", "l2"), "ascend-910b": ("ascend-910b3", "ascend-910b2")}
 """Chips whose verdict stands for a traded chip that has none of its own."""
 
@@ -44,6 +47,7 @@ def permits(given: Given, verdicts: Verdicts, segments: Sequence[str], chips: Se
     one, none = np.ones(given.draws), np.zeros(given.draws)
     us_value = {"free": one, "notice": one, "licence_case": grant, "licence_approval": grant}
     cn_value = {"free": one, "quota": one, "discouraged": appeal, "barred": none}
+    held = letters(verdicts, chips, months)
     shape = (len(months), len(segments), len(chips), given.draws)
     us, cn = np.ones(shape), np.ones(shape)
     rows = [min(verdicts.months.index(m) if m in verdicts.months else len(verdicts.months) - 1,
@@ -61,9 +65,24 @@ def permits(given: Given, verdicts: Verdicts, segments: Sequence[str], chips: Se
                 us_new, cn_new = US_WORDS[verdicts.us[i, row, column]], CN_WORDS[verdicts.cn[i, row, column]]
                 us_word = us_word if us_new == "unknown" else us_new
                 cn_word = cn_word if cn_new == "unknown" else cn_new
-                us[m, s, c] = us_value.get(us_word, none) if controls else one
+                lifted = us_word == LETTER and held[c] > 0  # the gate itself holds it, and may let it go
+                us[m, s, c] = one if lifted or not controls else us_value.get(us_word, none)
                 cn[m, s, c] = cn_value[cn_word]
     return us, cn
+
+
+def letters(verdicts: Verdicts, chips: Sequence[str], months: Sequence[str]) -> Array:
+    """Return 1 for chips that a letter holds back in the first month: the gate's own doing, not a standing rule. (chip)
+
+    A letter names a part and can be withdrawn, as in 2025; a rule with figures stays.
+    """
+    out = np.zeros(len(chips))
+    first = verdicts.months.index(months[0]) if months[0] in verdicts.months else 0
+    for c, chip in enumerate(chips):
+        column = column_of(verdicts, chip)
+        if chip not in DOMESTIC and chip != GREY and column is not None:
+            out[c] = float(np.all(verdicts.us[first, :, column] == US_WORDS.index(LETTER)))
+    return out
 
 
 def slack_of(given: Given, verdicts: Verdicts, chips: Sequence[str]) -> Array:

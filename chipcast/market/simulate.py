@@ -207,7 +207,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     gated = (1 - domestic) * (1 - grey)
     slack = legal.slack_of(given, verdicts, chips)
     paths = choose(gates.GATES, gate, "gate")(given, chips, months, slack, gated, threat=threat, controls=controls,
-                                              events=events)
+                                              events=events, shut_at_start=legal.letters(verdicts, chips, months))
     us, cn = legal.permits(given, verdicts, segments, chips, months, controls=controls, local_push=local_push)
     nests = tuple(DOMESTIC_NEST if d else GREY_NEST if g else FOREIGN_NEST for d, g in zip(domestic, grey, strict=True))
     zeros = np.zeros(given.draws)

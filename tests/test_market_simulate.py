@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 
 import numpy as np
@@ -11,7 +11,8 @@ from market_world import line_of, months_of, service_of, verdicts_of
 
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
-from chipcast.market import effect, forecast, gates
+from chipcast.base.laws import point
+from chipcast.market import clear, demand, effect, forecast, gates, hoard
 from chipcast.market.record import CHIPS, Market
 from chipcast.market.simulate import simulate
 from chipcast.rules.record import US_WORDS
@@ -273,3 +274,21 @@ def test_a_letter_in_force_on_the_date_can_be_taken_back_and_a_rule_cannot(given
     verdicts.us[:, :, 0] = US_WORDS.index("licence_denial")
     barred = simulate(some, line_of(some, months), verdicts, service_of(some), months=months)
     assert barred.us_open[0].max() == 0
+
+
+def test_a_demand_of_regimes_without_lifts_is_the_local_trend(some: Given) -> None:
+    months = np.arange(24.0)
+    calm = some.with_rows([replace(some.row("demand.boom_growth_ratio"), law=point(1.0))])
+    assert demand.regimes(calm, "platform", months) == pytest.approx(demand.local_trend(some, "platform", months))
+    lifted = demand.regimes(some, "platform", months)
+    assert (lifted >= demand.local_trend(some, "platform", months) * (1 - 1e-9)).mean() > 0.99
+    assert np.array_equal(lifted[:12], demand.regimes(some, "platform", months[:12]))
+
+
+@pytest.mark.parametrize(("option", "name"), [
+    *(("cover", n) for n in hoard.HOARD), *(("allocation", n) for n in clear.ALLOCATION),
+    ("choose_by", "cost_share"), ("demand", "regimes")])
+def test_every_entry_of_every_table_keeps_the_books(option: str, name: str, some: Given) -> None:
+    market = run(some.block(0, 50), 12, **{option: name})
+    assert all(v < 1e-9 for v in market.books.values()), market.books
+    assert all(np.isfinite(c).all() and (c >= 0).all() for c in cells(market).values())

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chipcast.base.calendar import month_index, month_name
+from chipcast.base.choose import choose
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 
@@ -75,6 +77,29 @@ def local_trend(given: Given, segment: str, months: Array) -> Array:
                       * fading_growth(months[:, None], rate, given["demand.growth_half_life_months"]))
 
 
+def regimes(given: Given, segment: str, months: Array) -> Array:
+    """Return tokens a day when new models lift growth for some months, all segments at once. [tokens/day] (month, draw)
+
+    Between lifts growth fades as in `local_trend`; a lift multiplies the month's growth rate. Shocks depend on the
+    calendar month alone.
+    """
+    rate = np.log1p(given.first(f"{segment}.growth_per_month", "other_segments.growth_per_month"))
+    half_life, ratio = given["demand.growth_half_life_months"], given["demand.boom_growth_ratio"]
+    start = month_index(given.as_of)
+    names = [month_name(start + i) for i in range(len(months))]
+    begins = given.shock("demand:boom_begins", names) < given["demand.boom_start_probability_per_month"]
+    ends = given.shock("demand:boom_ends", names) < 1 / np.maximum(given["demand.boom_length_months"], 1.0)
+    out = np.empty((len(months), given.draws))
+    level, boom = given[f"{segment}.tokens_per_day"].astype(float), np.zeros(given.draws)
+    for i, month in enumerate(months):
+        out[i] = level
+        boom = np.where(boom > 0, 1.0 - ends[i], begins[i].astype(float))
+        # growth of the month to come, the integral of the fading rate over it
+        step = (2 ** (-month / half_life) - 2 ** (-(month + 1) / half_life)) * half_life / np.log(2)
+        level = level * np.exp(rate * step * np.where(boom > 0, ratio, 1.0))
+    return out
+
+
 def appliances(given: Given, segment: str, months: Array) -> Array:
     """Return tokens a day of a segment that adopts appliances by Bass's law. [tokens/day] (month, draw)"""
     grown = adopters(given, segment, months)
@@ -96,14 +121,15 @@ def _served(asked: Array, room: Array) -> Array:
     return np.asarray(np.minimum(1.0, room / np.maximum(asked, 1e-30)))
 
 
-DEMAND = {"local_trend": local_trend, "bass": appliances}
+DEMAND = {"local_trend": local_trend, "regimes": regimes, "bass": appliances}
 """How a segment's tokens move: given, segment and months from the date to tokens a day."""
 
 DEMAND_OF = {"clinic_school": "bass"}
-"""Law of a segment's demand where it is not `local_trend`."""
+"""Law of a segment's demand that no choice of a run overrides."""
 
 
-def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array, idle: Array, rate: Array) -> Need:
+def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array, idle: Array, rate: Array, *,
+            law: str = "local_trend") -> Need:
     """Return the need of all segments for `count` months from the date.
 
     Parameters
@@ -120,6 +146,8 @@ def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array,
         Share of a segment's capacity that serves nobody for lack of place or tenant.
     rate : array (draw)
         Tokens per second of a usual domestic card, for appliances. [tokens/s]
+    law : str
+        Entry of `DEMAND` for segments without a law of their own.
     """
     months = np.arange(count, dtype=float)
     shape = (len(segments), count, given.draws)
@@ -129,7 +157,7 @@ def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array,
     software = given["serving.efficiency_gain_per_year"] ** (-months[:, None] / 12)
     other_growth = given["market.other_work_growth_ratio_per_year"] ** (months[:, None] / 12)
     for s, segment in enumerate(segments):
-        tokens[s] = DEMAND[DEMAND_OF.get(segment, "local_trend")](given, segment, months)
+        tokens[s] = choose(DEMAND, DEMAND_OF.get(segment, law), "law of demand")(given, segment, months)
         token_work[s] = tokens[s] * per_token * software
         if DEMAND_OF.get(segment) == "bass":
             sites = adopters(given, segment, months) * given[f"{segment}.cards_per_site"] * rate

@@ -130,7 +130,7 @@ FIELDS = ("need", "orders", "deliveries", "stocks", "installed")
 def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, months: Sequence[str],
              threat: bool = True, controls: bool = True, local_push: bool = True, events: Sequence[Event] = (),
              gate: str = "two_key", cover: str = "cutoff", allocation: str = "proportional",
-             choose_by: str = "nested_logit") -> Market:
+             choose_by: str = "nested_logit", demand: str = "local_trend") -> Market:
     """Run the market for one block of draws.
 
     Parameters
@@ -149,8 +149,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
         False removes bonuses, goals, quotas and guidance in favour of domestic cards.
     events : sequence
         Dated overrides of the gates.
-    gate, cover, allocation, choose_by : str
-        Entries of `GATES`, `HOARD`, `ALLOCATION`, `CHOICE`.
+    gate, cover, allocation, choose_by, demand : str
+        Entries of `GATES`, `HOARD`, `ALLOCATION`, `CHOICE`, `DEMAND`.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
     require(not missing, "the line", "cover every month of the market", f"none for {', '.join(missing[:3])}")
     world = world_of(given, line, verdicts, service, tuple(months), threat=threat, controls=controls,
                      local_push=local_push, events=events, gate=gate, cover=cover, allocation=allocation,
-                     choose_by=choose_by)
+                     choose_by=choose_by, demand=demand)
     state = first_state(world)
     S, C, M, D = len(world.segments), len(world.chips), len(months), given.draws
     out = {name: np.empty((S, C, M, D), dtype=np.float32) for name in FIELDS}
@@ -191,7 +191,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
 
 def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, months: tuple[str, ...], *,
              threat: bool, controls: bool, local_push: bool, events: Sequence[Event], gate: str = "two_key",
-             cover: str = "cutoff", allocation: str = "proportional", choose_by: str = "nested_logit") -> World:
+             cover: str = "cutoff", allocation: str = "proportional", choose_by: str = "nested_logit",
+             demand: str = "local_trend") -> World:
     """Gather all that does not change from month to month."""
     segments, chips = verdicts.segments, CHIPS
     lookahead = round(given.middle("market.order_lookahead_months"))
@@ -201,7 +202,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
                      for s in segments])
     base_work = over_chips(held, cards.rate)
     usual = cards.rate[chips.index("ascend-910b")]
-    need = need_of(given, segments, len(months) + lookahead + 1, base_work, idle, usual)
+    need = need_of(given, segments, len(months) + lookahead + 1, base_work, idle, usual, law=demand)
     domestic = np.array([c in DOMESTIC for c in chips], dtype=float)
     grey = np.array([c == supply.GREY and controls for c in chips], dtype=float)
     gated = (1 - domestic) * (1 - grey)

@@ -14,25 +14,7 @@ from chipcast.base.given import Given, Row
 from chipcast.base.laws import Law, point
 from chipcast.base.types import Array
 from chipcast.chip.bins import vendor_extra
-
-PRECISIONS = ("fp16", "bf16", "fp8", "int8", "fp4", "tf32")
-"""Formats of the matrix units, dense."""
-
-BITS = {"fp16": 16, "bf16": 16, "fp8": 8, "int8": 8, "fp4": 4, "tf32": 19}
-"""Length of an input of the multiply. [bits]"""
-
-COLUMN = {p: f"{p}_tops" if p == "int8" else f"{p}_tflops" for p in PRECISIONS}
-"""Name of the figure of each format in the data."""
-
-WIDER = {"fp4": ("fp8", "int8", "bf16", "fp16"), "fp8": ("int8", "bf16", "fp16"), "int8": ("fp8", "bf16", "fp16"),
-         "bf16": ("fp16",), "fp16": ("bf16",), "tf32": ()}
-"""Where work of a format runs if the chip has no such units, best first."""
-
-MIXTURES = {"ascend-910b": ("ascend-910b1", "ascend-910b2", "ascend-910b3", "ascend-910b4")}
-"""Names without a bin and the bins behind them; weights are rows `<name>.bin_weight_*`."""
-
-MIXTURE_ALIASES = {"910b": "ascend-910b"}
-"""Other words for a name without a bin."""
+from chipcast.chip.formats import BITS, COLUMN, MIXTURE_ALIASES, MIXTURES, PRECISIONS, WIDER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,3 +199,6 @@ def _nan(given: Given) -> Array:
 OWN_COLUMNS = (*COLUMN.values(), "mem_gb", "mem_bw_gb_s", "tdp_w", "price_usd", "applicable_die_mm2",
                "scaleup_gb_s_per_direction", "scaleup_gb_s_bidirectional")
 """Figures by which a user's own chip is recognised in `given`."""
+
+__all__ = ["BITS", "COLUMN", "MIXTURES", "MIXTURE_ALIASES", "PRECISIONS", "WIDER", "Chip", "chip", "figure", "resolve",
+           "rows", "weights"]

@@ -101,7 +101,7 @@ def _derived(catalog: Any, item: str) -> dict[str, Any]:
 
 
 def _mixture(name: str) -> str | None:
-    from chipcast.chip.spec import MIXTURE_ALIASES, MIXTURES
+    from chipcast.chip.formats import MIXTURE_ALIASES, MIXTURES
 
     word = MIXTURE_ALIASES.get(name.strip().lower(), name.strip().lower())
     return word if word in MIXTURES else None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import NO_LAWYER, AsOf, Json, catalogue, emit_json, say, table
+from chipcast.cli.common import NO_LAWYER, AsOf, Draws, Json, Seed, catalogue, emit_json, say, table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                   help="Export rules: measure a chip, check a shipment, both gates, as known on any date.")
@@ -29,9 +29,9 @@ def _figures(catalog: Any, chip: str, use: str = "") -> Any:
     from dataclasses import replace
 
     from chipcast.rules.measure import figures
-    from chipcast.rules.own import own_chip
 
     if chip.lower().endswith((".yaml", ".yml")):
+        from chipcast.rules.own import own_chip
         from chipcast.scenario import read_yaml
 
         path = Path(chip)
@@ -121,7 +121,9 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
                                                help="Share of the buyer that listed parties own.")] = 0.0,
           region: Annotated[str, typer.Option("--region", help="Place inside China, for local rules.")] = "",
           hq_rule: Annotated[str, typer.Option("--hq-rule", help="as_enforced, as_text or off.")] = "as_enforced",
-          as_of: AsOf = "", json: Json = False) -> None:
+          missing: Annotated[str, typer.Option("--unknown", help="Where a figure is uncertain: interval, probability "
+                                                                "or refuse.")] = "interval",
+          draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
     from chipcast.base.calendar import parse_date
     from chipcast.rules.check import ask_for, verdict
     from chipcast.rules.explain import MEANING, payload
@@ -131,23 +133,30 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
     day = parse_date(on) if on else catalog.as_of
     ask = ask_for(catalog, _figures(catalog, chip, use), day, to=to, hq=hq, segment=_segment(buyer),
                   from_us=place(origin).code == "US", entity=_entity(entity), owned_by_listed=owned, region=region)
-    result = payload(verdict(catalog, ask, hq_rule=hq_rule))
+    answer = verdict(catalog, ask, hq_rule=hq_rule)
+    result = payload(answer)
+    if missing != "interval":
+        result |= _open(missing, chip, catalog, answer, hq_rule, draws, seed)
     if json:
         emit_json(result)
         return
     say(result["sentence"])
+    if "probability" in result:
+        say("probability over the stated ranges: " + ", ".join(
+            f"{word} {share:.0%}" for word, share in result["probability"]["status"].items()))
     rows = []
     for x in result["layers"]:
-        distance = next((s for s in reversed(x["slack"]) if s is not None), None)
+        ends = list(dict.fromkeys(f"{s:+.4f}" for s in x["slack"] if s is not None))
         rows.append([x["rule_id"], x["caught"] + (f" {', '.join(x['prongs'])}" if x["prongs"] else ""),
                      MEANING[x["consequence"]] if x["consequence"] else "-",
-                     "-" if distance is None else f"{distance:+.4f}", x["nearest"] or "-"])
+                     " to ".join(ends) or "-", x["nearest"] or "-"])
     if rows:
         table("", ["layer in force", "caught", "consequence", "slack", "nearest line"], rows)
-    for x in result["scheduled"][:AHEAD]:
+    ahead = [x for x in result["scheduled"] if _concerns(x["rule_id"], ask)]
+    for x in ahead[:AHEAD]:
         say(f"ahead: {x['rule_id']} {x['what']} ({x['on']})")
-    if len(result["scheduled"]) > AHEAD:
-        say(f"ahead: {len(result['scheduled']) - AHEAD} later changes, see --json")
+    if len(ahead) > AHEAD:
+        say(f"ahead: {len(ahead) - AHEAD} more that may concern this shipment, see --json")
     if result["permit_days"]:
         say(f"a notice takes {result['permit_days']:g} days")
     for x in result["costs"]:
@@ -160,6 +169,42 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
     for text in (*result["disputed"], *result["remarks"]):
         say(f"note: {text}")
     say(NO_LAWYER)
+
+
+def _concerns(rule_id: str, ask: Any) -> bool:
+    """Return whether a change ahead may touch a shipment: by place, and by chip where the row names chips."""
+    from chipcast.rules.rule import layer
+
+    x = layer(rule_id)
+    here = x.reaches(ask.to.groups, ask.on) or (ask.region and ask.region in x.scope)
+    named = not x.parts or x.test is not None or ask.figures.id in x.parts
+    spoken = x.subject in ("chip", "prc_chip") and ask.figures.domestic == (x.subject == "prc_chip")
+    shared = x.subject == "share" and bool(x.word(ask.segment)) and not ask.figures.domestic
+    owner = x.subject == "affiliate" and bool(ask.owned_by_listed)
+    return bool(here and ((spoken and named) or shared or owner))
+
+
+def _open(policy: str, chip: str, catalog: Any, answer: Any, hq_rule: str, draws: int, seed: int) -> dict[str, Any]:
+    """Return what a policy for uncertain figures adds to the answer."""
+    from chipcast.base.catalog import FIRST_VINTAGE
+    from chipcast.base.choose import choose
+    from chipcast.cli.common import given
+    from chipcast.rules.own import own_rows
+    from chipcast.rules.uncertain import UNKNOWN_POLICY, probabilities
+
+    work = choose(UNKNOWN_POLICY, policy, "policy for unknown figures")
+    if work is not None:
+        return dict(work(answer, catalog))
+    if catalog.as_of < FIRST_VINTAGE:
+        raise InputError(f"--unknown probability needs draws, which exist from {FIRST_VINTAGE} on; "
+                         "use a later --as-of or --unknown interval")
+    table, name = given(as_of=str(catalog.as_of), draws=draws, seed=seed), answer.ask.figures.id
+    if chip.lower().endswith((".yaml", ".yml")):
+        from chipcast.scenario import read_yaml
+
+        tree = {str(k): v for k, v in read_yaml(Path(chip)).items()}
+        table = table.with_rows(own_rows(tree, name=name, catalog=catalog))
+    return {"probability": probabilities(table, name, answer.ask, hq_rule=hq_rule)}
 
 
 @app.command("table", help="Every chip: both gates, the prong that decides or is nearest, the slack.")
@@ -305,3 +350,33 @@ def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this
     table("Slack to the nearest line, free parts nearest to it first", ["chip", "US gate", "slack", "nearest line"],
           [[r["chip"], r["us"], "unknown" if r["slack"] != r["slack"] else f"{r['slack']:+.4f}", r["nearest"] or "-"]
            for r in rungs], foot=f"{note + '. ' if note else ''}{NO_LAWYER}")
+
+
+@app.command("map", help="Where in the world a chip may go on a day: countries by status.")
+def world(chip: ChipArg, on: On = "", hq: Hq = "", buyer: Buyer = "platform", as_of: AsOf = "",
+          json: Json = False) -> None:
+    from chipcast.base.calendar import parse_date
+    from chipcast.rules.atlas import everywhere
+    from chipcast.rules.explain import MEANING
+
+    catalog = catalogue(as_of)
+    day = parse_date(on) if on else catalog.as_of
+    f = _figures(catalog, chip)
+    found = everywhere(catalog, f, day, hq=hq, segment=_segment(buyer))
+    if json:
+        emit_json({"chip": f.id, "on": str(day), "as_of": str(catalog.as_of), "hq": hq or None, "countries": {
+            code: {"name": v.ask.to.name, "us": v.us.word, "cn": v.cn.word, "status": v.status,
+                   "rule_id": v.deciding.decided_by or None, "prong": v.deciding.prong or None}
+            for code, v in sorted(found.items())}, "not_legal_advice": NO_LAWYER})
+        return
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for v in found.values():
+        one = v.deciding
+        doubt = ", doubtful" if one.enforced == "doubtful" else ""
+        groups.setdefault((v.status, MEANING[one.word] + doubt, one.decided_by or "-"), []).append(v.ask.to.name)
+    rows = [[f"{status}: {meaning}", rule, len(names), ", ".join(sorted(names)[:12]) + (", ..." if len(names) > 12
+                                                                                       else "")]
+            for (status, meaning, rule), names in sorted(groups.items(), key=lambda g: -len(g[1]))]
+    table(f"{f.model} on {day}" + (f", parent in {hq}" if hq else ""), ["status", "decided by", "countries", "which"],
+          rows, foot=f"Only the rules of this table: embargoes and other controls on a place are not in it. "
+                     f"Country groups as recalled from the regulation. {NO_LAWYER}")

@@ -54,6 +54,11 @@ def against(why: Reason, figures: Figures) -> str:
     return f"{text}, {share:.1%} {'left' if why.slack > 0 else 'beyond'}"
 
 
+def span_of(why: Reason, figures: Figures) -> str:
+    """Return a comparison without its distance: `performance density 2.7 to 3.3 against 3.2`."""
+    return against(why, figures).partition(",")[0] if why.names else "a figure"
+
+
 def sentence(v: Verdict) -> str:
     """Return the verdict in one sentence."""
     f, ask = v.ask.figures, v.ask
@@ -79,9 +84,11 @@ def _us_words(v: Verdict) -> str:
     if us.why:
         return us.why
     if us.word == "unknown":
-        lacking = ", ".join(QUANTITY.get(n, "die area" if n == "area_mm2" else n) for n in f.missing) or "a figure"
-        return (f"US gate between {MEANING[us.low]} and {MEANING[us.high]}: {lacking} "
-                "is not published")
+        between = f"US gate between {MEANING[us.low]} and {MEANING[us.high]}"
+        lacking = ", ".join(QUANTITY.get(n, "die area" if n == "area_mm2" else n) for n in f.missing)
+        if lacking:
+            return f"{between}: {lacking} not published"
+        return f"{between}: {span_of(us.reason, f)} lies on both sides of a line"
     reason = against(us.reason, f)
     if us.word == "free":
         near = f" (nearest prong {us.prong}: {reason})" if reason else ""
@@ -115,12 +122,19 @@ def payload(v: Verdict) -> dict[str, Any]:
                             - {one.decided_by}),
         "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
         "permit_days": permit_days(catalog, v.us.word), "costs": border_costs(catalog, ask.figures, ask.on),
-        "missing": list(ask.figures.missing), "remarks": list(ask.figures.remarks),
+        "missing": list(ask.figures.missing), "remarks": [*ask.figures.remarks, *_elsewhere(v)],
         "disputed": [*v.us.disputed, *v.cn.disputed],
         "scheduled": [{"on": str(day), "rule_id": rule, "what": what} for day, rule, what in v.scheduled],
         "sentence": sentence(v), "not_legal_advice": "Says what published text says; no legal advice.",
     }
     return out
+
+
+def _elsewhere(v: Verdict) -> list[str]:
+    """Return a warning where a place is under controls that the table does not hold."""
+    if v.ask.to.arms_group and v.ask.to.code not in ("CN", "HK", "MO"):
+        return [f"embargoes and other controls on {v.ask.to.name} are not in the table of rules"]
+    return []
 
 
 def _finite(x: float) -> float | None:

@@ -212,7 +212,7 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, 
     choose({k: k for k in HQ_RULE}, hq_rule, "reading of the headquarters rule")
     letter_binds = choose(LETTER_SCOPE, letter_scope, "scope of letters")
     figures, assess = ask.figures, assess or assessor(ask.figures, from_us=ask.from_us)
-    if ask.to.code == "US":
+    if "US" in ask.to.groups:
         return replace(FREE, why="a delivery inside the United States is no export")
     inside = ask.to.code in MAINLAND or ask.to.code == "MO"
     if figures.domestic and inside:
@@ -312,8 +312,10 @@ def _answer(gate: tuple[str, ...], hits: list[Hit], buyer: list[Hit], looked: li
     if low == high == "free":
         nearest = min(lines, key=lambda a: a.high, default=None)
         why = nearest.reason if nearest else NO_REASON
-        excepted = [h.layer.rule_id for h in every]
-        text = f"covered by {excepted[0]}, whose exception needs no notice here" if excepted else ""
+        text = ""
+        if every:
+            caught = "covered by" if every[0].assessment.sure else "even if covered by"
+            text = f"{caught} {every[0].layer.rule_id}, whose exception needs no notice here"
         return Answer(word="free", decided_by="", prong=why.prong, reason=why, enforced="", why=text, **common)  # type: ignore[arg-type]
     word = low if low == high else "unknown"
     pool = buyer or [h for h in every if (h.low if low == high else h.high) == (low if low == high else high)]

@@ -11,7 +11,7 @@ from typing import Any
 from chipcast.base.catalog import Catalogue, Fact, read_table
 from chipcast.base.types import Numeric
 from chipcast.chip.bins import vendor_extra
-from chipcast.chip.spec import BITS, COLUMN, MIXTURES
+from chipcast.chip.formats import BITS, COLUMN, MIXTURES
 from chipcast.rules.expr import Interval
 
 COUNTED = ("fp16", "bf16", "fp8", "int8", "fp4")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.errors import InputError, unknown
+from chipcast.base.given import Row
 from chipcast.base.laws import parse_law
-from chipcast.chip.spec import COLUMN
+from chipcast.chip.formats import COLUMN
+from chipcast.chip.spec import rows
 from chipcast.rules.expr import Interval
 from chipcast.rules.measure import COUNTED, ENTRIES, Entry, Figures, build, figures
 
@@ -79,6 +82,25 @@ def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Fig
         sold_in_us=_flag(fields, "sold_in_us") if "sold_in_us" in fields else (base.sold_in_us if base else (0, 1)),
         entries=tuple(e for k, e in entries.items() if k in used and k in spans),
         remarks=() if "datacenter" in fields or base else ("not stated whether it is for data centres: read as yes",))
+
+
+def own_rows(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> tuple[Row, ...]:
+    """Return the figures of a chip stated by hand as rows of `given`, its base's first."""
+    units = {r["name"]: r["unit"] for r in read_table("chips") if r["name"] != "name"}
+    found: dict[str, Row] = {}
+    if fields.get("base"):
+        for row in rows(catalog, catalog.resolve_chip(str(fields["base"]))):
+            column = row.name.partition(".")[2]
+            found[column] = replace(row, name=f"{name}.{column}")
+    for key, literal in fields.items():
+        if key in WORDS:
+            continue
+        column = ALIASES.get(key, key)
+        value = literal * 1000 if key.endswith("_tb_s") and isinstance(literal, int | float) else literal
+        law = parse_law(value, units[column], str(key), bounds=(0.0, float("inf")))
+        found[column] = Row(name=f"{name}.{column}", law=law, unit=units[column], kind="scenario", source="scenario",
+                            why="stated by the user")
+    return tuple(found.values())
 
 
 def _flag(fields: Mapping[str, Any], key: str) -> Interval:

@@ -1,0 +1,74 @@
+"""Where a chip may go: the answer for every country, and the arrays of a map of chips, places and days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from chipcast.base.catalog import Catalogue
+from chipcast.rules.check import Verdict, ask_for, verdict
+from chipcast.rules.gates import assessor
+from chipcast.rules.measure import Figures
+from chipcast.rules.place import Place, place, places
+from chipcast.rules.record import STATUS_ORDER
+from chipcast.rules.rule import layers
+
+
+def kinds(at: Sequence[Place]) -> dict[frozenset[str], list[Place]]:
+    """Return places grouped by what the rules can tell apart: their groups, and a code where a rule names it."""
+    named = {g.partition("@")[0] for x in layers() for g in (*x.scope, *x.outside)} | {"US"}
+    out: dict[frozenset[str], list[Place]] = {}
+    for p in at:
+        told = frozenset(g for g in p.groups if g in named or g in ("A5", "A6", "D5", "MO"))
+        out.setdefault(told, []).append(p)
+    return out
+
+
+def everywhere(catalog: Catalogue, chip: str | Figures, on: date, *, hq: str = "",
+               segment: str = "platform") -> dict[str, Verdict]:
+    """Return the verdict of one chip for every country, by code.
+
+    Parameters
+    ----------
+    catalog : Catalogue
+        Rows known by the information date.
+    chip : str or Figures
+        Id, alias, or figures of one's own.
+    on : date
+        Day of the shipment.
+    hq : str
+        Seat of the buyer's parent; empty for a buyer at home in each country.
+    segment : str
+        Buyer class.
+    """
+    first = ask_for(catalog, chip, on, hq=hq, segment=segment)
+    assess = assessor(first.figures)
+    out = {}
+    for group in kinds(places()).values():
+        one = verdict(catalog, replace(first, to=group[0], hq=place(hq) if hq else group[0]), assess=assess)
+        for p in group:
+            ask = replace(one.ask, to=p, hq=place(hq) if hq else p)
+            out[p.code] = replace(one, ask=ask)
+    return out
+
+
+def atlas(catalog: Catalogue, chips: Sequence[str], destinations: Sequence[str], days: Sequence[date], *,
+          hq: str = "", segment: str = "platform") -> npt.NDArray[np.int8]:
+    """Return the combined status of chips by destination and day, as positions in `STATUS_ORDER`.
+
+    Axes: (chip, destination, day).
+    """
+    out = np.zeros((len(chips), len(destinations), len(days)), np.int8)
+    for i, chip in enumerate(chips):
+        first = ask_for(catalog, chip, days[0], hq=hq, segment=segment)
+        assess = assessor(first.figures)
+        for j, destination in enumerate(destinations):
+            to = place(destination)
+            for k, day in enumerate(days):
+                ask = replace(first, to=to, hq=place(hq) if hq else to, on=day)
+                out[i, j, k] = STATUS_ORDER.index(verdict(catalog, ask, assess=assess).status)
+    return out

@@ -13,6 +13,9 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random str
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="Information date; default: all that is known.")]
 ScenarioName = Annotated[str, typer.Argument(metavar="[SCENARIO]", help="A shipped scenario or a YAML file.")]
 
+TEXT_FROM = 34
+"""A cell longer than this is a sentence and no number. [characters]"""
+
 NO_LAWYER = "Says what published text says; no legal advice."
 
 
@@ -54,17 +57,19 @@ def say(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, foot: str = "") -> None:
-    """Print a table; the first column is text, the others are set to the right."""
+    """Print a table; the first column and those with sentences are set to the left, numbers to the right."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    cells = [[str(cell) for cell in row] for row in rows]
     for i, name in enumerate(columns):
-        grid.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*[escape(str(cell)) for cell in row])
+        words = i == 0 or any(len(row[i]) > TEXT_FROM for row in cells if i < len(row))
+        grid.add_column(name, justify="left" if words else "right", overflow="fold")
+    for row in cells:
+        grid.add_row(*[escape(cell) for cell in row])
     console = Console(soft_wrap=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)

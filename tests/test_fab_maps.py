@@ -206,3 +206,10 @@ def test_grades_have_mean_one_and_the_spread_of_their_gamma() -> None:
 def test_clusters_that_cannot_be_are_refused(call: object, words: str) -> None:
     with pytest.raises(InputError, match=words):
         call()  # type: ignore[operator]
+
+
+def test_a_hopeless_density_sells_nothing(placed: Placement) -> None:
+    for name in ("none", "block"):
+        found = draw_gallery(placed, 500.0, clusters=name, alpha=50.0, wafers=20)
+        assert found.shares.sum() == 0
+        assert found.perfect.sum() == 0

@@ -235,8 +235,12 @@ def defect_maps(placed: Placement, d0_per_cm2: float, mixing: Mixing, *, wafers:
 
 
 def _count(words: Words, mean: Array, alpha: float) -> Counts:
-    """Return Poisson or negative-binomial counts at these words, by stepping the distribution function."""
+    """Return Poisson or negative-binomial counts at these words, by stepping the distribution function.
+
+    Where the chance of no defect is below what a float holds the die is hopeless, and its mean stands for the count.
+    """
     term = _no_defect(mean, alpha)
+    term_at_zero = term
     count = (words >= _limit(term)).astype(np.uint16)
     u = _uniform(words)
     below = term
@@ -250,7 +254,9 @@ def _count(words: Words, mean: Array, alpha: float) -> Counts:
         if not more.any():
             break
         count += more
-    return count
+    hopeless = np.minimum(np.rint(mean), 60_000).astype(np.uint16)
+    counts: Counts = np.where(term_at_zero > 0, count, hopeless)
+    return counts
 
 
 def _round_clusters(placed: Placement, d0: float, mixing: Mixing, shared: Array | None, batch: int,

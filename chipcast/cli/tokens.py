@@ -91,9 +91,16 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
           prefix_hit: Annotated[float, typer.Option("--prefix-hit", help="Share of the prompt in a cache.")] = 0.0,
           draft: Annotated[int, typer.Option("--draft", help="Tokens drafted a step.")] = 0,
           accept: Annotated[float, typer.Option("--accept", help="Tokens a step yields, the real one included.")] = 1.0,
+          split: Annotated[bool, typer.Option("--split", help="Prefill and decode on pools of their own.")] = False,
+          prefill_chip: Annotated[str, typer.Option("--prefill-chip", help="Chip of the prefill pool.")] = "",
+          decode_chip: Annotated[str, typer.Option("--decode-chip", help="Chip of the decode pool.")] = "",
           scenario: Annotated[str, typer.Option("--scenario", help="Scenario of costs and vintage.")] = "february-2025",
           as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1, json: Json = False) -> None:
     """Best layout of a model on each chip under a promise, with rate, latency and cost."""
+    if split or prefill_chip or decode_chip:
+        serve_split(name, prefill_chip or chip.split(",")[0], decode_chip or chip.split(",")[0], most(chips), input,
+                    output, tpot_ms, ttft_ms, segment, precision, prefix_hit, draft, accept, scenario, as_of, draws, seed, json)
+        return
     from chipcast.base.summary import interval, span
     from chipcast.scenario import load as load_scenario
     from chipcast.tokens.serve import refuse_if_nothing, service
@@ -134,6 +141,44 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
         say(f"{p['chip']}: {p['layout'] or 'no layout'}" + (f". {p['reason']}" if p["reason"] else ""))
     if len(points) > 1:
         note(f"cheapest at the median: {best['chip']}")
+
+
+def serve_split(name: str, first: str, after: str, chips: int, input: float, output: float, tpot_ms: float,
+                ttft_ms: float, segment: str, precision: str, hit: float, drafts: int, accept: float, scenario: str,
+                as_of: str, draws: int, seed: int, json: bool) -> None:
+    """Print what two pools deliver together."""
+    import numpy as np
+
+    from chipcast.base.errors import require
+    from chipcast.base.summary import interval, span
+    from chipcast.scenario import load as load_scenario
+    from chipcast.tokens.names import grade
+    from chipcast.tokens.serve import Workload
+    from chipcast.tokens.split import split_service
+
+    for what, value in (("input", input), ("output", output), ("tpot-ms", tpot_ms), ("ttft-ms", ttft_ms)):
+        require(np.isfinite(value) and value > 0, f"--{what}", "be above 0", value)
+    day = as_of or str(load_scenario(scenario).as_of)
+    (a,), (b,) = chip_ids(first, day)[:1], chip_ids(after, day)[:1]
+    g = given(scenario, as_of=as_of, draws=draws, seed=seed, chips=sorted({a, b}))
+    work = Workload(input_tokens=input, output_tokens=output, ttft_s=ttft_ms / 1000, tpot_ms=tpot_ms, prefix_hit=hit,
+                    drafts=drafts, accept=accept)
+    s = split_service(g, a, b, name, work, chips=chips, segment=segment, precision=precision or None)
+    shown = {"output_tokens_per_s_per_chip": s.output_tokens_per_s_per_chip, "tpot_ms": s.tpot_ms, "ttft_ms": s.ttft_ms,
+             "handoff_ms": s.handoff_ms, "usd_per_million_output_tokens": s.usd_per_million_output_tokens,
+             "gain_over_one_pool": s.gain}
+    layout = (f"prefill {s.prefill_chips} x {a} ({s.prefill_layout}), "
+              f"decode {s.decode_chips} x {b} ({s.decode_layout})")
+    prefill_binds = np.median(s.prefill_chips * s.prompts_per_s_per_chip) < np.median(s.decode_chips
+                                                                                     * s.answers_per_s_per_chip)
+    if json:
+        emit_json({"model": name, "as_of": str(g.as_of),
+                   "best": {"layout": layout, "bound_by": "prefill" if prefill_binds else "decode", "grade": grade(g.catalog, b, name),
+                            **{k: interval(v) for k, v in shown.items()}},
+                   "prefill_chips": s.prefill_chips, "decode_chips": s.decode_chips, "frontier": []})
+        return
+    table(f"{name} on two pools, known by {g.as_of}", ("", "median (5th to 95th)"),
+          [(k.replace("_", " "), span(v)) for k, v in shown.items()], foot=layout)
 
 
 @app.command()
@@ -206,7 +251,7 @@ def fit(file: Annotated[str, typer.Argument(metavar="[CSV]", help="Own measureme
     mine, refused = rows_ready([{"source_id": "own", "quality": "A", **{k: v for k, v in r.items() if v}}
                                 for r in read_rows(file)], catalog)
     if not mine:
-        raise InputError(f"no row of '{file}' can be used; the first: {refused[0][1] if refused else 'the file is empty'}")
+        raise InputError(f"no row of '{file}' can be used; the first: {refused[0][1]}")
     usable, _, _ = cases(catalog)
     before = shipped_posterior("latest")
     start = dict(zip(before.names, before.mean, strict=True))
@@ -276,7 +321,7 @@ def train(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Chi
           precision: Annotated[str, typer.Option("--precision", help="bf16 or fp8.")] = "bf16",
           sequence: Annotated[int, typer.Option("--sequence", help="Tokens of a sequence.")] = 4096,
           engine: Annotated[str, typer.Option("--engine", help="Software, such as megatron or mindspeed.")] = "",
-          scenario: Annotated[str, typer.Option("--scenario", help="Scenario of faults and vintage.")] = "february-2025",
+          scenario: Annotated[str, typer.Option("--scenario", help="Scenario of faults, vintage.")] = "february-2025",
           as_of: AsOf = "", draws: Draws = 400, seed: Seed = 1, json: Json = False) -> None:
     """Days, MFU and goodput of a training run, with the best layout."""
     from chipcast.base.errors import InputError
@@ -368,7 +413,7 @@ def simulate(file: Annotated[str, typer.Argument(metavar="[TRACE]", help="CSV or
           [("TTFT ms", *[f"{quantiles[k][0]:.0f}" for k in quantiles]),
            ("TPOT ms", *[f"{quantiles[k][1]:.1f}" for k in quantiles])],
           foot=f"{made.layout}. Promise kept by {kept:.0%}; {payload['preemptions']} preemptions; saturation "
-               f"{made.analytic_requests_per_s:.2f} requests/s; up to {best:.2f} requests/s nine in ten keep the promise.")
+               f"{made.analytic_requests_per_s:.2f} requests/s; nine in ten keep the promise up to {best:.2f}.")
 
 
 def read_trace(path: str) -> Any:

@@ -135,7 +135,8 @@ def speed_from(chip: Part, family: str, group: str, stack: str, engine: str, dra
 
 ENGINES = (
     ("vllm + vllm-ascend", "ascend-open", "vllm-ascend"), ("vllm-ascend", "ascend-open", "vllm-ascend"),
-    ("cloudmatrix", "ascend-best", "cloudmatrix"), ("mindie", "ascend-best", "mindie"), ("xdeepserve", "ascend-best", "xds"),
+    ("cloudmatrix", "ascend-best", "cloudmatrix"), ("mindie", "ascend-best", "mindie"),
+    ("xdeepserve", "ascend-best", "xds"),
     ("deepseek", "best", "deepseek"), ("tensorrt", "open", "trtllm"), ("trt", "open", "trtllm"),
     ("sglang", "open", "sglang"), ("vllm", "open", "vllm"), ("llm-foundry", "train", "llm-foundry"),
     ("torchtitan", "train", "torchtitan"), ("megatron", "train", "megatron"), ("mindspeed", "train", "mindspeed"),

@@ -123,7 +123,7 @@ def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[s
     cache = 1.0 if "c8" in word or "kv8" in word or "fp8 kv" in word else 2.0
     eight = "fp8" if "fp8" in peaks else "int8" if "int8" in peaks else "bf16"
     said = ""
-    if "nvfp4" in word or "fp4" in word and "mx" not in word:
+    if "nvfp4" in word or ("fp4" in word and "mx" not in word):
         name = "fp4_block" if "fp4" in peaks else "mxfp4"
     elif "w4a8" in word:
         name = "w4a8" if "int8" in peaks else "int4_group"
@@ -236,8 +236,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         count = count or 8
     ranks = count * here.per_chip
     if tp and dp and tp * dp * max(pp, 1) != ranks:
-        cut = tp * dp * max(pp, 1)
-        if ranks % cut or "node" in notes:
+        experts = any(g.ffn.kind == "moe" for g in shape.groups)
+        if ranks % (tp * dp * max(pp, 1)) or experts:
             said.append(f"tp {tp} x dp {dp} does not multiply out to {ranks} ranks: layout dropped")
             tp, dp = 0, 0
     if tp > ranks:

@@ -43,8 +43,8 @@ def deploy(given: Given, chip: str, model: str, work: Workload, *, chips: int, s
     shape_of, speed = load(model), speed_of(middle, chip, segment=segment)
     word = choose_precision(shape_of, speed, precision)
     limit = given.middle("engine.max_requests_per_rank")
-    choice = choose_layout(shape_of, speed, work, precision=word, max_chips=chips, server=int(given.middle("server.chips")),
-                           limit=limit)
+    choice = choose_layout(shape_of, speed, work, precision=word, max_chips=chips,
+                           server=int(given.middle("server.chips")), limit=limit)
     if choice.shape is None:
         raise InfeasibleError(f"{chip}: {choice.reason}")
     s = choice.shape
@@ -58,7 +58,8 @@ def deploy(given: Given, chip: str, model: str, work: Workload, *, chips: int, s
     token = max((one(b, 2 * span) - one(b, span)) / (b * span), 0.0)
     each = max((one(b, span) - one(1.0, span)) / (b - 1) - token * span, 0.0)
     base = one(1.0, span) - each - token * span
-    half, whole = (float(np.max(prefill_s(shape_of, plan, speed, word, new=x))) for x in (work.computed / 2, work.computed))
+    half, whole = (float(np.max(prefill_s(shape_of, plan, speed, word, new=x)))
+                   for x in (work.computed / 2, work.computed))
     slope = max((whole - half) / (work.computed / 2), 0.0) / s.pp
     room = float(np.max(most_requests(shape_of, plan, PRECISION[word], usable=speed.memory_bytes,
                                       reserve=speed.reserve_bytes, tokens=work.longest)))

@@ -240,6 +240,8 @@ def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None
     counts as sqrt(n).
     """
     names = sorted({n for r in items for n in r.names})
+    if not names:
+        return Posterior(as_of=as_of, digest=digest_of(items), names=(), mean=np.zeros(0), factor=np.zeros((0, 0)))
     index = {n: i for i, n in enumerate(names)}
     z = np.array([(start or {}).get(n, 0.0) for n in names])
     count: dict[str, int] = {}
@@ -268,7 +270,7 @@ def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None
     factor = np.linalg.cholesky(covariance[np.ix_(keep, keep)] + 1e-10 * np.eye(len(keep)))
     seen = sorted({("train" if r.job is not None else "serve", r.group, r.case.model.name) for r in items})
     return Posterior(as_of=as_of, digest=digest_of(items), names=tuple(names[i] for i in keep), mean=z[keep],
-                     factor=factor, rows=len(items), seen=tuple(seen))
+                     factor=np.asarray(factor, dtype=float), rows=len(items), seen=tuple(seen))
 
 
 def to_text(posterior: Posterior) -> str:

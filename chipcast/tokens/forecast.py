@@ -109,8 +109,8 @@ def settle(case: Case, part: Part, *, reserve: float = 5e9) -> Setting:
     if room < 1 and case.phase in ("mixed", "decode"):
         weights = float(weight_bytes(case.model, plan, kind))
         if weights > part.memory_bytes:
-            raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.0f} GB a rank, the chip "
-                                  f"has {part.memory_bytes / 1e9:.0f}; more chips or a narrower precision would fit")
+            raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.0f} GB a rank, the "
+                                  f"chip has {part.memory_bytes / 1e9:.0f}; more chips or a narrower precision would fit")
         room = 1.0
         words.append("memory is short: one request a group")
     per_group = float(plan.dp) * replicas
@@ -226,10 +226,10 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
                 continue
             room = min(float(experts), ranks / pp)
             deals = [e for e in (8.0, 64.0) if e <= room and e >= tp] or [1.0]
-            again_by = (case.recompute,) if case.recompute else ("selective", "full")
+            again_by = (case.recompute,) if case.recompute else ("selective", "half", "full")
             for again, ep in [(a, e) for a in again_by for e in deals]:
                 dp = ranks / (tp * pp * case.cp)
-                pieces = 2.0 if pp > 1 and case.model.layers >= 2 * pp else 1.0
+                pieces = float(np.clip(case.model.layers // pp, 1, 6)) if pp > 1 else 1.0
                 job = replace(base, tp=tp, pp=pp, ep=ep, recompute=again, batch=max(np.ceil(batch / dp), 1) * dp,
                               virtual=pieces, schedule="interleaved" if pieces > 1 else "1f1b")
                 if float(np.max(fits_training(case.model, job, speed))) > 1:

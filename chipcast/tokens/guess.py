@@ -35,7 +35,7 @@ def model_for(name: str) -> tuple[Model, str]:
         return load(str(find(name))), ""
     except InputError as problem:
         bare = re.sub(r"\s*\(.*?\)", "", name.strip().lower())
-        for suffix in ("-w8a8", "-w4a8", "c8", "-mtp", "-quarot", "-fp8", "-bf16", "-instruct", "-chat", "-w8a8", "-mtp"):
+        for suffix in ("-fp8", "-bf16", "-instruct", "-chat"):
             bare = bare.removesuffix(suffix)
         bare = re.sub(r"-w\da\d(c8)?|-mtp|-quarot", "", bare)
         if bare in TWINS:

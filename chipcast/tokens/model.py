@@ -224,7 +224,8 @@ class Model:
     @property
     def kv_elements_per_token(self) -> int:
         """Cached elements of one token over all layers that keep every token."""
-        return sum(g.count * g.attention.kv_elements for g in self.groups if not g.attention.window or g.attention.compress > 1)
+        return sum(g.count * g.attention.kv_elements for g in self.groups
+                   if not g.attention.window or g.attention.compress > 1)
 
     @property
     def state_bytes_per_request(self) -> float:
@@ -237,8 +238,6 @@ class Model:
 
     def cache_bytes(self, context: Numeric, bytes_per_element: Numeric) -> Numeric:
         """Return the cache of one request: sliding layers stop at their window, linear ones keep a state. [B]"""
-        import numpy as np
-
         total: Numeric = self.state_bytes_per_request
         for g in self.groups:
             tokens = held_tokens(g.attention, context)

@@ -13,13 +13,12 @@ from chipcast.base import draws
 from chipcast.base.catalog import DATA, Catalogue
 from chipcast.base.errors import ChipcastError
 from chipcast.base.types import Array
-from chipcast.tokens.beliefs import GROUPS, maker
+from chipcast.tokens.beliefs import GROUPS, at_centre, maker, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of
 from chipcast.tokens.fit import Posterior, Ready, from_text, log_forecast, noise_of, prepare
+from chipcast.tokens.model import PRECISION
 from chipcast.tokens.names import GRADES
 from chipcast.tokens.ops import Load, step_ops
-from chipcast.tokens.model import PRECISION
-from chipcast.tokens.beliefs import at_centre, speed_from
 from chipcast.tokens.step import PARTS, step_time
 
 DRAWS = 400

@@ -51,6 +51,8 @@ class Workload:
     """Tokens drafted and checked per step."""
     accept: float = 1.0
     """Tokens that a step yields with drafts, the real one included."""
+    apart: bool = False
+    """Whether another pool works off the prompts."""
 
     @property
     def computed(self) -> float:
@@ -123,6 +125,9 @@ def timing(model: Model, plan: Plan, speed: Speed, precision: str, work: Workloa
     decode step by the tokens it yields.
     """
     step = decode_s(model, plan, speed, precision, requests=requests, context=work.context, drafts=work.drafts)
+    if work.apart:
+        tpot = step / work.accept
+        return Timing(tpot_s=tpot, ttft_s=step, rate=requests * plan.dp / tpot, decode_s=step, prefill_s=0.0 * step)
     first = prefill_s(model, plan, speed, precision, new=work.computed, cached=work.input_tokens - work.computed)
     per_prompt = first / (plan.dp * plan.pp)
     total = requests * plan.dp

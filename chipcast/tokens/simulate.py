@@ -160,8 +160,8 @@ def simulate(trace: Trace, engine: Engine) -> Simulated:
                    engine.prompt_s, engine.prompt_fixed_s, engine.slots, engine.blocks, float(BLOCK_TOKENS))
         start[mine], first[mine], last[mine], preempted[mine] = out[:4]
         again, busy, running = again + out[4], busy + out[5], running + out[6]
-    return Simulated(start_s=start, first_s=first, last_s=last, preempted=preempted, recomputed_tokens=again, busy_s=busy,
-                     running_integral=running)
+    return Simulated(start_s=start, first_s=first, last_s=last, preempted=preempted, recomputed_tokens=again,
+                     busy_s=busy, running_integral=running)
 
 
 @lru_cache(maxsize=1)
@@ -169,7 +169,7 @@ def _loop() -> Callable[..., Any]:
     """Return the compiled event loop of one engine."""
     import numba
 
-    return numba.njit(cache=True, error_model="numpy")(_engine)  # type: ignore[no-any-return]
+    return numba.njit(cache=True, error_model="numpy")(_engine)
 
 
 def _engine(arrival: Any, prompt: Any, answer: Any, t0: float, t1: float, t2: float, p1: float, p0: float, slots: int,
@@ -234,7 +234,6 @@ def _engine(arrival: Any, prompt: Any, answer: Any, t0: float, t1: float, t2: fl
         if upcoming < n and running < slots:
             steps = max(np.ceil((arrival[upcoming] - now) / tau - 1e-9), 1.0)
             k = min(k, steps)
-        room = 1e18
         total = 0.0
         for j in range(running):
             i = run[j]
@@ -316,8 +315,8 @@ def birth_death(rate: float, mean_tokens: float, step_s: Callable[[float], float
         log_p[n] = log_p[n - 1] + np.log(rate * mean_tokens * step_s(busy) / busy)
     p = np.exp(log_p - log_p.max())
     p /= p.sum()
-    n = np.arange(limit)
-    return float(np.sum(p * np.minimum(n, slots))), float(np.sum(p * np.maximum(n - slots, 0)))
+    number = np.arange(limit)
+    return float(np.sum(p * np.minimum(number, slots))), float(np.sum(p * np.maximum(number - slots, 0)))
 
 
 def largest_rate(engine: Engine, *, prompt: float, answer: float, ttft_s: float, tpot_s: float, share: float = 0.9,

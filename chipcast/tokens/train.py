@@ -14,10 +14,10 @@ import numpy as np
 from chipcast.base.choose import choose
 from chipcast.base.errors import require
 from chipcast.base.types import Numeric
-from chipcast.tokens.model import PRECISION, Model
-from chipcast.tokens.ops import Load, Op, Plan, step_ops
-from chipcast.tokens.step import Speed, all_reduce_s, efficiency, message_s
 from chipcast.chip.ops import op_time_s
+from chipcast.tokens.model import PRECISION, Model
+from chipcast.tokens.ops import Load, Message, Op, Plan, step_ops
+from chipcast.tokens.step import Speed, all_reduce_s, efficiency, message_s
 
 LEDGER = ("compute", "bubble", "exposed", "optimizer")
 """Parts of a step; they add to its time."""
@@ -97,7 +97,8 @@ SCHEDULES: dict[str, Schedule] = {"gpipe": _fill, "1f1b": _fill, "interleaved": 
                                   "dualpipe": _dualpipe}
 """Idle time of a step by pipeline schedule."""
 
-RECOMPUTE: Mapping[str, tuple[float, float]] = {"none": (0.0, 0.0), "selective": (0.0, 1.0), "full": (1.0, 1.0)}
+RECOMPUTE: Mapping[str, tuple[float, float]] = {"none": (0.0, 0.0), "selective": (0.0, 1.0),
+                                               "half": (0.5, 1.0), "full": (1.0, 1.0)}
 """Share of the forward products and of the attention core that the backward pass does again."""
 
 ZERO: Mapping[int, tuple[float, float, float]] = {0: (16.0, 0.0, 2.0), 1: (4.0, 12.0, 2.0), 2: (2.0, 14.0, 2.0),
@@ -126,7 +127,7 @@ class TrainStep:
     """Tokens of the step."""
 
 
-def _training_ops(model: Model, job: Job, plan: Plan, speed: Speed) -> tuple[tuple[Op, ...], tuple[object, ...]]:
+def _training_ops(model: Model, job: Job, plan: Plan, speed: Speed) -> tuple[tuple[Op, ...], tuple[Message, ...]]:
     new = job.sequence / job.cp
     load = Load(requests=job.micro, new=new, context=0.0, prefill=True, all_logits=True)
     ops, messages = step_ops(model, plan, load, PRECISION[job.precision], tile=speed.tile, domain=speed.domain)
@@ -153,8 +154,8 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     micro-batch only; with ZeRO 3 the gathers hide under all of the work.
     """
     require(np.all(np.asarray(job.dp) >= 1), "chips", "hold at least one copy of tp x pp x cp", job.chips_ranks)
-    dp_experts = np.maximum(np.asarray(job.tp * job.dp * job.cp) / np.asarray(job.ep), 1.0)
-    plan = Plan(tp=job.tp, dp=np.where(np.asarray(job.ep) > 1, np.asarray(job.ep) / np.minimum(job.tp, job.ep), 1.0)[()],
+    dealt = np.asarray(job.ep) > 1
+    plan = Plan(tp=job.tp, dp=np.where(dealt, np.asarray(job.ep) / np.minimum(job.tp, job.ep), 1.0)[()],
                 pp=1.0, ep=job.ep, etp=1.0 if np.any(np.asarray(job.ep) > 1) else job.tp)
     ops, messages = _training_ops(model, job, plan, speed)
     kind = PRECISION[job.precision]
@@ -203,7 +204,7 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     ring = _context_s(model, job, speed)
     compute = m * (f + b + ends) + m * ring
     params = _rank_params(model, job)
-    _, _, sizes = choose(ZERO, job.zero, "ZeRO stage") if job.zero in ZERO else ZERO[1]
+    _, _, sizes = choose({str(k): v for k, v in ZERO.items()}, str(job.zero), "ZeRO stage")
     group = job.dp * job.cp
     traffic = _gradient_s(params * 2.0, group, job, speed, sizes)
     last = b + ends
@@ -212,7 +213,6 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     state = params * 2.0 * (16.0) / shared
     optimizer = state / (speed.memory_bytes_s * speed.stream)
     total = compute + idle + hops + exposed + optimizer + speed.host_s
-    del dp_experts
     return TrainStep(total_s=total, ledger={"compute": compute, "bubble": idle + hops, "exposed": exposed,
                                             "optimizer": optimizer + speed.host_s},
                      forward_s=f, backward_s=b, weight_s=w, tokens=job.batch * job.sequence)
@@ -281,12 +281,14 @@ def activation_bytes(hidden: float, heads: float, layers: float, sequence: float
     Notes
     -----
     s b H per layer times: none 10 + 24/t + 5 a s/(H t), or (34 + 5 a s/H)/t with sequence parallelism; selective 34/t;
-    full 2. Times L, and (1 + (p-1)/(p v)) with interleaving. Sources: 2205.05198.
+    full 2, half of the layers the mean of both. Times L, and (1 + (p-1)/(p v)) with interleaving. Sources: 2205.05198.
     """
     choose(RECOMPUTE, recompute, "recomputation")
     t, scores = tp, 5 * heads * sequence / hidden
     if recompute == "full":
         each = 2.0
+    elif recompute == "half":
+        each = 1.0 + 17 / t if sequence_parallel else 6 + 12 / t
     elif recompute == "selective":
         each = 34 / t if sequence_parallel else 10 + 24 / t
     else:

@@ -50,7 +50,8 @@ def cases(catalog: Catalogue) -> tuple[list[Ready], list[Ready], list[tuple[str,
 
 def score(ready: Ready, catalog: Catalogue, posterior: Posterior, *, seed: int = 1) -> Scored:
     """Return how a posterior does on one row."""
-    main, total = spread_of(replace(ready.case, source=""), catalog, posterior, sampler(posterior, seed=seed), seed=seed)
+    draw = sampler(posterior, seed=seed)
+    main, total = spread_of(replace(ready.case, source=""), catalog, posterior, draw, seed=seed)
     low, middle, high = np.quantile(total, (0.05, 0.5, 0.95))
     kind = "train" if main.job is not None else "serve"
     off = ready.log_value - middle
@@ -124,12 +125,13 @@ def page(catalog: Catalogue, posterior: Posterior, scored: Sequence[Scored], ref
     """Return the validation page in Markdown."""
     lines = [
         "# How good are the predictions of `tokens`?", "",
-        f"Fitted on {posterior.rows} rows known by {posterior.as_of} (hash `{posterior.digest}`). Each source below was "
-        "predicted by a fit that has not seen it; rows marked as reference were never fitted. Errors are medians of the "
-        "absolute logarithm of prediction over measurement; 0.10 is about ten percent.", "",
+        f"Fitted on {posterior.rows} rows known by {posterior.as_of} (hash `{posterior.digest}`). Each source below "
+        "was predicted by a fit that has not seen it; rows marked as reference were never fitted. Errors are medians "
+        "of the absolute logarithm of prediction over measurement; 0.10 is about ten percent.", "",
         "The stretch of the intervals was chosen on these same sources, so their coverage is not an independent test; "
         "the errors are.", "",
-        "| source | rows | error | bias | inside 90 % interval | interval, factor to each side |", "|---|---|---|---|---|---|"]
+        "| source | rows | error | bias | inside 90 % interval | interval, factor to each side |",
+        "|---|---|---|---|---|---|"]
     for source, v in by_source(scored).items():
         e = np.array([x.error for x in v])
         lines.append(f"| {source} | {len(v)} | {np.median(np.abs(e)):.2f} | {np.median(e):+.2f} | "

@@ -1,0 +1,216 @@
+"""Two pools: prefill on some chips, decode on others, of one kind or two.
+
+Splitting decouples the phases, so each may run on the chip that suits it. Sources: DistServe 2401.09670; Splitwise
+2311.18677.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chipcast.base.errors import InfeasibleError
+from chipcast.base.given import Given
+from chipcast.base.types import Array
+from chipcast.tokens.layout import Shape, choose_precision, legal
+from chipcast.tokens.memory import most_requests
+from chipcast.tokens.model import PRECISION, Model, load
+from chipcast.tokens.money import usd_per_chip_h
+from chipcast.tokens.ops import Plan
+from chipcast.tokens.serve import (
+    BATCHES,
+    CHUNK_TOKENS,
+    Workload,
+    choose_layout,
+    decode_s,
+    deliver,
+    layout_record,
+    plans_of,
+    prefill_s,
+)
+from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.step import Speed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """What two pools deliver together."""
+
+    prefill_chip: str
+    """Chip of the prefill pool."""
+    decode_chip: str
+    """Chip of the decode pool."""
+    prefill_layout: str
+    """Layout of a prefill replica."""
+    decode_layout: str
+    """Layout of a decode replica."""
+    prefill_chips: int
+    """Chips of the prefill pool."""
+    decode_chips: int
+    """Chips of the decode pool."""
+    prompts_per_s_per_chip: Array
+    """Prompts a prefill chip works off. [requests/s] (draw)"""
+    answers_per_s_per_chip: Array
+    """Requests a decode chip works off. [requests/s] (draw)"""
+    output_tokens_per_s_per_chip: Array
+    """Generated tokens over all chips of both pools. [tokens/s] (draw)"""
+    tpot_ms: Array
+    """Time per output token. [ms] (draw)"""
+    ttft_ms: Array
+    """Time to first token without a queue, hand-off exposed. [ms] (draw)"""
+    handoff_ms: Array
+    """Time to send a prompt's cache, sent layer by layer beside the prefill. [ms] (draw)"""
+    usd_per_million_output_tokens: Array
+    """Cost at the stated utilisation. [USD/1e6 tokens] (draw)"""
+    gain: Array
+    """Rate over that of one pool of the decode chip on as many chips. [1] (draw)"""
+
+
+def whole_rate(prefill: Any, decode: Any) -> Any:
+    """Return the requests per second and chip of two pools in their best ratio: 1/(1/R_P + 1/R_D).
+
+    >>> round(1500 * whole_rate(6688 / 3500, 1943 / 1500))
+    1158
+    """
+    return 1 / (1 / prefill + 1 / decode)
+
+
+def best_match(chips: int, prefill_group: int, decode_group: int, prefill_rate: float, decode_rate: float,
+               ) -> tuple[int, int]:
+    """Return how many prefill and decode replicas give the highest rate on so many chips, by trying all.
+
+    Parameters
+    ----------
+    prefill_group, decode_group : int
+        Chips of a replica.
+    prefill_rate, decode_rate : float
+        Requests per second and chip.
+
+    >>> best_match(16, 4, 4, 2.0, 1.0)
+    (1, 3)
+    """
+    p = np.arange(1, max(chips // prefill_group, 1) + 1)[:, None]
+    d = np.arange(1, max(chips // decode_group, 1) + 1)[None, :]
+    rate = np.minimum(p * prefill_group * prefill_rate, d * decode_group * decode_rate)
+    rate = np.where(p * prefill_group + d * decode_group <= chips, rate, -1.0)
+    if np.max(rate) < 0:
+        return 0, 0
+    used = p * prefill_group + d * decode_group
+    i, j = np.unravel_index(np.argmax(rate - 1e-12 * used), rate.shape)
+    return int(p[i, 0]), int(d[0, j])
+
+
+def prefill_shape(model: Model, speed: Speed, work: Workload, precision: str, max_chips: int) -> Shape | None:
+    """Return the layout that works off most prompts a chip within the promised time to first token."""
+    shapes, _ = legal(model, speed, precision, max_chips * speed.ranks_per_chip)
+    shapes = [s for s in shapes if s.ranks % speed.ranks_per_chip == 0]
+    if not shapes:
+        return None
+    plan = plans_of(shapes)
+    room = most_requests(model, plan, PRECISION[precision], usable=speed.memory_bytes, reserve=speed.reserve_bytes,
+                         tokens=work.input_tokens, chunk_tokens=min(work.computed, CHUNK_TOKENS))[:, 0, 0]
+    t = prefill_s(model, plan, speed, precision, new=work.computed, cached=work.input_tokens - work.computed)[:, 0, 0]
+    ranks = np.array([s.ranks for s in shapes], dtype=float)
+    rate = np.array([s.dp * s.pp for s in shapes]) / t / ranks
+    ok = (room >= 1) & (t <= 0.9 * work.ttft_s)
+    return shapes[int(np.argmax(np.where(ok, rate, -1.0)))] if ok.any() else None
+
+
+def split_service(given: Given, prefill_chip: str, decode_chip: str, model: str, work: Workload, *, chips: int = 64,
+                  segment: str = "platform", precision: str | None = None) -> Split:
+    """Return what two pools deliver on so many chips in all, matched at the medians.
+
+    Raises
+    ------
+    InfeasibleError
+        If no layout of a pool fits or keeps the promise, or the chips are too few for one replica of each.
+    """
+    shape_of, middle = load(model), at_middle(given)
+    limit, server = given.middle("engine.max_requests_per_rank"), int(given.middle("server.chips"))
+    first_mid, next_mid = (speed_of(middle, c, segment=segment) for c in (prefill_chip, decode_chip))
+    first, after = (speed_of(given, c, segment=segment) for c in (prefill_chip, decode_chip))
+    word_p, word_d = (choose_precision(shape_of, s, precision) for s in (first_mid, next_mid))
+    best: tuple[tuple[float, ...], Any] | None = None
+    reach = [c for c in (2**i for i in range(12)) if c < chips]
+    alone = replace(work, prefix_hit=0.0, input_tokens=work.context - work.output_tokens / 2)
+    prompts = [prefill_shape(shape_of, first_mid, work, word_p, size) for size in reach]
+    answers = [_decode_choice(shape_of, next_mid, alone, word_d, size, limit) for size in reach]
+    for shape_p, pure in {(p, d) for p in prompts for d in answers if p and d}:
+        shape_d, rate_d = pure
+        t = float(np.max(_prefill(shape_of, shape_p, first_mid, word_p, work)))
+        group_p, group_d = (max(s.ranks // v.ranks_per_chip, 1) for s, v in ((shape_p, first_mid), (shape_d, next_mid)))
+        rate_p = shape_p.dp * shape_p.pp / t / group_p
+        n_p, n_d = best_match(chips, group_p, group_d, rate_p, rate_d / work.output_tokens)
+        total = min(n_p * group_p * rate_p, n_d * group_d * rate_d / work.output_tokens)
+        rank = (total, -float(group_p + group_d), -float(shape_p.tp), -float(shape_d.tp))
+        if n_p and (best is None or rank > best[0]):
+            best = (rank, (shape_p, shape_d, n_p * group_p, n_d * group_d))
+    if best is None:
+        raise InfeasibleError(f"no pair of pools on {chips} chips keeps the promise with {prefill_chip} for prefill "
+                              f"and {decode_chip} for decode; take more chips or a looser promise")
+    shape_p, shape_d, count_p, count_d = best[1]
+    prompt_s = np.broadcast_to(_prefill(shape_of, shape_p, first, word_p, work), (given.draws,))
+    prompts_rate = shape_p.dp * shape_p.pp / prompt_s / max(shape_p.ranks / first.ranks_per_chip, 1)
+    tpot, answers_rate = _decode_draws(shape_of, shape_d, after, alone, word_d, limit, given.draws)
+    requests = np.minimum(count_p * prompts_rate, count_d * answers_rate / work.output_tokens)
+    size = work.input_tokens * shape_of.kv_bytes_per_token(PRECISION[word_d].cache_bytes)
+    link = np.minimum(first.link_bytes_s[1], after.link_bytes_s[1]) * shape_p.tp
+    send = np.broadcast_to(size / link, (given.draws,))
+    exposed = np.maximum(send - prompt_s, 0.0)
+    per = requests * work.output_tokens / (count_p + count_d)
+    money = count_p * usd_per_chip_h(given, prefill_chip, segment=segment) \
+        + count_d * usd_per_chip_h(given, decode_chip, segment=segment)
+    one = choose_layout(shape_of, next_mid, work, precision=word_d, max_chips=chips, server=server, limit=limit)
+    together = np.zeros(given.draws)
+    if one.shape is not None:
+        together = deliver(shape_of, one.shape, after, work, precision=word_d, limit=limit).rate_per_chip
+    held = float(np.median(answers_rate * tpot)) * shape_d.ranks / after.ranks_per_chip / shape_d.dp
+    return Split(
+        prefill_chip=prefill_chip, decode_chip=decode_chip,
+        prefill_layout=str(layout_record(shape_p, 1.0, word_p, first.ranks_per_chip)),
+        decode_layout=str(layout_record(shape_d, held, word_d, after.ranks_per_chip)),
+        prefill_chips=count_p, decode_chips=count_d, prompts_per_s_per_chip=prompts_rate,
+        answers_per_s_per_chip=answers_rate / work.output_tokens, output_tokens_per_s_per_chip=per, tpot_ms=tpot * 1e3,
+        ttft_ms=(prompt_s + exposed + tpot) * 1e3, handoff_ms=send * 1e3,
+        usd_per_million_output_tokens=1e6 * money / (3600 * requests * work.output_tokens
+                                                     * given["serving.utilisation"]),
+        gain=per / np.maximum(together, 1e-9))
+
+
+def _plan(s: Shape) -> Plan:
+    return Plan(tp=float(s.tp), dp=float(s.dp), pp=float(s.pp), ep=float(s.ep), etp=float(s.etp))
+
+
+def _prefill(model: Model, s: Shape, speed: Speed, precision: str, work: Workload) -> Any:
+    return prefill_s(model, _plan(s), speed, precision, new=work.computed, cached=work.input_tokens - work.computed)
+
+
+def _decode_choice(model: Model, speed: Speed, work: Workload, precision: str, chips: int, limit: float,
+                   ) -> tuple[Shape, float] | None:
+    """Return the decode layout of the highest rate per chip under the promise, at the medians, and that rate."""
+    shapes, _ = legal(model, speed, precision, chips * speed.ranks_per_chip)
+    shapes = [s for s in shapes if s.ranks % speed.ranks_per_chip == 0]
+    if not shapes:
+        return None
+    plan = plans_of(shapes)
+    b = np.maximum(BATCHES[None, :, None], np.asarray(plan.pp))
+    t = decode_s(model, plan, speed, precision, requests=b, context=work.context, drafts=work.drafts) / work.accept
+    room = most_requests(model, plan, PRECISION[precision], usable=speed.memory_bytes, reserve=speed.reserve_bytes,
+                         tokens=work.longest)
+    ok = (t <= work.tpot_ms * 1e-3) & (b <= np.minimum(room, limit))
+    ranks = np.array([s.ranks for s in shapes], dtype=float)[:, None, None] / speed.ranks_per_chip
+    rate = np.where(ok, b * np.asarray(plan.dp) / t / ranks, -1.0)
+    if np.max(rate) <= 0:
+        return None
+    i = int(np.unravel_index(np.argmax(rate), rate.shape)[0])
+    return shapes[i], float(np.max(rate))
+
+
+def _decode_draws(model: Model, s: Shape, speed: Speed, work: Workload, precision: str, limit: float, count: int,
+                  ) -> tuple[Array, Array]:
+    """Return TPOT and output rate per chip of a decode pool, batch tuned to the promise draw by draw."""
+    far = replace(work, apart=True, ttft_s=1e9)
+    done = deliver(model, s, speed, far, precision=precision, limit=limit)
+    return np.broadcast_to(done.tpot_s, (count,)), np.broadcast_to(done.rate_per_chip, (count,))

@@ -248,3 +248,26 @@ def test_a_log_of_ones_own(cli: Run, cli_json: RunJson, tmp_path: Path) -> None:
         code, out_text, err = cli("cluster", "replay", *words)
         assert (code, out_text) == (2, ""), err
         assert message in err
+
+
+def test_checkpoint_verb_puts_daly_between_best_and_young(cli: Run, cli_json: RunJson) -> None:
+    out = cli_json("cluster", "checkpoint", "--chip", "910b", "--chips", "8192", *FEW)
+    marks = out["at_medians_s"]
+    assert marks["daly"] == pytest.approx(marks["best"], rel=1e-3) and marks["young"] > marks["best"]
+    wrong = out["lost_by_being_wrong"]
+    assert wrong["4 x the median best"]["p50"] > wrong["1 x the median best"]["p50"] >= 0
+    code, _, err = cli("cluster", "checkpoint", "--checkpoint", "20h", *FEW)
+    assert code == 3 and "no progress" in err
+    code, _, err = cli("cluster", "checkpoint", "--chip", "910b,910c", *FEW)
+    assert code == 2 and "must name one each" in err
+
+
+def test_simulate_verb_agrees_with_the_exact_road(cli_json: RunJson) -> None:
+    out = cli_json("cluster", "simulate", "--chip", "h800", "--chips", "4096", "--days", "30", "--runs", "200")
+    assert out["ettr"]["p50"] == pytest.approx(out["exact_ettr"]["p50"], abs=0.02)
+    assert sum(out["typical"]["ledger"].values()) == pytest.approx(1, abs=1e-9)
+    assert out["bad"]["ettr"] < out["typical"]["ettr"]
+    assert out["timelines"]["bad"][0] == [0.0, "productive"]
+    both = cli_json("cluster", "simulate", "--chip", "h800", "--chips", "4096", "--days", "30", "--runs", "200",
+                    "--together")
+    assert both["rollbacks"]["p50"] < out["rollbacks"]["p50"]  # one cause, many nodes, one stop

@@ -522,3 +522,99 @@ def claims(scenario: Scene = "february-2025", as_of: AsOf = "", json: Json = Fal
               foot=f"{s.verdict} [{', '.join(s.rows)}]")
     if later:
         say(f"Not known yet on {given.as_of}: {', '.join(later)}. Use a later --as-of.")
+
+
+@app.command(help="How often to checkpoint: the best interval, Young's and Daly's, and what it costs to be wrong.")
+def checkpoint(chip: Chip = "h800-sxm", chips: Size = "8192",
+               stall: Annotated[str, typer.Option("--checkpoint", help="Stall of one, as 30s; default: assumed.")] = "",
+               ladder: Ladder = "vendor", detection: Detection = "mixed", scenario: Scene = "february-2025",
+               as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1, json: Json = False) -> None:
+    from dataclasses import replace
+
+    import numpy as np
+
+    from chipcast.base.summary import interval as band
+    from chipcast.cluster.case import keep, require_progress
+    from chipcast.cluster.curves import checkpoint_curve, interval_marks
+    from chipcast.cluster.goodput import case_of
+
+    ids, given = _setup(chip, scenario, as_of, draws, seed)
+    sizes = sizes_of(chips)
+    if len(ids) != 1 or len(sizes) != 1:
+        raise InputError("--chip and --chips must name one each here")
+    case = case_of(given, ids[0], ladder=ladder, detection=detection)
+    if stall:
+        case = replace(case, checkpoint_s=_seconds(stall, "--checkpoint"))
+        require_progress(case, sizes)
+    best = keep(case, sizes)
+    marks = interval_marks(float(np.median(1 / best.mtbf_rollback_h)) / 3600, float(np.median(case.checkpoint_s)))
+    middle = float(np.median(best.checkpoint_every_s))
+    wrong = {f"{factor:g} x the median best": band(best.ettr[0] - keep(case, sizes, interval_s=factor * middle).ettr[0])
+             for factor in (0.25, 0.5, 1.0, 2.0, 4.0)}
+    curve = checkpoint_curve(case, sizes[0])
+    _warn(ids)
+    if json:
+        emit_json({"chip": ids[0], "chips": sizes[0], "best_s": band(best.checkpoint_every_s[0]), "at_medians_s": marks,
+                   "ettr": band(best.ettr[0]), "lost_by_being_wrong": wrong, "curve": curve})
+        return
+    table(f"Useful work between checkpoints, {sizes[0]} x {ids[0]}", ["", "minutes"],
+          [["best in each draw: median (5th to 95th)", _minutes(band(best.checkpoint_every_s[0]))],
+           *[[f"at medians, {name}", f"{value / 60:.2f}"] for name, value in marks.items()]])
+    table("Time in progress lost by one interval for all draws", ["interval", "points lost against each draw's best"],
+          [[name, _points(b)] for name, b in wrong.items()],
+          foot=f"With the best interval {_percent(band(best.ettr[0]))} % of time is progress.")
+
+
+def _minutes(b: dict[str, float]) -> str:
+    return f"{b['p50'] / 60:.1f} ({b['p05'] / 60:.1f} to {b['p95'] / 60:.1f})"
+
+
+@app.command(help="Play jobs out fault by fault: a typical and a bad run, and how the exact formula compares.")
+def simulate(chip: Chip = "ascend-910b2", chips: Size = "8192",
+             days: Annotated[float, typer.Option("--days", min=0.1, max=3650, help="Days of each run.")] = 14,
+             runs: Annotated[int, typer.Option("--runs", min=20, max=100_000, help="Runs to play.")] = 400,
+             together: Annotated[bool, typer.Option(
+                 "--together", help="Faults come in batches, relapses and bad months, as in a published log.")] = False,
+             ladder: Ladder = "vendor", detection: Detection = "mixed", scenario: Scene = "february-2025",
+             as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
+    import numpy as np
+
+    from chipcast.base.summary import interval as band
+    from chipcast.base.traces import read_json
+    from chipcast.cluster.case import keep
+    from chipcast.cluster.dependence import habits
+    from chipcast.cluster.goodput import case_of
+    from chipcast.cluster.record import PARTS
+    from chipcast.cluster.simulate import simulate as play
+    from chipcast.cluster.simulate import typical_and_bad
+    from chipcast.cluster.trace import pair_events
+
+    ids, given = _setup(chip, scenario, as_of, max(runs, 100), seed)
+    sizes = sizes_of(chips)
+    if len(ids) != 1 or len(sizes) != 1:
+        raise InputError("--chip and --chips must name one each here")
+    case = case_of(given, ids[0], ladder=ladder, detection=detection)
+    log = habits(pair_events(read_json(TRACE), nodes=TRACE_NODES, days=TRACE_DAYS)) if together else None
+    played = play(case, sizes[0], days=days, runs=runs, seed=seed, together=log,
+                  repair="empirical" if together else "weibull", log=20_000)
+    exact = keep(case, sizes)
+    shown = dict(zip(("typical", "bad"), typical_and_bad(played), strict=True))
+    rows: dict[str, dict[str, Any]] = {
+        name: {"run": r, "ettr": float(played.ettr[r]), "rollbacks": int(played.rollbacks[r]),
+                   "stops": int(played.stops[r]),
+                   "ledger": {p: float(played.ledger[k, r]) for k, p in enumerate(PARTS)}} for name, r in shown.items()}
+    _warn(ids)
+    if json:
+        emit_json({"chip": ids[0], "chips": sizes[0], "days": days, "runs": runs, "together": together,
+                   "ettr": band(played.ettr), "goodput": band(played.goodput), "exact_ettr": band(exact.ettr[0]),
+                   "rollbacks": band(played.rollbacks), "stops": band(played.stops), **rows,
+                   "timelines": {name: [[float(t), PARTS[int(p)]] for t, p in
+                                        zip(played.log_s[r], played.log_part[r], strict=True) if np.isfinite(t)]
+                                 for name, r in shown.items()}})
+        return
+    table(f"{runs} runs of {days:g} days on {sizes[0]} x {ids[0]}", ["", "in progress %", "rollbacks"],
+          [["played out", _percent(band(played.ettr)), f"{np.median(played.rollbacks):.0f}"],
+           ["exact formula, faults alone", _percent(band(exact.ettr[0])), "-"],
+           *[[f"a {name} run", f"{100 * row['ettr']:.1f}", row["rollbacks"]] for name, row in rows.items()]])
+    table("Where the time of these runs went, %", ["run", *[p.replace("_", " ") for p in PARTS]],
+          [[name, *[f"{100 * row['ledger'][p]:.1f}" for p in PARTS]] for name, row in rows.items()])

@@ -14,8 +14,8 @@ from numba import njit, uint64
 PRODUCTIVE, CHECKPOINT, LOST, DETECTION, RESTART, WAITING, ONLINE, SLOW = 0, 1, 2, 3, 4, 5, 6, 7
 """Parts of the ledger, in the order of `record.PARTS`; also the state that a log shows."""
 
-ACTIVE, SPARE, REPAIR = 0, 1, 2
-"""Where a node is."""
+ACTIVE, SPARE, REPAIR, ABSENT = 0, 1, 2, 3
+"""Where a node is; absent ones are spares that a run does not have."""
 
 G1, G2, G3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 """Constants of the SplitMix64 finaliser (Steele, Lea, Flood, OOPSLA 2014)."""
@@ -112,13 +112,13 @@ def repair_of(u, law, mean, shape, lengths):  # type: ignore[no-untyped-def]
 
 @jit
 def play(  # type: ignore[no-untyped-def]
-         key, first_run, runs, nodes, spare_nodes, node_scale_s, lifetime_shape, class_below, no_mend, stall_s,
+         key, first_run, runs, nodes, spares, most_spares, node_scale_s, lifetime_shape, class_below, no_mend, stall_s,
          takes_node, detection_s, restart_s, swap_s, checkpoint_s, work_s, slow_gap_s, slow_s, pace, repair_law,
          repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching, kernel_s, kernel_below,
          batch_sizes, batch_share, epoch_factors, epoch_s, horizon_s, target_work_s, on_progress,
          grid_s, ledger, counts, down, log_time, log_state):
     """Play runs `first_run` to `first_run + runs` and write ledgers, counts, nodes down and logs."""
-    total_nodes = nodes + spare_nodes
+    total_nodes = nodes + most_spares
     heap_room = total_nodes * 2 + 4096
     fault_time, fault_node = np.empty(heap_room), np.empty(heap_room, dtype=np.int64)
     mend_time, mend_node = np.empty(total_nodes + 1), np.empty(total_nodes + 1, dtype=np.int64)
@@ -132,9 +132,12 @@ def play(  # type: ignore[no-untyped-def]
         slow_pace = pace[r]
         factors = epoch_factors[r]
         size = 0
+        spare_nodes = spares[r]
         for n in range(total_nodes):
-            status[n] = ACTIVE if n < nodes else SPARE
+            status[n] = ACTIVE if n < nodes else (SPARE if n < nodes + spare_nodes else ABSENT)
             used[n, 0], used[n, 1], used[n, 2] = 1, 0, 0
+            if status[n] == ABSENT:
+                continue
             at = later(0.0, gap_of(unit(key, run, 8 * n, 0), lifetime_shape, scale), factors, epoch_s)
             if at < horizon_s:
                 size = push(fault_time, fault_node, size, at, n)
@@ -184,7 +187,7 @@ def play(  # type: ignore[no-untyped-def]
                 next_at, what = slow_until, 7
             next_at = max(next_at, t)
             while sampled < down.shape[1] and sampled * grid_s < next_at:
-                down[r, sampled] = total_nodes - active - standing
+                down[r, sampled] = nodes + spare_nodes - active - standing
                 sampled += 1
             dt = next_at - t
             if running:

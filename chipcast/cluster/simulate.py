@@ -60,7 +60,7 @@ class Played:
 
 
 def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float | None = None,
-             interval_s: Numeric | None = None, spare_chips: int | None = None, runs: int | None = None,
+             interval_s: Numeric | None = None, spare_chips: Numeric | None = None, runs: int | None = None,
              first_run: int = 0, seed: int = 1, clock: str = "wall", lifetime_shape: float = 1.0,
              repair: str = "weibull", repair_shape: float = 0.432, silent_latency_s: Numeric | None = None,
              together: Habits | None = None, batch_share: float = 1.0, grid_days: float = 0.0, log: int = 0) -> Played:
@@ -76,8 +76,8 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
         Wall time after which a job is looked at, or useful work after which it is done: one of the two. [days, s]
     interval_s : numeric, optional
         Useful work between checkpoints; the best one if left out. [s] (draw)
-    spare_chips : int, optional
-        Standing spares; those that the case's target asks for at its median if left out. [chips]
+    spare_chips : numeric, optional
+        Standing spares; those that the case's target asks for in each draw if left out. [chips] (draw)
     runs, first_run : int
         How many runs, and the number of the first: a run's luck depends on its number alone.
     clock : {"wall", "progress"}
@@ -126,8 +126,10 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
         raise InfeasibleError(f"no progress: only {float(exact.ettr.min()):.2g} of wall time would be useful; use "
                               "fewer chips or faster checkpoints")
     tau = take(exact.checkpoint_every_s[0])
-    spares = round(float(np.median(exact.spares[0]))) if spare_chips is None else spare_chips
-    spare_nodes = spares // case.chips_per_node
+    every_spare = np.broadcast_to(np.asarray(exact.spares[0] if spare_chips is None else spare_chips, dtype=float),
+                                  (case.draws,))
+    most_spares = int(every_spare.max()) // case.chips_per_node
+    spare_nodes = np.ascontiguousarray(every_spare[pick] // case.chips_per_node).astype(np.int64)
     share = case.rates / np.maximum(case.rates.sum(axis=0), 1e-300)
     per_node_s = case.rates.sum(axis=0) * (chips / nodes) / 3600.0
     epoch_s, factors = 1e18, np.zeros((count, 0))
@@ -155,6 +157,7 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
     latency = take(case.silent_latency_s if silent_latency_s is None else silent_latency_s)
     events.play(
         np.uint64(stream_key(seed, "simulate:faults") & 0xFFFFFFFFFFFFFFFF), first_run, count, nodes, spare_nodes,
+        most_spares,
         scale,
         lifetime_shape, np.ascontiguousarray(np.cumsum(share, axis=0)[:, pick]),
         np.ascontiguousarray(case.masking.rollback[:, pick]), np.ascontiguousarray(stall[:, pick]),
@@ -174,7 +177,7 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
     useful = parts[PARTS.index("productive")]
     paid = nodes * case.chips_per_node
     return Played(ettr=useful + parts[PARTS.index("slow_down")],
-                  goodput=useful * chips / max(paid + spare_nodes * case.chips_per_node, 1),
+                  goodput=useful * chips / (paid + spare_nodes * case.chips_per_node),
                   ledger=parts, wall_s=wall, faults=counts[:, 0], stops=counts[:, 1], rollbacks=counts[:, 2],
                   strikes=counts[:, 3], down=down, log_s=log_s, log_part=log_part.astype(float))
 

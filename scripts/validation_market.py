@@ -103,7 +103,8 @@ def page() -> str:
         "Orders: buyers ordered several quarters of sales at once; the run holds cover to a share of the closed-form "
         "optimum and to a few quarters of budget, and starts on the day after the rush began, so the reported sum "
         "sits in its upper tail. Revenue after the cut: what sells beside the H20 starts at its last known rate and "
-        "only drifts, so the run is low once the H20 is gone; what else grew is not in the data (the drift was added after "
+        "only drifts, so the run is low once the H20 is gone; what else grew is not in the data (the drift was "
+        "added after "
         "a first version of this page had missed both quarters). The ban: as seen on the date it "
         "was one future of several and not the likely one. Sales after the relaxation of summer 2025: an open US gate "
         "and no sales need two keys; one gate cannot say both.",

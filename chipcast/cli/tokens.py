@@ -99,7 +99,8 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
     """Best layout of a model on each chip under a promise, with rate, latency and cost."""
     if split or prefill_chip or decode_chip:
         serve_split(name, prefill_chip or chip.split(",")[0], decode_chip or chip.split(",")[0], most(chips), input,
-                    output, tpot_ms, ttft_ms, segment, precision, prefix_hit, draft, accept, scenario, as_of, draws, seed, json)
+                    output, tpot_ms, ttft_ms, segment, precision, prefix_hit, draft, accept, scenario, as_of,
+                    draws, seed, json)
         return
     from chipcast.base.summary import interval, span
     from chipcast.scenario import load as load_scenario
@@ -143,6 +144,35 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
         note(f"cheapest at the median: {best['chip']}")
 
 
+@app.command()
+def layout(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Chip id or alias.")] = "h20",
+           chips: Annotated[int, typer.Option("--chips", help="Chips of a replica.")] = 8,
+           input: Input = 3500, output: Output = 1500, tpot_ms: Tpot = 50, ttft_ms: Ttft = 2000,
+           precision: Annotated[str, typer.Option("--precision", help="fp8, int8, w4a8, bf16, ...")] = "",
+           scenario: Annotated[str, typer.Option("--scenario", help="Scenario of the vintage.")] = "february-2025",
+           as_of: AsOf = "", json: Json = False) -> None:
+    """Every layout on so many chips: memory of a rank, room, rate, or the reason it fell."""
+    from chipcast.base.errors import require
+    from chipcast.scenario import load as load_scenario
+    from chipcast.tokens.serve import Workload
+    from chipcast.tokens.table import layouts
+
+    require(chips >= 1, "--chips", "be 1 or more", chips)
+    (item,) = chip_ids(chip, as_of or str(load_scenario(scenario).as_of))[:1]
+    g = given(scenario, as_of=as_of, draws=100, chips=[item])
+    work = Workload(input_tokens=input, output_tokens=output, ttft_s=ttft_ms / 1000, tpot_ms=tpot_ms)
+    rows, fell = layouts(g, item, name, work, chips=chips, precision=precision or None)
+    if json:
+        emit_json({"model": name, "chip": item, "chips": chips, "layouts": rows, "refused": fell})
+        return
+    table(f"{name} on {chips} x {item}, at the medians",
+          ("layout", "weights GB", "reserve GB", "of GB", "requests that fit", "output tok/s/chip", "TPOT ms", "verdict"),
+          [(r["layout"], f"{r['weights_gb']:.1f}", f"{r['reserve_gb']:.1f}", f"{r['usable_gb']:.1f}",
+            f"{max(r['requests_that_fit'], 0):.0f}", f"{r['output_tokens_per_s_per_chip']:.0f}", f"{r['tpot_ms']:.1f}",
+            r["verdict"]) for r in rows[:12]],
+          foot="; ".join(f"{n} x {why}" for why, n in list(fell.items())[:6]))
+
+
 def serve_split(name: str, first: str, after: str, chips: int, input: float, output: float, tpot_ms: float,
                 ttft_ms: float, segment: str, precision: str, hit: float, drafts: int, accept: float, scenario: str,
                 as_of: str, draws: int, seed: int, json: bool) -> None:
@@ -173,7 +203,8 @@ def serve_split(name: str, first: str, after: str, chips: int, input: float, out
                                                                                      * s.answers_per_s_per_chip)
     if json:
         emit_json({"model": name, "as_of": str(g.as_of),
-                   "best": {"layout": layout, "bound_by": "prefill" if prefill_binds else "decode", "grade": grade(g.catalog, b, name),
+                   "best": {"layout": layout, "bound_by": "prefill" if prefill_binds else "decode",
+                            "grade": grade(g.catalog, b, name),
                             **{k: interval(v) for k, v in shown.items()}},
                    "prefill_chips": s.prefill_chips, "decode_chips": s.decode_chips, "frontier": []})
         return

@@ -110,7 +110,7 @@ def settle(case: Case, part: Part, *, reserve: float = 5e9) -> Setting:
         weights = float(weight_bytes(case.model, plan, kind))
         if weights > part.memory_bytes:
             raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.0f} GB a rank, the "
-                                  f"chip has {part.memory_bytes / 1e9:.0f}; more chips or a narrower precision would fit")
+                                  f"chip has {part.memory_bytes / 1e9:.0f}; take more chips or a narrower precision")
         room = 1.0
         words.append("memory is short: one request a group")
     per_group = float(plan.dp) * replicas

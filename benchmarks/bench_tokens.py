@@ -1,0 +1,64 @@
+"""Speed of the tokens station: layouts priced, one search, a thousand predictions, requests simulated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chipcast.base.catalog import Catalogue, last_known
+from chipcast.base.given import Given
+from chipcast.scenario import load, resolve
+from chipcast.tokens.model import PRECISION
+from chipcast.tokens.model import load as load_model
+from chipcast.tokens.ops import Load, Plan, step_ops
+from chipcast.tokens.predict import predict
+from chipcast.tokens.serve import service
+from chipcast.tokens.simulate import Engine, Trace, lognormal, poisson, simulate
+from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.step import step_time
+
+CHIPS = ("h20-96", "h800-sxm", "h100-sxm", "h200-sxm", "ascend-910b2", "ascend-910b3", "ascend-910b4", "ascend-910c")
+
+
+@pytest.fixture(scope="module")
+def world() -> Given:
+    return resolve(load("february-2025"), draws=1000, seed=1, chips=CHIPS)
+
+
+def test_ten_thousand_configurations_with_all_operations(benchmark: Any, world: Given) -> None:
+    """Target: 1,000,000 configurations a second; peers 46,000/s and less."""
+    model, speed, kind = load_model("deepseek-v3"), speed_of(at_middle(world), "h20-96"), PRECISION["fp8_block"]
+    batch = np.linspace(1, 256, 10_000)
+    plan = Plan(tp=np.full(10_000, 2.0), dp=np.full(10_000, 16.0), ep=np.full(10_000, 32.0))
+
+    def price() -> float:
+        ops, messages = step_ops(model, plan, Load(requests=batch, new=1, context=4096, prefill=False), kind)
+        return float(np.sum(step_time(ops, messages, plan, kind, speed, layers=61).total_s))
+
+    benchmark(price)
+
+
+def test_best_layout_of_eight_chips_with_intervals(benchmark: Any, world: Given) -> None:
+    """Target: 5 s for one chip on 64 chips with intervals; here eight of them."""
+    benchmark(service, world, CHIPS, "deepseek-r1", input_tokens=3500, output_tokens=1500, ttft_s=2, tpot_ms=50)
+
+
+def test_a_thousand_predictions(benchmark: Any) -> None:
+    """Target: 5 s."""
+    rows = [{"hardware": h, "chips": "16", "model": m, "phase": "mixed", "precision": "FP8", "concurrency": str(c),
+             "input_len": "3500", "output_len": "1500", "engine": "SGLang", "quantity": "tpot_ms"}
+            for h in ("H20 96GB", "H200") for m in ("DeepSeek-R1", "Qwen3-32B") for c in range(1, 251)]
+    benchmark.pedantic(predict, (rows, Catalogue(last_known())), rounds=1)
+
+
+def test_requests_simulated(benchmark: Any) -> None:
+    """Target: 200,000 requests/s; peers 830 and 2,734."""
+    n = 100_000
+    trace = Trace(arrival_s=poisson(3, n, seed=1), prompt=np.clip(lognormal(3500, n, seed=1, name="p"), 1, 60000),
+                  answer=np.clip(lognormal(500, n, seed=1, name="a"), 1, 20000))
+    engine = Engine(fixed_s=0.02, request_s=1e-4, token_s=2e-8, prompt_s=2e-5, prompt_fixed_s=0.005, slots=256,
+                    blocks=60000)
+    simulate(trace, engine)
+    benchmark.pedantic(simulate, (trace, engine), rounds=3)

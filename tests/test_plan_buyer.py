@@ -162,12 +162,34 @@ def test_power_is_kept(given: Given, need: Need, world) -> None:  # type: ignore
 
 def test_rent_and_api_are_offered_where_work_may_leave_the_house(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
     free = case_of(given, replace(need, offsite_share_max=1.0), *world).problem
-    assert {o.contract for o in free.offers} == {"spot", "rent"}
+    assert {o.contract for o in free.offers} == {"spot", "rent"}  # the barred chip has no rent row
     assert free.api_cap is not None and free.api_cap == pytest.approx(free.need)
     bound = case_of(given, need, *world).problem
     assert {o.contract for o in bound.offers} == {"spot"} and bound.api_cap is None
     labels = labels_by_date(len(free.quarters), 1, free.size)
     assert labels.shape == free.need.shape
+
+
+def test_the_right_to_cancel_loses_a_premium_and_no_deposit(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    p = case_of(given, replace(need, segment="platform"), *world).problem
+    spot, option = (next(i for i, o in enumerate(p.offers) if (o.chip, o.contract) == ("h20-96", c))
+                    for c in ("spot", "option"))
+    lost = p.arrive[spot, 0] == 0
+    ratio = p.spend[option, 0] / p.spend[spot, 0]
+    assert ratio[~lost] == pytest.approx(1 + given["plan.option_premium"][~lost])
+    assert ratio[lost] == pytest.approx((given["plan.option_premium"] / given["plan.deposit_share"])[lost])
+    assert (p.order_cost[option, 0][lost] < p.order_cost[spot, 0][lost]).mean() > 0.9
+
+
+def test_a_lease_abroad_does_not_feel_the_gates(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    market, _, _ = world
+    chips = ("h20-96", "ascend-910b2", "h100-sxm")
+    service = service_of(given, chips=chips, speed=(60, 25, 200), blocks=(8, 16, 16))
+    case = case_of(given, replace(need, offsite_share_max=0.3), market, service,
+                   verdicts_of(market.months, chips=chips, bar=("h100-sxm",)))
+    lease = [i for i, o in enumerate(case.problem.offers) if o.contract == "lease"]
+    assert [case.problem.offers[i].chip for i in lease] == ["h100-sxm"]
+    assert (case.problem.order_cap[lease] > 0).all() and (case.problem.arrive[lease] == 1).all()
 
 
 def test_the_api_price_is_the_dated_one(given: Given) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,12 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
     offers: list[dict[str, Any]] = list(parts)
     offers += [_rent(world, chip, p) for chip, p in zip(chips, parts, strict=True)
                if f"{chip}.rent_usd_per_h" in given and need.offsite_share_max > 0]
+    if need.segment not in SMALL:
+        offers += [_option(world, p) for p in parts if not p["offer"].domestic]
+    if need.offsite_share_max > 0 and need.country == "CN":
+        offers += [_lease(world, i, chip) for i, chip in enumerate(service.chips)
+                   if chip in left_out and f"{chip}.rent_usd_per_h" in given and first_block(service, i) > 0
+                   and service.feasible[i] > 0 and not is_domestic(chip, given)]
     api = api_price_usd(given, need.model)
     price_per_unit = None if api is None else \
         api / 1e6 * seconds[:, None] * service_unit / need.peak_to_mean * at_middle
@@ -306,7 +312,8 @@ def _own(w: _World, chip: str, stock: int) -> dict[str, Any]:
     return {"offer": Offer(chip=chip, supplier=_vendor(g, chip), contract="spot", domestic=is_domestic(chip, g),
                            stock=stock, lot=float(SERVER), first_block=block),
             "cost": cost, "arrive": shipped, "lead": lead, "cap": cap, "rate": rate, "spend": spend,
-            "price": price, "hold": hold, "kw": kw, "most": most, "open": open_[w.first], "fill": fill}
+            "price": price, "hold": hold, "kw": kw, "most": most, "ships": ships, "shipped": shipped,
+            "resale": np.where(in_time, resale, 0), "open": open_[w.first], "fill": fill}
 
 
 def _rate(w: _World, i: int) -> Array:
@@ -353,6 +360,31 @@ def _rent(w: _World, chip: str, own: dict[str, Any]) -> dict[str, Any]:
                            lot=float(SERVER), first_block=own["offer"].first_block),
             "cost": usd * w.at_middle, "arrive": np.ones_like(usd), "lead": np.zeros(usd.shape, dtype=np.int32),
             "cap": cap, "rate": own["rate"], "spend": usd}
+
+
+def _option(w: _World, own: dict[str, Any]) -> dict[str, Any]:
+    """Return the chip with the right to cancel: a premium that is never returned, and no deposit to lose."""
+    premium = w.given["plan.option_premium"]
+    pay_later = (1 + w.given["plan.discount_rate_per_year"]) ** -(own["ships"] / 12)
+    cost = own["price"] * (premium * w.at_order + own["shipped"] * (pay_later - own["resale"]))
+    return {**own, "offer": replace(own["offer"], contract="option"), "cost": cost,
+            "spend": own["price"] * (premium + own["shipped"])}
+
+
+def _lease(w: _World, i: int, chip: str) -> dict[str, Any]:
+    """Return a chip leased abroad by the quarter, where the gates do not reach.
+
+    Whether that is allowed is not judged here.
+    """
+    hours = w.months[:, None] * HOURS_PER_MONTH
+    usd = w.given[f"{chip}.rent_usd_per_h"] * hours
+    rate = _rate(w, i)
+    block = float(first_block(w.service, i))
+    wanted = float(np.quantile((w.need_q / np.maximum(rate, w.need_q / 1e6)).max(axis=0), 0.5))
+    most = (SERVER * np.ceil(wanted / SERVER) + block) * w.need.offsite_share_max
+    return {"offer": Offer(chip=chip, supplier="overseas", contract="lease", lot=float(SERVER), first_block=block),
+            "cost": usd * w.at_middle, "arrive": np.ones_like(usd), "lead": np.zeros(usd.shape, dtype=np.int32),
+            "cap": np.full(usd.shape, most), "rate": rate, "spend": usd}
 
 
 def _vendor(given: Given, chip: str) -> str:

@@ -120,7 +120,7 @@ def cost(line: Line, steps: Sequence[Mapping[str, Any]]) -> Picture:
         "need not add up to the median of the sum. Right: draws sorted by their yield; the line is the median "
         "profit after fixed "
         "cost, the bands hold 50 and 90 percent.",
-        marks=("fab", "card"),
+        marks=("fab", "ownership"),
     )
 
 
@@ -355,7 +355,7 @@ def break_even(line: Line, bins: int = 6) -> Picture:
         f"{day_words(line.months[months.stop - 1])}; "
         "cells with fewer than five draws are left white. Right: how strongly each cause moves profit when all "
         "vary together.",
-        marks=("fab", "card"),
+        marks=("fab", "ownership"),
     )
 
 

@@ -253,7 +253,7 @@ def calendar(verdicts: Verdicts, catalog: Catalogue, segment: str = "platform") 
     mark: Spec = {
         "data": {"values": [{"month": now}]},
         "mark": {"type": "rule", "strokeWidth": 1.5, "color": "#1f2733"},
-        "encoding": {"x": {"field": "month", "type": "ordinal"}},
+        "encoding": {"x": {"field": "month", "type": "ordinal", "sort": list(months)}},
     }
     spec = tiles(rows, x="month", y="chip", by="status", colours=tones, tip=("rule", "prong"), every="-01", step=22)
     spec["layer"].append(mark)

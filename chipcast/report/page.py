@@ -144,7 +144,7 @@ def _news_keys(story: Story, claim: Mapping[str, Any]) -> list[str]:
 
 CLAIM_STATIONS = {
     "yield-doubled": ("fab", "evidence"),
-    "line-profitable": ("fab", "card"),
+    "line-profitable": ("fab", "ownership"),
     "no-euv": ("fab",),
     "plan-400k": ("fab", "evidence"),
     "h20-million": ("market", "chip"),

@@ -80,7 +80,7 @@ def money(story: Story, pictures: Pictures) -> Section | None:
         id="money",
         title="What a chip costs and when the line earns money",
         text=text,
-        marks=("fab", "card"),
+        marks=("fab", "ownership"),
         pictures=_pick(pictures, "cost", "break-even", "routes"),
         tables=(table.money(line),),
     )

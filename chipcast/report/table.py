@@ -92,7 +92,7 @@ def money(line: Line) -> Table:
         id="money-table",
         title="Cost, price and margin",
         rows=tuple(rows),
-        marks=("fab", "card"),
+        marks=("fab", "ownership"),
         columns=("product", "variable cost, USD", "price, USD", "margin"),
         foot=f"{day_words(line.months[0])} to {day_words(line.months[months.stop - 1])}, {SPREAD}. Profit of the "
         f"line after fixed cost: "

@@ -128,7 +128,7 @@ def campbell(rate: Numeric, jump: Numeric, jump_squared: Numeric, decay: Numeric
 def e_folding_months(d0_ratio: Numeric, months: Numeric) -> Numeric:
     """Return the time constant of a density that fell by `d0_ratio` in so many months. [months]
 
-    >>> round(e_folding_months(1.75647, 12), 1)
+    >>> round(float(e_folding_months(1.75647, 12)), 1)
     21.3
     """
     return months / np.log(d0_ratio)

@@ -214,6 +214,11 @@ def test_a_budget_that_cannot_buy_the_smallest_deployment_says_what_it_costs(giv
         plan(given, replace(need, budget_usd=1e3), *world)
 
 
+def test_power_that_cannot_run_the_smallest_deployment_says_what_it_needs(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InfeasibleError, match=r"no plan fits: 2 kW cannot run the smallest deployment, 8 x h20-96"):
+        plan(given, replace(need, power_kw=2.0), *world)
+
+
 def test_a_promise_no_chip_keeps_is_infeasible_and_says_why(given: Given, need: Need) -> None:
     market = market_of(given)
     none = service_of(given, blocks=(0, 0, 0, 0))

@@ -115,6 +115,12 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
                                            verdicts.segments.index(need.segment)]
     domestic = np.nan_to_num(domestic)
     power = np.array([float(np.median(p["kw"])) for p in parts])
+    least = power * np.array([p["offer"].first_block for p in parts])
+    if least.min() > need.power_kw and need.offsite_share_max == 0:
+        best = int(least.argmin())
+        raise InfeasibleError(f"no plan fits: {need.power_kw:,.0f} kW cannot run the smallest deployment, "
+                              f"{parts[best]['offer'].first_block:.0f} x {chips[best]} with {least[best]:,.0f} kW; "
+                              "raise power_kw to that, or rent or use an API")
     problem = Problem(
         quarters=quarters, offers=tuple(o["offer"] for o in offers), stocks=chips, weight=np.full(draws, 1 / draws),
         order_cost=np.stack([o["cost"] for o in offers]) / money, arrive=np.stack([o["arrive"] for o in offers]),

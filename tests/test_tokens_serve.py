@@ -295,7 +295,7 @@ def test_serve_speaks_json_with_the_promised_keys(cli_json: Callable[..., Any]) 
 
 def test_layout_verb_says_why_each_layout_is_not_the_answer(cli_json: Callable[..., Any]) -> None:
     out = cli_json("tokens", "layout", "deepseek-r1", "--chip", "h100", "--chips", "8")
-    assert out["layouts"] and all("GB short" in r["verdict"] for r in out["layouts"]) and out["refused"]
+    assert out["layouts"] and all("GB short" in r["verdict"] for r in out["layouts"])
     fits = cli_json("tokens", "layout", "deepseek-r1", "--chip", "h20", "--chips", "8")
     rates = [r["output_tokens_per_s_per_chip"] for r in fits["layouts"]]
     assert rates == sorted(rates, reverse=True) and rates[0] > 0

@@ -166,7 +166,8 @@ def layout(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Ch
         emit_json({"model": name, "chip": item, "chips": chips, "layouts": rows, "refused": fell})
         return
     table(f"{name} on {chips} x {item}, at the medians",
-          ("layout", "weights GB", "reserve GB", "of GB", "requests that fit", "output tok/s/chip", "TPOT ms", "verdict"),
+          ("layout", "weights GB", "reserve GB", "of GB", "requests that fit", "output tok/s/chip", "TPOT ms",
+           "verdict"),
           [(r["layout"], f"{r['weights_gb']:.1f}", f"{r['reserve_gb']:.1f}", f"{r['usable_gb']:.1f}",
             f"{max(r['requests_that_fit'], 0):.0f}", f"{r['output_tokens_per_s_per_chip']:.0f}", f"{r['tpot_ms']:.1f}",
             r["verdict"]) for r in rows[:12]],

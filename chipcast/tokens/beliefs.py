@@ -99,7 +99,8 @@ def part(chip: str, catalog: Catalogue) -> Part:
     wide = facts.get("bf16_tflops") or facts.get("fp16_tflops")
     if not wide or not facts.get("mem_gb"):
         raise InputError(f"chip '{chip}' has no 16-bit throughput or memory size in the catalogue of {catalog.as_of}")
-    bandwidth = facts.get("mem_bw_gb_s") or {"h20-141": 4400.0}.get(chip)
+    assumed = [float(r["mode"]) for r in read_table("priors") if (r["item"], r["name"]) == (chip, "mem_bw_gb_s")]
+    bandwidth = facts.get("mem_bw_gb_s") or (assumed[0] if assumed else 0.0)
     if not bandwidth:
         raise InputError(f"chip '{chip}' has no memory bandwidth in the catalogue of {catalog.as_of}")
     peak = {"bf16": wide * 1e12 / per}

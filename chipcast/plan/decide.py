@@ -155,10 +155,10 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
     fails = 1 - served > given.middle("plan.fail_unserved_share")
     said = failures({k: v[seen] for k, v in case.causes.items()}, fails, p.quarters)
     orders = order_table(solved, case)
-    sample = solved.costs * p.money
+    even = np.full(seen.size, 1 / seen.size)
     result = Plan(
         buyer=buyer.name, quarters=p.quarters, decide_until=p.quarters[max(decide - 1, 0)], orders=orders,
-        expected_cost_usd=float(weight @ sample), cvar_usd=tail_mean(sample, weight, tail), tail=tail,
+        expected_cost_usd=float(costs["plan"].mean()), cvar_usd=tail_mean(costs["plan"], even, tail), tail=tail,
         tail_weight=tail_weight, values=money, rivals=rivals, service_share=interval(served), fails=said,
         shadow_prices=shadow_prices(solved),
         solver={"status": solved.solution.status, "gap": solved.solution.gap, "columns": solved.program.cost.size,

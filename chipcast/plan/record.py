@@ -39,9 +39,9 @@ class Plan:
     orders: tuple[Order, ...]
     """Here-and-now orders and the mean of later ones."""
     expected_cost_usd: float
-    """Mean discounted cost over scenarios. [USD]"""
+    """Mean discounted cost on fresh futures, which the program has not seen. [USD]"""
     cvar_usd: float
-    """Mean of the worst tail of cost. [USD]"""
+    """Mean of the worst tail of cost on fresh futures. [USD]"""
     tail: float
     """Tail level alpha."""
     tail_weight: float

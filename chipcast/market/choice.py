@@ -12,6 +12,9 @@ import numpy as np
 from chipcast.base.errors import require
 from chipcast.base.types import Array, Numeric
 
+ROUNDING = 1e-12
+"""Below this a share is the rounding of a sum."""
+
 TINY = 1e-300
 """Weight of a nest that holds nothing."""
 
@@ -81,7 +84,8 @@ def at_least(shares: Array, group: Array, floor: Array, outside: int) -> Array:
                               start=np.zeros_like(bought)))
     wanted = np.where(favoured > 0, np.maximum(favoured, floor * bought), favoured)
     up = wanted / np.maximum(favoured, TINY)
-    down = (bought - wanted) / np.maximum(bought - favoured, TINY)
+    # what the floor does not favour only ever shrinks; where it is a rounding error it is dropped
+    down = np.clip((bought - wanted) / np.maximum(bought - favoured, ROUNDING), 0.0, 1.0)
     out = shares * np.where(mask > 0, up, down)
     out[outside] = shares[outside]
     return np.asarray(out)

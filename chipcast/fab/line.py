@@ -226,7 +226,8 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
                                     orders=_padded_orders(orders, skip, g.draws))
     flow = stocks.run(given_to_pack)
     single, dual = products(g)
-    good_in, tested, survive = given_to_pack.dies_in - foreign, given_to_pack.screened, given_to_pack.survive
+    tested, survive = given_to_pack.screened, given_to_pack.survive
+    good_in = given_to_pack.dies_in - foreign - flow.declined
     assert survive is not None, "a supply of the line knows what survives"
 
     shares = delay.kernel(g["package_line.assembly_test_days"] / DAYS_PER_MONTH, g["smic_n2.pipeline_stages"],
@@ -283,16 +284,18 @@ def supply(given: Given, months: Sequence[str], made: Front, *, controls: bool =
     shut = _shut_month(closed, "hbm")
     if shut is not None:
         hbm_in[index >= shut] *= g["hbm_inflow.domestic_share"]
-    single, dual = products(g)
+    single, double = products(g)
     bank = g["die_bank.dies"] * (1 - g["die_bank.used_before_2025_share"])
     stacks_open = g["hbm_bank.stacks"] * g["hbm_bank.ascend_share"] * (1 - g["hbm_bank.used_before_2025_share"])
+    capacity = _growing(g["package_line.capacity_per_month"], g["package_line.capacity_growth_per_year"], index)
+    dual, home = g["package_line.dual_die_share"], raw_in * made.yields.any
     return stocks.Supply(
-        dies=bank * share, raw_dies=bank, stacks=stacks_open, dies_in=raw_in * made.yields.any + foreign,
-        raw_dies_in=raw_in + foreign / share, stacks_in=hbm_in,
-        capacity=_growing(g["package_line.capacity_per_month"], g["package_line.capacity_growth_per_year"], index),
-        dual_share=g["package_line.dual_die_share"], screened=screened(g), stacks_single=single.stacks,
-        stacks_dual=dual.stacks, free_memory=not controls and shut is None, orders=orders,
-        survive=(single.assembly_yield * single.system_yield, dual.assembly_yield * dual.system_yield)), foreign
+        dies=bank * share, raw_dies=bank, stacks=stacks_open, dies_in=home + foreign,
+        raw_dies_in=raw_in + foreign / share, stacks_in=hbm_in, capacity=capacity, dies_home=home,
+        home_yield=made.yields.any, stock_limit=g["smic_n2.die_stock_months"] * capacity * (1 + dual), dual_share=dual,
+        screened=screened(g), stacks_single=single.stacks, stacks_dual=double.stacks,
+        free_memory=not controls and shut is None, orders=orders,
+        survive=(single.assembly_yield * single.system_yield, double.assembly_yield * double.system_yield)), foreign
 
 
 def shadow_values(given: Given, months: Sequence[str]) -> dict[str, Array]:

@@ -41,7 +41,7 @@ class Line:
     screened: Array
     """1 where dies are tested before assembly (known-good-die flow), 0 where the dual-die flow is blind. [1] (draw)"""
     good_dies: Array
-    """Sellable dies made at home. [dies/month] (month, draw)"""
+    """Sellable home-made dies taken; those above the stock limit go to other customers. [dies/month] (month, draw)"""
     die_bank: Array
     """Good foreign-made and domestic dies in stock at the end of the month. [dies] (month, draw)"""
     hbm_bank: Array

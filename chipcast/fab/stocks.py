@@ -52,6 +52,12 @@ class Supply:
     """Share of one-die and two-die starts that become cards, for turning orders into starts. [1] (draw)"""
     orders: Array | None = None
     """Cards newly asked for; unserved ones wait. [cards/month] (product, month, draw)"""
+    stock_limit: Array | None = None
+    """Good dies above which home-made ones are declined: their wafers go to other customers. [dies] (month, draw)"""
+    dies_home: Array | None = None
+    """Home-made part of `dies_in`, needed with a limit. [dies/month] (month, draw)"""
+    home_yield: Array | None = None
+    """Good share of home-made dies, needed with a limit. [1] (month, draw)"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +80,8 @@ class Flow:
     """Memory stacks used. [stacks/month] (month, draw)"""
     quality: Array
     """Good share of the dies that blind packages take; 1 where screened. [1] (month, draw)"""
+    declined: Array
+    """Good home-made dies not taken because the stock was full. [dies/month] (month, draw)"""
 
 
 def run(s: Supply) -> Flow:
@@ -93,13 +101,17 @@ def run(s: Supply) -> Flow:
     dies, raw, stacks = s.dies.astype(float).copy(), s.raw_dies.astype(float).copy(), s.stacks.astype(float).copy()
     one, two = np.empty((months, draws)), np.empty((months, draws))
     out = {k: np.empty((months, draws)) for k in ("binding", "dies", "stacks", "in", "dies_used", "stacks_used")}
-    quality = np.ones((months, draws))
+    quality, declined = np.ones((months, draws)), np.zeros((months, draws))
     mixed_stacks = x * s.stacks_dual + (1 - x) * s.stacks_single
     backlog = np.zeros((2, draws))
     q = np.ones(draws)
     for t in range(months):
         dies += s.dies_in[t]
         raw += s.raw_dies_in[t]
+        if s.stock_limit is not None and s.dies_home is not None and s.home_yield is not None:
+            declined[t] = np.minimum(np.maximum(dies - s.stock_limit[t], 0.0), s.dies_home[t])
+            dies -= declined[t]
+            raw -= declined[t] / s.home_yield[t]
         if not s.free_memory:
             stacks += s.stacks_in[t]
         k = np.full(draws, 2.0)
@@ -132,7 +144,8 @@ def run(s: Supply) -> Flow:
                             ("dies_used", used), ("stacks_used", memory)):
             out[name][t] = value
     return Flow(starts=np.stack([one, two]), binding=out["binding"], dies=out["dies"], stacks=out["stacks"],
-                stacks_in=out["in"], dies_used=out["dies_used"], stacks_used=out["stacks_used"], quality=quality)
+                stacks_in=out["in"], dies_used=out["dies_used"], stacks_used=out["stacks_used"], quality=quality,
+                declined=declined)
 
 
 def _served(s: Supply, t: int, b: Array, c: Array, k: Array, dies: Array, stacks: Array, backlog: Array,

@@ -24,8 +24,9 @@ from chipcast.fab.product import product
 from chipcast.market.forecast import series
 from chipcast.plan.record import Plan
 from chipcast.report.record import Story
+from chipcast.rules.check import status_of
 from chipcast.rules.measure import figures
-from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
+from chipcast.rules.record import CN_WORDS, US_WORDS, Verdicts
 from chipcast.scenario import Scenario, load
 
 BUYER_CLASS_SHOWN = "platform"
@@ -103,7 +104,7 @@ def measures(given: Given, verdicts: Verdicts) -> list[dict[str, Any]]:
     out = []
     for k, chip in enumerate(verdicts.chips):
         us, cn = US_WORDS[verdicts.us[0, segment, k]], CN_WORDS[verdicts.cn[0, segment, k]]
-        status = max((STATUS_OF[us], STATUS_OF[cn]), key=STATUS_ORDER.index)
+        status = status_of(us, cn)
         f = figures(given.catalog, chip)
         out.append({"chip": chip, "name": f.model, "tpp": _middle(f.tpp), "performance_density": _middle(f.pd),
                     "status": status, "us": us, "cn": cn, "rule_id": str(verdicts.decided_by[0, segment, k]),

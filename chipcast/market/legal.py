@@ -93,7 +93,8 @@ def slack_of(given: Given, verdicts: Verdicts, chips: Sequence[str]) -> Array:
             continue
         column = column_of(verdicts, chip)
         if column is not None:
-            out[c] = float(np.min(verdicts.slack_log[0, :, column]))
+            slack = verdicts.slack_log[0, :, column]
+            out[c] = float(np.min(slack[np.isfinite(slack)], initial=np.inf))
         elif f"{chip}.slack_ln" in given:
             out[c] = given[f"{chip}.slack_ln"]
     return out

@@ -22,6 +22,7 @@ from chipcast.evidence import claims, grade
 from chipcast.evidence.explain import explain, holds, parse_claim
 from chipcast.evidence.forward import reading_luck, yields
 from chipcast.evidence.likelihood import reading_weights
+from chipcast.evidence.profit import readings
 from chipcast.evidence.reports import YIELD_SERIES, Observation, observations
 from chipcast.fab import line as fab_line
 from chipcast.fab.cost import Sale, line_break_even_yield, line_profit
@@ -276,6 +277,10 @@ def causes(given: Given, names: Mapping[str, object]) -> tuple[dict[str, Array],
     return {n: given[n] for n in rows}, {n: given.row(n).unit for n in rows}
 
 
+NICKNAMES = {"profitable-at-40": "line-profitable"}
+"""Other names of claims."""
+
+
 def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str | None = None) -> dict[str, Any]:
     """Return what must hold for a claim: an id of the news, or `NAME OP VALUE`.
 
@@ -284,12 +289,17 @@ def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str
     story = load(scenario, as_of=as_of)
     ready = blind(story, draws=draws, seed=seed)
     answer: dict[str, Any] = {"claim": text}
+    text = NICKNAMES.get(text, text)
     listed = {row["id"]: row for row in read_table("claims")}
     if text in listed:
         facts, worlds = ground(ready)
         claim = next(c for c in claims.check(facts) if c.id == text)
         given = worlds["base"].given
         mask = claim.holds
+        if text == "line-profitable":
+            base = worlds["base"]
+            _, profits = break_even(given, base.line)
+            answer["readings"] = [r.as_dict() for r in readings(given, base.line, profits, *YIELDS_CLAIMED)]
         answer |= {"claim": claim.said, "verdict": claim.verdict.word, "why": claim.why, "computed": claim.computed}
     else:
         world = trade(ready.setting, ready.given)

@@ -77,6 +77,10 @@ def explain(
     say(f"{answer['claim']}\nprobability {answer['probability']:.1%} (without reports of the news item itself)")
     if answer.get("verdict"):
         say(f"verdict: {answer['verdict']} - {answer['why']}")
+    if answer.get("readings"):
+        table("One unknown per reading of the sentence", ("reading", "unknown", "from", "to", "P(assumed range fits)"),
+              [(r["meaning"], r["unknown"], span(r["from"]), span(r["to"]),
+                "-" if r["plausible"] != r["plausible"] else f"{r['plausible']:.0%}") for r in answer["readings"]])
     if answer.get("by_reading"):
         say("by reading of the word yield: " + ", ".join(f"{k} {v:.0%}" for k, v in answer["by_reading"].items()))
     if not answer["must_hold"]:

@@ -94,7 +94,7 @@ def slack_of(given: Given, verdicts: Verdicts, chips: Sequence[str]) -> Array:
         column = column_of(verdicts, chip)
         if column is not None:
             slack = verdicts.slack_log[0, :, column]
-            out[c] = float(np.min(slack[np.isfinite(slack)], initial=np.inf))
+            out[c] = float(np.min(slack[np.isfinite(slack)], initial=1e6))
         elif f"{chip}.slack_ln" in given:
             out[c] = given[f"{chip}.slack_ln"]
     return out

@@ -65,5 +65,4 @@ def run(
     say(f"chipcast {__version__}: {loaded.name}, as known on {loaded.as_of}, {draws:,} draws, seed {seed}\n")
     for grid in tables.headline(told):
         table(grid.title, grid.columns, grid.rows, foot=grid.foot)
-    say(result.plan.sentence)
     say(f"\nreport: {files['report']}\nalso there: summary.json, given.csv, draws.parquet ({seconds:.1f} s)")

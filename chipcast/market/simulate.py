@@ -246,7 +246,7 @@ def first_state(world: World) -> State:
 
 
 def month_of(world: World, state: State, m: int) -> dict[str, Array]:
-    """Move the state by one month in the order of the chapter and return what a reader would ask for."""
+    """Move the state by one month in the order of `docs/method.md` and return what a reader would ask for."""
     given, cards, need = world.given, world.cards, world.need
     rate, safe_rate = cards.rate, np.maximum(cards.rate, TINY)
     gated, domestic = world.gated[:, None], world.domestic[:, None]

@@ -25,6 +25,9 @@ SEGMENTS = ("platform", "cloud", "state_funded", "public_centre", "private", "cl
 MAX_BYTES = 262_144
 """A scenario larger than this is refused before it is read."""
 
+MAX_NAME = 200
+"""A name or path of a scenario longer than this is refused. [characters]"""
+
 FALLBACK = "february-2025"
 """The scenario that others are based on unless they say otherwise."""
 
@@ -224,6 +227,9 @@ def _no_contradiction(events: tuple[Event, ...]) -> None:
 
 def _read(name: str, folder: Path | None) -> tuple[_File, dict[str, str], str]:
     """Read one file; return its content, the place of each override, and its stem."""
+    if "\0" in name or len(name) > MAX_NAME:
+        raise InputError(f"a scenario is named by a path of 1 to {MAX_NAME} plain characters; shipped: "
+                         + ", ".join(shipped()))
     path = DATA / "scenarios" / f"{name}.yaml"
     if not path.is_file():
         path = Path(name)
@@ -231,7 +237,7 @@ def _read(name: str, folder: Path | None) -> tuple[_File, dict[str, str], str]:
             path = folder / path
         if not path.is_file():
             close = nearest(name, shipped())
-            hint = f"; did you mean '{close[0]}'?" if close else ""
+            hint = f"; did you mean '{close[0]}'?" if close else ";"
             raise InputError(f"no scenario file '{name}'{hint} shipped: {', '.join(shipped())}")
     tree = read_yaml(path)
     if not isinstance(tree, Mapping):

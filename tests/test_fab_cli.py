@@ -90,7 +90,7 @@ def test_package_and_patterning_stand_beside_their_rivals(cli_json: Json, cli: C
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (("dies", "--width-mm", "27", "--height-mm", "27"), "does not fit the reticle field of 26 x 33 mm"),
-    (("dies", "--area-mm2", "-4"), "area_mm2 must be above 0, got -4.0"),
+    (("dies", "--area-mm2", "-4"), "--area-mm2 must be above 0, got -4"),
     (("dies", "--width-mm", "20"), "give the die as --width-mm and --height-mm"),
     (("dies", "--area-mm2", "100", "--phase", "middle"), "phase must be best, center, corner or X,Y"),
     (("dies", "--area-mm2", "100", "--map", "/nowhere/w.svg"), "cannot write '/nowhere/w.svg'"),

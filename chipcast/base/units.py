@@ -6,6 +6,7 @@ number in the unit that is asked for, and a mix-up is refused.
 
 from __future__ import annotations
 
+import math
 import re
 
 from chipcast.base.errors import InputError, unknown
@@ -91,19 +92,20 @@ def parse_quantity(text: object, unit: str, name: str = "value") -> float:
     if isinstance(text, bool) or text is None:
         raise InputError(f"{name} must be a number in {unit}, got {text!r}")
     if isinstance(text, int | float):
-        return float(text)
+        return _finite(text, unit, name, text)
     match = NUMBER.match(str(text))
     if not match:
-        raise InputError(f"{name} must be a number in {unit}, for example '12 {unit}', got '{text}'")
+        must = "a number, for example '12'" if unit == "1" else f"a number in {unit}, for example '12 {unit}'"
+        raise InputError(f"{name} must be {must}, got '{text}'")
     number = float(match.group(1).replace(",", "").replace("_", ""))
     tail = match.group(2)
     if not tail:
-        return number
+        return _finite(number, unit, name, text)
     if tail in UNITS and not (tail in PREFIX and UNITS[tail][0] != UNITS[unit][0]):
         return _into(number, tail, unit, name, text)
     for prefix in sorted(PREFIX, key=len, reverse=True):
         if tail == prefix:
-            return number * PREFIX[prefix]
+            return _finite(number * PREFIX[prefix], unit, name, text)
         rest = tail[len(prefix):].strip()
         if tail.startswith(prefix) and rest in UNITS:
             return _into(number * PREFIX[prefix], rest, unit, name, text)
@@ -114,4 +116,15 @@ def parse_quantity(text: object, unit: str, name: str = "value") -> float:
 def _into(number: float, tail: str, unit: str, name: str, text: object) -> float:
     if UNITS[tail][0] != UNITS[unit][0]:
         raise InputError(f"{name}: '{text}' is a {UNITS[tail][0]}, but {unit} ({UNITS[unit][0]}) is needed")
-    return convert(number, tail, unit)
+    return _finite(convert(number, tail, unit), unit, name, text)
+
+
+def _finite(number: float, unit: str, name: str, text: object) -> float:
+    """Return the number, or refuse infinity, not-a-number and what no float can hold."""
+    try:
+        value = float(number)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number{'' if unit == '1' else f' in {unit}'}, got '{text}'")
+    return value

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, note, say, table
+from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, measured, note, say, table, whole
 from chipcast.cli.common import given as world
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
@@ -23,6 +23,10 @@ PRIOR_NOTE = ("Ascend fault rates are assumed multiples of a counted H100 fleet'
               "any Ascend cluster.")
 
 
+MOST_CHIPS = 10_000_000
+"""A job of more chips than this is taken for a slip."""
+
+
 def sizes_of(text: str) -> tuple[int, ...]:
     """Read `8192`, `1024,4096` or `1024..16384` (doubling)."""
     from chipcast.base.units import parse_quantity
@@ -31,6 +35,8 @@ def sizes_of(text: str) -> tuple[int, ...]:
         number = parse_quantity(word, "chips", "--chips")
         if number < 1 or number != int(number):
             raise InputError(f"--chips must be whole numbers of 1 or more, got '{word.strip()}'")
+        if number > MOST_CHIPS:
+            raise InputError(f"--chips must be {MOST_CHIPS:,} or less, got '{word.strip()}'")
         return int(number)
 
     if ".." in text:
@@ -87,7 +93,8 @@ def _share(text: str, name: str) -> float:
 
 @app.command(help="Share of paid chip-time that a large job keeps, and where the rest goes.")
 def goodput(chip: Chip = "ascend-910b2,ascend-910c,h800-sxm", chips: Size = "1024..16384",
-            days: Annotated[float, typer.Option("--days", min=0.0, help="Length of the run, to count stops.")] = 60,
+            days: Annotated[float, measured("--days", "days", "Length of the run, to count stops.", above=0,
+                                             most=36_500)] = 60,
             checkpoint: Annotated[str, typer.Option(
                 "--checkpoint", metavar="TIME", help="Stall of one checkpoint, such as 30s; else the assumed range.")
             ] = "",
@@ -277,7 +284,8 @@ def compare(chip: Chip = "ascend-910b2,ascend-910c,h800-sxm", chips: Size = "819
             same: Annotated[str, typer.Option("--same", help="chips, or compute: peak 16-bit rate.")] = "chips",
             threshold: Annotated[str, typer.Option(
                 "--threshold", metavar="SHARE", help="Time in progress below which a job stumbles.")] = "",
-            days: Annotated[float, typer.Option("--days", min=0.0, help="Length of the run, for lost chip-days.")] = 60,
+            days: Annotated[float, measured("--days", "days", "Length of the run, for lost chip-days.", above=0,
+                                             most=36_500)] = 60,
             ladder: Ladder = "vendor", detection: Detection = "mixed", scenario: Scene = "february-2025",
             as_of: AsOf = "", draws: Draws = 4000, seed: Seed = 1, json: Json = False) -> None:
     from chipcast.base.summary import interval as band
@@ -412,6 +420,9 @@ def spares(nodes: Annotated[str, typer.Option("--nodes", help="Nodes that the jo
 TRACE, TRACE_NODES, TRACE_DAYS = "stepfun_infinitehbd_fault_trace", 400, 348.0
 """The shipped log and what its publisher says was watched."""
 
+MOST_NODES, MOST_DAYS = 1_000_000, 36_500
+"""A log of more nodes or days than this is taken for a slip."""
+
 Watched = Annotated[str, typer.Option("--nodes", help="Nodes watched, those without a fault included.")]
 Span = Annotated[str, typer.Option("--days", help="Days watched.")]
 
@@ -425,13 +436,14 @@ def _trace(path: str, nodes: str, days: str) -> Any:
     shipped = path == TRACE
     if not shipped and (not nodes or not days):
         raise InputError("state --nodes and --days of the watch: a log names only nodes that failed")
-    count = int(parse_quantity(nodes, "1", "--nodes")) if nodes else TRACE_NODES
-    span = parse_quantity(days, "1", "--days") if days else TRACE_DAYS
-    if count < 1 or span <= 0:
-        raise InputError(f"--nodes must be 1 or more and --days above 0, got {count} and {span:g}")
+    count = parse_quantity(nodes, "1", "--nodes") if nodes else TRACE_NODES
+    span = parse_quantity(days, "days", "--days") if days else TRACE_DAYS
+    if count != int(count) or not 1 <= count <= MOST_NODES or not 0 < span <= MOST_DAYS:
+        raise InputError(f"--nodes must be a whole number from 1 to {MOST_NODES:,} and --days lie above 0 and "
+                         f"not above {MOST_DAYS:,}, got {count:g} and {span:g}")
     if path.lower().removesuffix(".gz").endswith(".csv"):
-        return from_rows(read_csv(path), nodes=count, days=span)
-    return pair_events(read_json(path), nodes=count, days=span)
+        return from_rows(read_csv(path), nodes=int(count), days=span)
+    return pair_events(read_json(path), nodes=int(count), days=span)
 
 
 @app.command(help="Play a fault log back: nodes down, availability, what a job on all nodes sees.")
@@ -466,7 +478,7 @@ def replay(path: Annotated[str, typer.Argument(metavar="TRACE", help="JSON or CS
 @app.command(help="Fit one's own fault log: rates by class, clustering, relapses, repair, and what it cannot tell.")
 def fit(path: Annotated[str, typer.Argument(metavar="LOG", help="CSV with node, start, end, class; or JSON events.")],
         nodes: Watched = "", days: Span = "",
-        per_node: Annotated[int, typer.Option("--chips-per-node", min=1, help="Chips of one node.")] = 8,
+        per_node: Annotated[int, whole("--chips-per-node", "Chips of one node.", most=1024)] = 8,
         json: Json = False) -> None:
     from chipcast.base.summary import short
     from chipcast.cluster.fit import fit as learn
@@ -571,8 +583,8 @@ def _minutes(b: dict[str, float]) -> str:
 
 @app.command(help="Play jobs out fault by fault: a typical and a bad run, and how the exact formula compares.")
 def simulate(chip: Chip = "ascend-910b2", chips: Size = "8192",
-             days: Annotated[float, typer.Option("--days", min=0.1, max=3650, help="Days of each run.")] = 14,
-             runs: Annotated[int, typer.Option("--runs", min=20, max=100_000, help="Runs to play.")] = 400,
+             days: Annotated[float, measured("--days", "days", "Days of each run.", least=0.1, most=3650)] = 14,
+             runs: Annotated[int, whole("--runs", "Runs to play.", least=20, most=100_000)] = 400,
              together: Annotated[bool, typer.Option(
                  "--together", help="Faults come in batches, relapses and bad months, as in a published log.")] = False,
              ladder: Ladder = "vendor", detection: Detection = "mixed", scenario: Scene = "february-2025",

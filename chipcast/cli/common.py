@@ -8,8 +8,43 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Draws = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Number of draws.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random streams.")]
+
+
+def measured(flag: str, unit: str, help: str, *, least: float | None = None, above: float | None = None,
+             most: float | None = None) -> Any:
+    """Return an option that reads a literal such as `64 GB`, `9k` or `30 %` into `unit` and holds it to its bounds."""
+
+    def read(text: object) -> float:
+        from chipcast.base.errors import require
+        from chipcast.base.units import parse_quantity
+
+        value = parse_quantity(text, unit, flag)
+        require(least is None or value >= least, flag, f"be {least} or more", text)
+        require(above is None or value > above, flag, f"be above {above}", text)
+        require(most is None or value <= most, flag, f"be {most} or less", text)
+        return value
+
+    return typer.Option(flag, parser=read, metavar="NUMBER" if unit == "1" else unit.upper(), help=help)
+
+
+def whole(flag: str, help: str, *, least: int = 1, most: int | None = None) -> Any:
+    """Return an option that reads a whole number such as `4096` or `9k` and holds it to its bounds."""
+
+    def read(text: object) -> int:
+        from chipcast.base.errors import require
+        from chipcast.base.units import parse_quantity
+
+        value = parse_quantity(text, "1", flag)
+        require(value == int(value), flag, "be a whole number", text)
+        require(value >= least, flag, f"be {least} or more", text)
+        require(most is None or value <= most, flag, f"be {most} or less", text)
+        return int(value)
+
+    return typer.Option(flag, parser=read, metavar="N", help=help)
+
+
+Draws = Annotated[int, whole("--draws", "Number of draws.", least=100, most=1_000_000)]
+Seed = Annotated[int, whole("--seed", "Seed of all random streams.", least=0, most=2**53)]
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="Information date; default: all that is known.")]
 ScenarioName = Annotated[str, typer.Argument(metavar="[SCENARIO]", help="A shipped scenario or a YAML file.")]
 

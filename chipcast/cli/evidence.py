@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Json, ScenarioName, Seed, emit_json, note, say, table
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, note, say, table
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-Few = Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Number of draws.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("score", help="Grade a frozen forecast on outcomes that have matured.")(score)
 
 
-def evidence(scenario: ScenarioName = "february-2025", draws: Few = 4000, seed: Seed = 1, as_of: AsOf = "",
+def evidence(scenario: ScenarioName = "february-2025", draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "",
              json: Json = False) -> None:
     from chipcast.base.summary import span
     from chipcast.chain import prepare
@@ -65,7 +63,7 @@ def _share(value: Any) -> str:
 def explain(
     claim: Annotated[str, typer.Argument(metavar="CLAIM", help="Claim id or 'NAME OP VALUE'.")],
     scenario: Annotated[str, typer.Option("--scenario", help="A shipped scenario or a YAML file.")] = "february-2025",
-    draws: Few = 2000, seed: Seed = 1, as_of: AsOf = "", json: Json = False,
+    draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json: Json = False,
 ) -> None:
     from chipcast.base.summary import span
     from chipcast.news import explain_claim
@@ -96,7 +94,7 @@ def explain(
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A shipped scenario or a YAML file.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
-    draws: Few = 2000, seed: Seed = 1, json: Json = False,
+    draws: Draws = 2000, seed: Seed = 1, json: Json = False,
 ) -> None:
     from chipcast.base.summary import span
     from chipcast.news import effects
@@ -112,7 +110,7 @@ def compare(
 
 def freeze(scenario: ScenarioName = "february-2025",
            out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write; it must not exist.")] = "",
-           draws: Few = 4000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
+           draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
     from chipcast.news import frozen
 
     written = frozen(scenario, draws=draws, seed=seed, as_of=as_of or None, out=out)

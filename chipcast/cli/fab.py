@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, say, table
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, measured, say, table, whole
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                   help="Wafers, yield, packages and cost: how many chips a line makes and what limits it.")
@@ -14,7 +14,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
 Text = Annotated[str, typer.Option()]
 Law = Annotated[str, typer.Option("--law", help="poisson, murphy, rectangular, seeds, moore, negative-binomial "
                                                 "or bose-einstein.")]
-Clustering = Annotated[float, typer.Option("--clustering", help="Cluster parameter alpha; layers for bose-einstein.")]
+Clustering = Annotated[float, measured(
+    "--clustering", "1", "Cluster parameter alpha; layers for bose-einstein.", above=0)]
 
 
 @app.callback()
@@ -32,6 +33,16 @@ def _share(text: str, name: str) -> float:
     return value
 
 
+def _needs(text: str) -> tuple[int, ...]:
+    """Read the cores that bins ask for, such as 24,20."""
+    from chipcast.base.errors import InputError
+
+    words = [w.strip() for w in text.split(",")]
+    if not all(w.isdecimal() for w in words):
+        raise InputError(f"need must be whole numbers such as 24,20, each 0 or more, got '{text}'")
+    return tuple(map(int, words))
+
+
 def _die(width_mm: float | None, height_mm: float | None, area_mm2: float | None, aspect: float) -> tuple[float, float]:
     """Return width and height from what was given."""
     from chipcast.base.errors import InputError, require
@@ -46,15 +57,16 @@ def _die(width_mm: float | None, height_mm: float | None, area_mm2: float | None
 
 
 @app.command()
-def dies(width_mm: Annotated[float | None, typer.Option(help="Finished die, across.")] = None,
-         height_mm: Annotated[float | None, typer.Option(help="Finished die, along.")] = None,
-         area_mm2: Annotated[float | None, typer.Option(help="Die area, instead of width and height.")] = None,
-         aspect: Annotated[float, typer.Option(help="Height over width, with --area-mm2.")] = 1.0,
-         edge_mm: Annotated[float, typer.Option(help="Radial edge exclusion.")] = 3.0,
-         scribe_mm: Annotated[float, typer.Option(help="Street between dies.")] = 0.1,
+def dies(width_mm: Annotated[float | None, measured("--width-mm", "mm", "Finished die, across.", above=0)] = None,
+         height_mm: Annotated[float | None, measured("--height-mm", "mm", "Finished die, along.", above=0)] = None,
+         area_mm2: Annotated[float | None, measured("--area-mm2", "mm2", "Die area, in their place.", above=0)] = None,
+         aspect: Annotated[float, measured("--aspect", "1", "Height over width, with --area-mm2.", above=0)] = 1.0,
+         edge_mm: Annotated[float, measured("--edge-mm", "mm", "Radial edge exclusion.", least=0)] = 3.0,
+         scribe_mm: Annotated[float, measured("--scribe-mm", "mm", "Street between dies.", least=0, most=30)] = 0.1,
          phase: Annotated[str, typer.Option(help="best, center, corner or X,Y in mm.")] = "best",
-         diameter_mm: Annotated[float, typer.Option(help="Wafer diameter.")] = 300.0,
-         notch_mm: Annotated[float, typer.Option(help="Strip at the bottom kept free.")] = 0.0,
+         diameter_mm: Annotated[float, measured("--diameter-mm", "mm", "Wafer diameter.", above=0)] = 300.0,
+         notch_mm: Annotated[float, measured("--notch-mm", "mm", "Strip at the bottom kept free.", least=0,
+                                           most=300)] = 0.0,
          own_scribe: Annotated[bool, typer.Option("--own-scribe", help="Each shot brings its own street.")] = False,
          half_field: Annotated[bool, typer.Option("--half-field", help="Field of 26 x 16.5 mm.")] = False,
          map_file: Annotated[str, typer.Option("--map", metavar="FILE.svg", help="Draw the wafer.")] = "",
@@ -102,24 +114,27 @@ def _write(path: str, text: str) -> None:
 
 
 @app.command("yield")
-def yield_(area_mm2: Annotated[float, typer.Option(help="Die area.")] = 665.61,
+def yield_(area_mm2: Annotated[float, measured("--area-mm2", "mm2", "Die area.", above=0, most=1e5)] = 665.61,
            yield_text: Annotated[str, typer.Option("--yield", metavar="SHARE", help="A yield, such as 40%.")] = "",
-           d0_per_cm2: Annotated[float | None, typer.Option("--d0-per-cm2", help="Killing defects per cm2.")] = None,
+           d0_per_cm2: Annotated[float | None, measured("--d0-per-cm2", "1/cm2",
+                                                        "Killing defects per cm2.", least=0, most=1000)] = None,
            law: Law = "negative-binomial", clustering: Clustering = 2.0,
            definition: Annotated[str, typer.Option(help="die.perfect, die.any, die.bin, through, blind, final.")] = "",
-           dies: Annotated[int, typer.Option(help="Dies in a package.", min=1, max=64)] = 1,
+           dies: Annotated[int, whole("--dies", "Dies in a package.", most=64)] = 1,
            assembly: Annotated[str, typer.Option(metavar="SHARE", help="Assembly yield, such as 95%.")] = "",
            system_test: Annotated[str, typer.Option(metavar="SHARE", help="System test, for 'final'.")] = "100%",
            pairing: Annotated[str, typer.Option(help="independent or wafer; left out, both are shown.")] = "",
-           cores: Annotated[int, typer.Option(help="Cores on the die, for die.any and die.bin.", min=0)] = 0,
-           need: Annotated[int, typer.Option(help="Cores that the bin asks for.", min=0)] = 0,
+           cores: Annotated[int, whole("--cores", "Cores on the die, for die.any and die.bin.", least=0,
+                                      most=10_000)] = 0,
+           need: Annotated[int, whole("--need", "Cores that the bin asks for.", least=0, most=10_000)] = 0,
            core_share: Annotated[str, typer.Option(help="Share of the die that is cores.")] = "50%",
            repair_share: Annotated[str, typer.Option(help="Share of the rest that repair saves.")] = "0",
-           critical_share: Annotated[float, typer.Option(help="Critical over drawn area.", min=1e-6, max=1.0)] = 1.0,
+           critical_share: Annotated[float, measured("--critical-share", "1", "Critical over drawn area.", above=0,
+                                                  most=1)] = 1.0,
            json_: Json = False) -> None:
     """Yield of a defect density, or the defect density behind a reported yield of a stated definition."""
     from chipcast.base.choose import choose
-    from chipcast.base.errors import InputError
+    from chipcast.base.errors import InputError, require, unknown
     from chipcast.base.units import parse_quantity
     from chipcast.fab.defects import DEFINITIONS, PAIRINGS, YIELD_LAWS, d0_of_yield, implied_die_yield
     from chipcast.fab.harvest import bin_yield, implied_d0_of_bin
@@ -140,6 +155,10 @@ def yield_(area_mm2: Annotated[float, typer.Option(help="Die area.")] = 665.61,
         raise InputError("bins with spare cores are computed for negative-binomial and poisson; choose one of them")
     alpha = float("inf") if law == "poisson" else clustering
     repair = parse_quantity(repair_share, "1", "repair_share")
+    require(0 <= repair <= 1, "repair_share", "lie from 0% to 100%", repair_share)
+    require(need <= cores or not need, "need", f"not exceed the cores of the die; add --cores {need} or more", need)
+    if pairing and pairing not in PAIRINGS:
+        unknown("pairing", pairing, PAIRINGS)
     bins: dict[str, Any] = {"cores": cores, "die_area_mm2": area_mm2, "alpha": alpha,
                             "core_area_share": _share(core_share, "core_share"), "uncore_repair_share": repair}
     y_a = _share(assembly, "assembly") if assembly else None
@@ -189,11 +208,12 @@ def _forward(area_mm2: float, d0: float, law: str, clustering: float, critical_s
 
 
 @app.command()
-def harvest(cores: Annotated[int, typer.Option(help="Cores on the die.", min=1)] = 25,
+def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_000)] = 25,
             need: Annotated[str, typer.Option(help="Cores that each bin asks for, from high to low.")] = "24,20",
-            area_mm2: Annotated[float, typer.Option(help="Die area.")] = 665.61,
-            d0_per_cm2: Annotated[float, typer.Option("--d0-per-cm2", help="Killing defects per cm2.")] = 0.2,
-            clustering: Annotated[float, typer.Option(help="Cluster parameter alpha.")] = 2.0,
+            area_mm2: Annotated[float, measured("--area-mm2", "mm2", "Die area.", above=0, most=1e5)] = 665.61,
+            d0_per_cm2: Annotated[float, measured("--d0-per-cm2", "1/cm2", "Killing defects per cm2.", least=0,
+                                                  most=1000)] = 0.2,
+            clustering: Annotated[float, measured("--clustering", "1", "Cluster parameter alpha.", above=0)] = 2.0,
             core_share: Annotated[str, typer.Option(help="Share of the die that is cores.")] = "50%",
             repair_share: Annotated[str, typer.Option(help="Share of the rest that repair saves.")] = "0",
             law: Annotated[str, typer.Option(help="negative-binomial or poisson.")] = "negative-binomial",
@@ -202,14 +222,11 @@ def harvest(cores: Annotated[int, typer.Option(help="Cores on the die.", min=1)]
     import numpy as np
     from scipy.special import betainc
 
-    from chipcast.base.errors import InputError, require
+    from chipcast.base.errors import require
     from chipcast.base.units import parse_quantity
     from chipcast.fab.harvest import bin_shares, split_means
 
-    try:
-        needs = tuple(int(n) for n in need.split(","))
-    except ValueError:
-        raise InputError(f"need must be whole numbers such as 24,20, got '{need}'") from None
+    needs = _needs(need)
     require(law in ("negative-binomial", "poisson"), "law", "be negative-binomial or poisson here", law)
     require(area_mm2 > 0, "area_mm2", "be above 0", area_mm2)
     require(d0_per_cm2 >= 0, "d0_per_cm2", "not be below 0", d0_per_cm2)
@@ -487,17 +504,18 @@ def _drivers(g: Any, target: Any) -> list[dict[str, Any]]:
 @app.command("map")
 def map_(clusters: Annotated[str, typer.Option(help="none, die, block, wafer, lot, radial, thomas or "
                                                     "stack.")] = "block",
-         wafers: Annotated[int, typer.Option(help="Wafers to draw.", min=1, max=1_000_000)] = 20_000,
-         width_mm: Annotated[float | None, typer.Option(help="Finished die, across.")] = None,
-         height_mm: Annotated[float | None, typer.Option(help="Finished die, along.")] = None,
-         edge_mm: Annotated[float, typer.Option(help="Radial edge exclusion.")] = 3.0,
-         scribe_mm: Annotated[float, typer.Option(help="Street between dies.")] = 0.1,
+         wafers: Annotated[int, whole("--wafers", "Wafers to draw.", most=1_000_000)] = 20_000,
+         width_mm: Annotated[float | None, measured("--width-mm", "mm", "Finished die, across.", above=0)] = None,
+         height_mm: Annotated[float | None, measured("--height-mm", "mm", "Finished die, along.", above=0)] = None,
+         edge_mm: Annotated[float, measured("--edge-mm", "mm", "Radial edge exclusion.", least=0)] = 3.0,
+         scribe_mm: Annotated[float, measured("--scribe-mm", "mm", "Street between dies.", least=0, most=30)] = 0.1,
          phase: Annotated[str, typer.Option(help="best, center, corner or X,Y in mm.")] = "best",
-         d0_per_cm2: Annotated[float, typer.Option("--d0-per-cm2", help="Killing defects per cm2.")] = 0.16,
-         clustering: Annotated[float, typer.Option(help="Cluster parameter alpha.")] = 2.0,
-         children: Annotated[float, typer.Option(help="Defects per round cluster (thomas).")] = 5.0,
-         sigma_mm: Annotated[float, typer.Option(help="Spread of a round cluster (thomas).")] = 6.0,
-         cores: Annotated[int, typer.Option(help="Cores on the die.", min=1)] = 25,
+         d0_per_cm2: Annotated[float, measured("--d0-per-cm2", "1/cm2", "Killing defects per cm2.", least=0,
+                                               most=10)] = 0.16,
+         clustering: Annotated[float, measured("--clustering", "1", "Cluster parameter alpha.", above=0)] = 2.0,
+         children: Annotated[float, measured("--children", "1", "Defects per round cluster (thomas).", above=0)] = 5.0,
+         sigma_mm: Annotated[float, measured("--sigma-mm", "mm", "Spread of a round cluster (thomas).", above=0)] = 6.0,
+         cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_000)] = 25,
          need: Annotated[str, typer.Option(help="Cores that each bin asks for, from high to low.")] = "24,20",
          core_share: Annotated[str, typer.Option(help="Share of the die that is cores.")] = "50%",
          out: Annotated[str, typer.Option(metavar="FILE.svg", help="Draw a typical wafer here, and a poor one "
@@ -523,10 +541,7 @@ def map_(clusters: Annotated[str, typer.Option(help="none, die, block, wafer, lo
     mixing = choose(CLUSTERS, clusters, "way to cluster")(clustering)
     if clusters == "thomas":
         mixing = replace(mixing, children=children, sigma_mm=sigma_mm)
-    try:
-        needs = tuple(int(n) for n in need.split(","))
-    except ValueError:
-        raise InputError(f"need must be whole numbers such as 24,20, got '{need}'") from None
+    needs = _needs(need)
     wafer = Wafer(die_width_mm=w, die_height_mm=h, edge_mm=edge_mm, scribe_mm=scribe_mm)
     found = draw_gallery(place(wafer, phase_of(wafer, phase)), d0_per_cm2, clusters=clusters, alpha=clustering,
                          mixing=mixing, needs=needs, cores=cores, core_area_share=_share(core_share, "core_share"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, say, table
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, say, table, whole
 
 WITHOUT = ("threat", "controls", "local-push")
 """What a market can be run without, on the same draws."""
@@ -43,8 +43,8 @@ def register(app: typer.Typer) -> None:
                 )(backtest)
 
 
-def calibrate_market(as_of: AsOf = "2025-02-25", particles: Annotated[int, typer.Option(
-        "--particles", min=200, max=100_000, help="Particles of the sampler.")] = 2000, seed: Seed = 1,
+def calibrate_market(as_of: AsOf = "2025-02-25", particles: Annotated[int, whole(
+        "--particles", "Particles of the sampler.", least=200, most=100_000)] = 2000, seed: Seed = 1,
                      as_json: Json = False) -> None:
     from chipcast.base.calendar import parse_date
     from chipcast.base.summary import span
@@ -69,7 +69,7 @@ def backtest(vintage: Annotated[str, typer.Option("--vintage", metavar="DATE", h
                                                   "every day since 2023 on which a quarter was filed.")] = "",
              conditional: Annotated[bool, typer.Option("--conditional", help="Give the later path of rules as a fact."
                                                        )] = False,
-             ahead: Annotated[int, typer.Option("--ahead", min=1, max=6, help="Quarters ahead.")] = 3,
+             ahead: Annotated[int, whole("--ahead", "Quarters ahead.", most=6)] = 3,
              draws: Draws = 1000, seed: Seed = 1, as_json: Json = False) -> None:
     from hashlib import blake2b
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, note, say, table
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, measured, note, say, table, whole
 
 init_app = typer.Typer(no_args_is_help=True, help="Write a commented template to edit.")
 
@@ -35,9 +35,10 @@ def init_plan(path: Annotated[Path, typer.Argument(metavar="FILE", help="File to
 def plan(scenario: ScenarioName = "february-2025",
          decide_until: Annotated[str, typer.Option("--decide-until", metavar="QUARTER",
                                                    help="Last quarter or month decided here and now.")] = "",
-         tail: Annotated[float, typer.Option(help="Level of the tail of cost.")] = 0.9,
-         tail_weight: Annotated[float, typer.Option(help="Weight of the tail against the mean, 0 to 1.")] = 0.5,
-         scenarios: Annotated[int, typer.Option(help="Futures in the program.")] = 150,
+         tail: Annotated[float, measured("--tail", "1", "Level of the tail of cost, such as 90%.", least=0)] = 0.9,
+         tail_weight: Annotated[float, measured("--tail-weight", "1", "Weight of the tail against the mean, 0 to 1.",
+                                                least=0, most=1)] = 0.5,
+         scenarios: Annotated[int, whole("--scenarios", "Futures in the program.")] = 150,
          information: Annotated[str, typer.Option(help="What later orders know: date, regimes, open_loop, "
                                                        "wait_and_see.")] = "date",
          compare: Annotated[str, typer.Option(metavar="NAMES", help="Strategies beside the plan, for example "
@@ -48,7 +49,7 @@ def plan(scenario: ScenarioName = "february-2025",
                                                              "regretted.")] = False,
          roll: Annotated[bool, typer.Option("--roll", help="Live through futures, planning again each quarter.")]
          = False,
-         futures: Annotated[int, typer.Option(min=2, max=2000, help="Futures lived through with --roll.")] = 20,
+         futures: Annotated[int, whole("--futures", "Futures lived through with --roll.", least=2, most=2000)] = 20,
          gap: Annotated[bool, typer.Option("--gap", help="Bound the distance to the best plan by replicated samples.")]
          = False,
          draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import NO_LAWYER, AsOf, Draws, Json, Seed, catalogue, emit_json, say, table
+from chipcast.cli.common import NO_LAWYER, AsOf, Draws, Json, Seed, catalogue, emit_json, measured, say, table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                   help="Export rules: measure a chip, check a shipment, both gates, as known on any date.")
@@ -80,6 +80,18 @@ def _entity(text: str) -> str:
     return word
 
 
+def _region(text: str) -> str:
+    from chipcast.base.errors import unknown
+    from chipcast.rules.rule import layers
+
+    known = {place.lower(): place for x in layers() if x.gate == "cn" and x.subject == "share" for place in x.scope
+             if place != "CN"}
+    word = text.strip().lower()
+    if word and word not in known:
+        unknown("region with rules of its own", text, known.values())
+    return known.get(word, "")
+
+
 @app.command(help="Total processing performance and density of a chip, with every figure that goes in.")
 def measure(chip: ChipArg, use: Annotated[str, typer.Option("--use", help="datacenter or other.")] = "",
             as_of: AsOf = "", json: Json = False) -> None:
@@ -117,8 +129,8 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
           origin: Annotated[str, typer.Option("--from", metavar="COUNTRY", help="Where it is exported from.")] = "US",
           use: Annotated[str, typer.Option("--use", help="datacenter or other: how the product is sold.")] = "",
           entity: Annotated[str, typer.Option("--entity", help="Buyer named on the Entity List.")] = "",
-          owned: Annotated[float, typer.Option("--owned-by-listed", min=0, max=1,
-                                               help="Share of the buyer that listed parties own.")] = 0.0,
+          owned: Annotated[float, measured("--owned-by-listed", "1", "Share of the buyer that listed parties own.",
+                                           least=0, most=1)] = 0.0,
           region: Annotated[str, typer.Option("--region", help="Place inside China, for local rules.")] = "",
           hq_rule: Annotated[str, typer.Option("--hq-rule", help="as_enforced, as_text or off.")] = "as_enforced",
           missing: Annotated[str, typer.Option("--unknown", help="Where a figure is uncertain: interval, probability "
@@ -132,7 +144,8 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
     catalog = catalogue(as_of)
     day = parse_date(on) if on else catalog.as_of
     ask = ask_for(catalog, _figures(catalog, chip, use), day, to=to, hq=hq, segment=_segment(buyer),
-                  from_us=place(origin).code == "US", entity=_entity(entity), owned_by_listed=owned, region=region)
+                  from_us=place(origin).code == "US", entity=_entity(entity), owned_by_listed=owned,
+                  region=_region(region))
     answer = verdict(catalog, ask, hq_rule=hq_rule)
     result = payload(answer)
     if missing != "interval":
@@ -302,13 +315,14 @@ def _write(path: Path, text: str) -> None:
 def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this chip, line by line.")] = "",
            against: Annotated[str, typer.Option("--against", metavar="DATE", help="The rules of this day; default: "
                                                                                  "the information date.")] = "",
-           area: Annotated[list[float] | None, typer.Option("--area", help="Die area that counts, in mm2; "
+           area: Annotated[list[str] | None, typer.Option("--area", metavar="MM2", help="Die area that counts; "
                                                                           "repeat.")] = None,
            to: To = "CN", hq: Hq = "", as_of: AsOf = "", json: Json = False) -> None:
     from datetime import date
 
     from chipcast.base.calendar import parse_date
     from chipcast.base.errors import require
+    from chipcast.base.units import parse_quantity
     from chipcast.rules import design as station
     from chipcast.rules.check import ask_for
     from chipcast.rules.rule import horizon
@@ -318,9 +332,9 @@ def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this
     end: date | None = horizon(catalog)
     note = f"the sources end on {end}; the lines are those of that day" if end and day > end else ""
     day = min(day, end) if end else day
-    areas = list(area or station.bends())
+    areas = [parse_quantity(a, "mm2", "--area") for a in area] if area else list(station.bends())
     for a in areas:
-        require(a > 0, "area", "be above 0 mm2", a)
+        require(a > 0, "--area", "be above 0 mm2", a)
     known = bool(station.in_force(catalog, day))
     best = [{"area_mm2": a, "largest_free_tpp": float(station.frontier(a)),
              "fp16_tflops": float(station.frontier(a)) / 16} for a in areas] if known else []

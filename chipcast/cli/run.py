@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Json, ScenarioName, Seed, emit_json, note, say, table
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, note, say, table, whole
 
 
 def register(app: typer.Typer) -> None:
@@ -18,10 +18,10 @@ def register(app: typer.Typer) -> None:
 def run(
     scenario: ScenarioName = "february-2025",
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder to write; it must not exist.")] = "",
-    draws: Annotated[int, typer.Option("--draws", min=100, max=1_000_000, help="Number of draws.")] = 10_000,
+    draws: Draws = 10_000,
     seed: Seed = 1,
     as_of: AsOf = "",
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")] = 1,
+    workers: Annotated[int, whole("--workers", "Processes; the result does not depend on it.", most=256)] = 1,
     prior: Annotated[bool, typer.Option("--prior", help="Leave the reports out: assumed ranges alone.")] = False,
     json: Json = False,
 ) -> None:

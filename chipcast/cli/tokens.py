@@ -6,18 +6,21 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, given, note, say, table
+from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, given, measured, note, say, table, whole
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                   help="Tokens per second, latency and cost of a model on a chip; training; predictions.")
 
+MOST_CHIPS = 1_000_000
+"""More chips than this in one deployment are taken for a slip."""
+
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model or a config.json.")]
 Chips = Annotated[str, typer.Option("--chip", help="Chip ids or aliases, comma between them.")]
 Count = Annotated[str, typer.Option("--chips", help="Chips of a replica, at most; `8..64` is a range.")]
-Input = Annotated[float, typer.Option("--input", help="Prompt. [tokens]")]
-Output = Annotated[float, typer.Option("--output", help="Answer. [tokens]")]
-Tpot = Annotated[float, typer.Option("--tpot-ms", help="Promised time per output token.")]
-Ttft = Annotated[float, typer.Option("--ttft-ms", help="Promised time to first token.")]
+Input = Annotated[float, measured("--input", "tokens", "Prompt.", above=0, most=1e8)]
+Output = Annotated[float, measured("--output", "tokens", "Answer.", above=0, most=1e8)]
+Tpot = Annotated[float, measured("--tpot-ms", "ms", "Promised time per output token.", above=0)]
+Ttft = Annotated[float, measured("--ttft-ms", "ms", "Promised time to first token.", above=0)]
 
 
 @app.callback()
@@ -27,11 +30,14 @@ def _group() -> None:
 
 def chip_ids(text: str, as_of: str) -> tuple[str, ...]:
     """Return the ids of a comma list of chips, known on the date."""
+    from chipcast.base.errors import InputError
     from chipcast.cli.common import catalogue
     from chipcast.tokens.speed import PROXIES
 
     catalog = catalogue(as_of)
     words = [w.strip() for w in text.split(",") if w.strip()]
+    if not words:
+        raise InputError("--chip needs at least one chip, for example --chip h20")
     return tuple(w if w in PROXIES or w == "domestic_other" else catalog.resolve_chip(w) for w in words)
 
 
@@ -44,15 +50,18 @@ def most(text: str) -> int:
         If it is no whole number above zero.
     """
     from chipcast.base.errors import InputError
+    from chipcast.base.units import parse_quantity
 
-    word = text.split("..")[-1].strip()
-    if not word.isdigit() or int(word) < 1:
-        raise InputError(f"--chips must be a whole number above 0 or a range such as 8..64, got '{text}'")
-    return int(word)
+    ends = [parse_quantity(word, "chips", "--chips") for word in text.split("..", 1)]
+    if any(n != int(n) or not 1 <= n <= MOST_CHIPS for n in ends) or ends[0] > ends[-1]:
+        raise InputError(f"--chips must be a whole number from 1 to {MOST_CHIPS:,} or a range such as 8..64, "
+                         f"got '{text}'")
+    return int(ends[-1])
 
 
 @app.command()
-def model(name: ModelName, context: Annotated[float, typer.Option("--context", help="Context. [tokens]")] = 4096,
+def model(name: ModelName, context: Annotated[float, measured("--context", "tokens", "Context.", least=0,
+                                                                most=1e9)] = 4096,
           json: Json = False) -> None:
     """Parameters, arithmetic and cache of a model."""
     from chipcast.tokens.model import PRECISION, load
@@ -88,15 +97,22 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
           tpot_ms: Tpot = 50, ttft_ms: Ttft = 2000,
           segment: Annotated[str, typer.Option("--segment", help="Buyer class: cost rows and software.")] = "platform",
           precision: Annotated[str, typer.Option("--precision", help="fp8, int8, w4a8, bf16, ...")] = "",
-          prefix_hit: Annotated[float, typer.Option("--prefix-hit", help="Share of the prompt in a cache.")] = 0.0,
-          draft: Annotated[int, typer.Option("--draft", help="Tokens drafted a step.")] = 0,
-          accept: Annotated[float, typer.Option("--accept", help="Tokens a step yields, the real one included.")] = 1.0,
+          prefix_hit: Annotated[float, measured("--prefix-hit", "1", "Share of the prompt in a cache.", least=0,
+                                             most=1)] = 0.0,
+          draft: Annotated[int, whole("--draft", "Tokens drafted a step.", least=0, most=64)] = 0,
+          accept: Annotated[float, measured("--accept", "tokens", "Tokens a step yields, the real one included.",
+                                         least=1)] = 1.0,
           split: Annotated[bool, typer.Option("--split", help="Prefill and decode on pools of their own.")] = False,
           prefill_chip: Annotated[str, typer.Option("--prefill-chip", help="Chip of the prefill pool.")] = "",
           decode_chip: Annotated[str, typer.Option("--decode-chip", help="Chip of the decode pool.")] = "",
           scenario: Annotated[str, typer.Option("--scenario", help="Scenario of costs and vintage.")] = "february-2025",
           as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1, json: Json = False) -> None:
     """Best layout of a model on each chip under a promise, with rate, latency and cost."""
+    from chipcast.base.errors import unknown
+    from chipcast.scenario import SEGMENTS
+
+    if segment not in SEGMENTS:
+        unknown("buyer class", segment, SEGMENTS)
     if split or prefill_chip or decode_chip:
         serve_split(name, prefill_chip or chip.split(",")[0], decode_chip or chip.split(",")[0], most(chips), input,
                     output, tpot_ms, ttft_ms, segment, precision, prefix_hit, draft, accept, scenario, as_of,
@@ -146,7 +162,7 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
 
 @app.command()
 def layout(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Chip id or alias.")] = "h20",
-           chips: Annotated[int, typer.Option("--chips", help="Chips of a replica.")] = 8,
+           chips: Annotated[int, whole("--chips", "Chips of a replica.", most=MOST_CHIPS)] = 8,
            input: Input = 3500, output: Output = 1500, tpot_ms: Tpot = 50, ttft_ms: Ttft = 2000,
            precision: Annotated[str, typer.Option("--precision", help="fp8, int8, w4a8, bf16, ...")] = "",
            scenario: Annotated[str, typer.Option("--scenario", help="Scenario of the vintage.")] = "february-2025",
@@ -348,10 +364,10 @@ def read_rows(path: str) -> list[dict[str, str]]:
 
 @app.command()
 def train(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Chip id or alias.")] = "h800",
-          chips: Annotated[int, typer.Option("--chips", help="Chips that train.")] = 2048,
+          chips: Annotated[int, whole("--chips", "Chips that train.", most=MOST_CHIPS)] = 2048,
           tokens: Annotated[str, typer.Option("--tokens", help="Tokens of the run, such as 10T.")] = "1T",
           precision: Annotated[str, typer.Option("--precision", help="bf16 or fp8.")] = "bf16",
-          sequence: Annotated[int, typer.Option("--sequence", help="Tokens of a sequence.")] = 4096,
+          sequence: Annotated[int, whole("--sequence", "Tokens of a sequence.", most=10_000_000)] = 4096,
           engine: Annotated[str, typer.Option("--engine", help="Software, such as megatron or mindspeed.")] = "",
           scenario: Annotated[str, typer.Option("--scenario", help="Scenario of faults, vintage.")] = "february-2025",
           as_of: AsOf = "", draws: Draws = 400, seed: Seed = 1, json: Json = False) -> None:
@@ -393,9 +409,9 @@ def train(name: ModelName, chip: Annotated[str, typer.Option("--chip", help="Chi
 def simulate(file: Annotated[str, typer.Argument(metavar="[TRACE]", help="CSV or JSONL of arrivals and lengths.")] = "",
              name: Annotated[str, typer.Option("--model", help="A shipped model or a config.json.")] = "deepseek-r1",
              chip: Annotated[str, typer.Option("--chip", help="Chip id or alias.")] = "h20",
-             chips: Annotated[int, typer.Option("--chips", help="Chips of the deployment.")] = 32,
-             rate: Annotated[float, typer.Option("--rate", help="Requests/s where there is no trace.")] = 1.0,
-             requests: Annotated[int, typer.Option("--requests", help="Requests where there is no trace.")] = 5000,
+             chips: Annotated[int, whole("--chips", "Chips of the deployment.", most=MOST_CHIPS)] = 32,
+             rate: Annotated[float, measured("--rate", "requests/s", "Where there is no trace.", above=0)] = 1.0,
+             requests: Annotated[int, whole("--requests", "Requests where there is no trace.", most=1_000_000)] = 5000,
              arrivals: Annotated[str, typer.Option("--arrivals", help="poisson or gamma.")] = "poisson",
              input: Input = 3500, output: Output = 1500, tpot_ms: Tpot = 50, ttft_ms: Ttft = 2000,
              scenario: Annotated[str, typer.Option("--scenario", help="Scenario of the vintage.")] = "february-2025",

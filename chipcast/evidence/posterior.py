@@ -24,6 +24,9 @@ from chipcast.evidence.reports import Observation, observations
 PARTICLES = 2500
 """Particles of the sampler; a run with more draws continues from them with moves of its own."""
 
+LEAST = 1000
+"""Particles of a run with fewer draws than this: too few would not find the posterior."""
+
 WARN_ESS, REFUSE_ESS = 500.0, 100.0
 """Below the first a warning is printed; below the second the run is refused."""
 
@@ -99,7 +102,7 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
             return log_likelihood(tried, reports, forward(tried, reports))
         return of
 
-    work = given.block(0, min(PARTICLES, given.draws))
+    work = given.block(0, min(max(given.draws, LEAST), PARTICLES))
     fit = temper(like(work), len(names), seed=given.seed, particles=work.draws, moves=4, stream="evidence")
     z = _extend(fit, given, like(given), names)
     after = given.with_posterior(dict(zip(names, z, strict=True)))

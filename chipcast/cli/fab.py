@@ -362,18 +362,19 @@ def line(scenario: ScenarioName = "february-2025",
          learning: Annotated[str, typer.Option(help="exponential, volume or logistic.")] = "exponential",
          until: Annotated[str, typer.Option(metavar="MONTH", help="Last month.")] = "",
          shadow: Annotated[bool, typer.Option("--shadow", help="What one more of each limit is worth.")] = False,
+         prior: Annotated[bool, typer.Option("--prior", help="Leave the reports out: assumed ranges alone.")] = False,
          draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json_: Json = False) -> None:
-    """By month: wafers, dies, banks, packages, and what binds."""
+    """By month: wafers, dies, banks, packages, and what binds, on what the reports left of the ranges."""
     import numpy as np
 
     from chipcast.base.calendar import month_range, quarter_name
     from chipcast.base.errors import InputError
     from chipcast.base.summary import interval, intervals, span
-    from chipcast.cli.common import given
+    from chipcast.chain import prepare
     from chipcast.fab import line as station
     from chipcast.fab.record import LIMITS
 
-    g = given(scenario, as_of=as_of, draws=draws, seed=seed)
+    g = prepare(scenario, as_of=as_of or None, draws=draws, seed=seed, prior=prior).given
     months = month_range(station.FIRST, until or f"{g.until:%Y-%m}")
     shut: dict[str, str] = {}
     for text in close or []:
@@ -411,8 +412,8 @@ def line(scenario: ScenarioName = "february-2025",
                      span(run.die_bank[k[-1]]), span(run.hbm_bank[k[-1]]), f"{LIMITS[worst]} {shares[worst]:.0%}"))
     table(f"The line by quarter, as of {g.as_of}", ("quarter", "wafers out", "die.any", *run.products, "die bank",
                                                     "HBM bank", "binds most"), rows,
-          foot=f"Median (5th to 95th percentile) of {draws} draws. Assumes {station.CONTROLS[not no_controls]}. Wafer "
-               "starts follow their range and not use: dies that pile up are what the wafers could still feed.")
+          foot=f"Median (5th to 95th percentile) of {draws} draws. Assumes {station.CONTROLS[not no_controls]}. Wafers "
+               "follow their range; home-made dies beyond the stock limit go to other customers of the line.")
     for year in sorted({m[:4] for m in months}):
         both = run.packages[:, _in(months, year)].sum(axis=(0, 1))
         say(f"{year}: {span(both)} packages of both products.")

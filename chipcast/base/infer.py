@@ -17,13 +17,13 @@ from scipy.special import logsumexp
 from chipcast.base import draws
 from chipcast.base.types import Array
 
-REACHES = (0.7, 0.35, 0.15)
+REACHES = (0.9, 0.7, 0.5)
 """Reach of the moves that keep the prior: 1 is a fresh draw. Cotter, Roberts, Stuart, White 2013."""
 
 MANY = 12
 """From this number of quantities on, prior-keeping moves change a third of them at a time."""
 
-WALKS = (1.0, 0.4)
+WALKS = (1.0, 0.6)
 """Scales of the random walks, relative to the usual optimum."""
 
 LogLikelihood = Callable[[Array], Array]
@@ -88,7 +88,7 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
     target : float
         Effective share of particles kept at each step of the temperature.
     moves : int
-        Moves per temperature: steps that keep the prior (and so reach far where the data say little) in turn
+        Moves per temperature, twice as many at the last: steps that keep the prior (and so reach far where the data say little) in turn
         with random walks of scale 2.38 / sqrt(names) in the covariance of the particles.
     """
     z = np.stack([draws.normals(seed, f"{stream}:start:{k}", 0, particles) for k in range(names)])
@@ -109,15 +109,16 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
         ancestor = index
         cov = np.cov(z) if names > 1 else np.atleast_2d(np.var(z))
         root = np.linalg.cholesky(cov + 1e-9 * np.eye(names)) * (2.38 / np.sqrt(names))
-        accepted, moved = 0.0, np.zeros(particles, dtype=bool)
-        for m in range(moves):
+        accepted: list[float] = []
+        moved = np.zeros(particles, dtype=bool)
+        for m in range(moves if temperature < 1.0 else 2 * moves):
             tag = f"{stream}:{step}:{m}"
             noise = np.stack([draws.normals(seed, f"{tag}:{k}", 0, particles) for k in range(names)])
             if m % 2:
                 trial = z + WALKS[m // 2 % len(WALKS)] * (root @ noise)
                 prior_ratio = -0.5 * (np.sum(trial * trial, 0) - np.sum(z * z, 0))
             else:
-                reach = REACHES[m // 2 % len(REACHES)]
+                reach = REACHES[(m // 2 + step) % len(REACHES)]
                 mine = turn(names, m)
                 trial = np.where(mine > 0, np.sqrt(1 - reach**2) * z + reach * noise, z)
                 prior_ratio = np.zeros(particles)
@@ -126,9 +127,9 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
             accept = np.log(draws.uniforms(seed, f"{tag}:accept", 0, particles)) < log_ratio
             z = np.where(accept, trial, z)
             like = np.where(accept, trial_like, like)
-            accepted += float(np.mean(accept)) / moves
+            accepted.append(float(np.mean(accept)))
             moved |= accept
-        acceptance.append(accepted)
+        acceptance.append(float(np.mean(accepted)))
         temperatures.append(temperature)
         identity = np.where(moved, particles + np.arange(particles), ancestor)
         alive = np.unique(identity, return_counts=True)[1].astype(float)

@@ -103,7 +103,7 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
         return of
 
     work = given.block(0, min(max(given.draws, LEAST), PARTICLES))
-    fit = temper(like(work), len(names), seed=given.seed, particles=work.draws, moves=4, stream="evidence")
+    fit = temper(like(work), len(names), seed=given.seed, particles=work.draws, moves=6, stream="evidence")
     z = _extend(fit, given, like(given), names)
     after = given.with_posterior(dict(zip(names, z, strict=True)))
     found = forward(after, reports)

@@ -131,6 +131,46 @@ def test_a_broken_scenario_is_refused_in_one_line(cli: Cli, tmp_path: Path, text
     assert "mine.yaml" in err
 
 
+FILES = [
+    ("tokens simulate", "a.csv", "arrival_s,input_tokens,output_tokens\n0,100,50\n5,nan,60\n",
+     "finite number, got 'nan'"),
+    ("tokens simulate", "a.csv", "arrival_s,input_tokens,output_tokens\n0,100,50\n5,inf,60\n",
+     "finite number, got 'inf'"),
+    ("tokens simulate", "a.csv", "arrival_s,input_tokens,output_tokens\n0,100,50\n5\n", "must be a number"),
+    ("tokens simulate", "a.jsonl", "[1, 2]\n3\n", "holds no requests"),
+    ("tokens simulate", "a.csv", "", "holds no requests"),
+    ("tokens predict", "a.csv", "a,b\n1,2\n", "lacks the columns hardware, model"),
+    ("tokens predict --posterior", "a.json", "[1]", "cannot read"),
+    ("tokens model", "a.json", "{", "not valid JSON"),
+    ("cluster replay --nodes 9 --days 9", "a.csv", "node,start,end,class\n1,nan,1,hbm\n", "finite times"),
+    ("cluster replay --nodes 9 --days 9", "a.csv", "node,start,end,class\n1,0,inf,hbm\n", "finite times"),
+    ("cluster fit --nodes 9 --days 9", "a.csv", "", "no rows"),
+    ("cluster fit --nodes 9 --days 9", "a.json", "[]", "list of at least one event"),
+    ("rules measure", "a.yaml", "fp16_tflops: .nan", "finite number"),
+    ("rules measure", "a.yaml", "fp16_tflops: -5", "lie within 0 to inf"),
+    ("score", "a.json", "[]", "no frozen forecast"),
+]
+
+
+@pytest.mark.parametrize(("verb", "name", "text", "says"), FILES)
+def test_a_bad_file_is_refused_in_one_line(cli: Cli, tmp_path: Path, verb: str, name: str, text: str,
+                                           says: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    more = ["no.csv"] if "--posterior" in verb else []
+    code, out, err = cli(*verb.split(), str(path), *more)
+    assert (code, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert says in err
+
+
+def test_repairs_that_are_all_alike_are_fitted_without_a_warning(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("node,start,end,class\n1,0,1,hbm\n2,1,2,link\n1,3,4,hbm\n", encoding="utf-8")
+    code, out, err = cli("cluster", "fit", str(path), "--nodes", "10", "--days", "30", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["faults"] == 3
+
+
 def test_numbers_in_json_are_finite_or_null(cli: Cli) -> None:
     code, out, err = cli("fab", "cost", "ascend-910c", "--draws", "100", "--json")
     assert (code, err) == (0, "")

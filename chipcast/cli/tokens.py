@@ -493,8 +493,8 @@ def read_trace(path: str) -> Any:
         import io
 
         rows = list(csv.DictReader(io.StringIO(read_text(path))))
-    if not rows:
-        raise InputError(f"'{path}' holds no requests")
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"'{path}' holds no requests; write one row each with arrival_s, input_tokens, output_tokens")
     found = {}
     for key, words in names.items():
         column = next((w for w in words if w in rows[0]), None)
@@ -503,11 +503,15 @@ def read_trace(path: str) -> Any:
         found[key] = column
 
     def value(row: dict[str, Any], key: str) -> float:
-        text = str(row[found[key]])
+        text = str(row.get(found[key], ""))
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
             pass
+        else:
+            if not np.isfinite(number):
+                raise InputError(f"'{path}': {found[key]} must be a finite number, got '{text}'; mend that row")
+            return number
         try:
             return datetime.fromisoformat(text[:26]).timestamp()
         except ValueError:

@@ -100,7 +100,7 @@ def weibull_fit(hours: Array) -> RepairLaw:
 def lognormal_fit(hours: Array) -> RepairLaw:
     """Fit a log-normal law by maximum likelihood."""
     log = np.log(np.maximum(hours, SHORTEST_H))
-    m, s = float(log.mean()), float(log.std())
+    m, s = float(log.mean()), max(float(log.std()), LEAST_SD)
     return _judge("lognormal", (math.exp(m), s), math.exp(m + s * s / 2), hours, ndtr((np.sort(log) - m) / s))
 
 
@@ -113,13 +113,13 @@ def exponential_fit(hours: Array) -> RepairLaw:
 def two_lognormals_fit(hours: Array, *, rounds: int = 400) -> RepairLaw:
     """Fit a mixture of two log-normal laws, short and long repairs, by expectation and maximisation."""
     log = np.log(np.maximum(hours, SHORTEST_H))
-    weight, mu, sd = np.array([0.5, 0.5]), np.quantile(log, [0.25, 0.75]), np.full(2, log.std())
+    weight, mu, sd = np.array([0.5, 0.5]), np.quantile(log, [0.25, 0.75]), np.full(2, max(float(log.std()), LEAST_SD))
     for _ in range(rounds):
         density = weight * np.exp(-0.5 * ((log[:, None] - mu) / sd) ** 2) / sd
         share = density / np.maximum(density.sum(axis=1, keepdims=True), 1e-300)
         weight = share.mean(axis=0)
         mu = (share * log[:, None]).sum(axis=0) / share.sum(axis=0)
-        sd = np.sqrt((share * (log[:, None] - mu) ** 2).sum(axis=0) / share.sum(axis=0)).clip(0.05)
+        sd = np.sqrt((share * (log[:, None] - mu) ** 2).sum(axis=0) / share.sum(axis=0)).clip(LEAST_SD)
     order = np.argsort(mu)
     w, m, s = weight[order], mu[order], sd[order]
     mean = float((w * np.exp(m + s * s / 2)).sum())
@@ -141,6 +141,9 @@ REPAIR_FITS = {"weibull": weibull_fit, "lognormal": lognormal_fit, "two_lognorma
 
 SHORTEST_H = 0.01
 """Length to which shorter repairs are set for laws that have a logarithm: logs round to some tens of seconds."""
+
+LEAST_SD = 0.05
+"""Least spread of the logarithm of a repair time: a log in which all repairs are alike still has one."""
 
 EXCESS_DAYS = 90.0
 """Lag within which later faults on a node are counted against chance: beyond it the published log shows none."""

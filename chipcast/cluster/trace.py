@@ -77,7 +77,7 @@ def pair_events(events: Sequence[Mapping[str, Any]], *, nodes: int, days: float)
         If an event lacks a field, an end has no start, or an end lies before its start.
     """
     require(isinstance(events, Sequence) and not isinstance(events, str) and len(events) > 0, "the trace",
-            "be a list of events", type(events).__name__)
+            "be a list of at least one event", type(events).__name__)
     require(nodes >= 1, "nodes", "be 1 or more", nodes)
     require(days > 0, "days", "be above 0", days)
     open_faults: dict[tuple[str, str, str, str], deque[float]] = defaultdict(deque)
@@ -173,6 +173,8 @@ def build(faults: Sequence[tuple[int, float, float, str, str]], *, nodes: int, d
     if not faults:
         raise DataError("the log has no fault")
     for node, start, end, kind, _ in faults:
+        if not (np.isfinite(start) and np.isfinite(end)):
+            raise DataError(f"a fault of node {node} ({kind}) needs finite times, got {start} to {end}; mend that row")
         if end < start:
             raise DataError(f"a fault of node {node} ({kind}) ends on day {end:g}, before it starts on day {start:g}")
         if start < 0 or start >= days + 1:

@@ -300,4 +300,4 @@ def from_text(text: str) -> Posterior:
                          mean=np.array(tree["mean"]), factor=factor, widen_seen=tree["widen_seen"],
                          widen_new=tree["widen_new"], rows=tree["rows"], seen=tuple(tuple(s) for s in tree["seen"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"this is no posterior of chipcast: {error}") from None
+        raise InputError(f"this is no posterior of chipcast: {error}; make one with 'tokens fit CSV -o FILE'") from None

@@ -88,8 +88,8 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
     target : float
         Effective share of particles kept at each step of the temperature.
     moves : int
-        Moves per temperature, twice as many at the last: steps that keep the prior (and so reach far where the data say little) in turn
-        with random walks of scale 2.38 / sqrt(names) in the covariance of the particles.
+        Moves per temperature, twice as many at the last: steps that keep the prior (and so reach far where the data
+        say little) in turn with random walks of scale 2.38 / sqrt(names) in the covariance of the particles.
     """
     z = np.stack([draws.normals(seed, f"{stream}:start:{k}", 0, particles) for k in range(names)])
     like = log_likelihood(z)

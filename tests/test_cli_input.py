@@ -81,6 +81,8 @@ BAD = [
     ("tokens predict no.csv", "cannot read 'no.csv'"),
     ("tokens predict /tmp", "cannot read '/tmp'"),
     ("score no.json", "cannot read 'no.json'"),
+    ("plan --near=150%", "--near must lie from 0% to 100%"),
+    ("plan --near=nan", "--near must be a number"),
     ("plan --tail-weight=nan", "--tail-weight must be"),
     ("market --without=treat", "did you mean 'threat'?"),
     ("init plan /nonexistent/a.yaml", "cannot write"),

@@ -54,11 +54,13 @@ def plan(scenario: ScenarioName = "february-2025",
          = False,
          draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
     from chipcast import chain
+    from chipcast.base.errors import require
     from chipcast.base.units import parse_quantity
     from chipcast.plan.decide import work
     from chipcast.plan.need import need_from
 
-    share = parse_quantity(near, "1", "near") if near else 0.0
+    share = parse_quantity(near, "1", "--near") if near else 0.0
+    require(0 <= share <= 1, "--near", "lie from 0% to 100%", near)
     ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
     given, setting = ready.given, ready.setting
     buyer = setting.scenario.buyer

@@ -80,3 +80,7 @@ def test_bad_outcomes_and_files_are_refused(cli: Callable[..., tuple[int, str, s
     assert (code, "not valid JSON" in err) == (2, True)
     with pytest.raises(InputError, match="an outcome must have series, period and a number"):
         grade.outcomes([{"series": "x", "period": "2025", "value": "many"}])
+    with pytest.raises(InputError, match="must be a finite number, got nan"):
+        grade.outcomes([{"series": "huawei_ascend_cards", "period": "2025", "value": "nan"}])
+    with pytest.raises(InputError, match="unknown series of an outcome 'huawei_cards'; did you mean"):
+        grade.outcomes([{"series": "huawei_cards", "period": "2025", "value": "3"}])

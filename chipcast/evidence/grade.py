@@ -10,12 +10,17 @@ import numpy as np
 
 from chipcast.base.calendar import parse_date
 from chipcast.base.catalog import read_table
-from chipcast.base.errors import InputError
+from chipcast.base.errors import InputError, unknown
 from chipcast.base.summary import to_json
 from chipcast.evidence.score import binomial_at_least, binomial_band, weighted_interval_score
 
 FIELDS = ("series", "period", "unit", "p05", "p25", "p50", "p75", "p95", "as_of")
 """What a frozen forecast states; the hash is over exactly these."""
+
+SERIES = ("huawei_ascend_cards", "huawei_910c_packages", "china_vendor_cards", "china_total_cards",
+          "nvidia_china_cards", "h20_revenue_usd_bn", "nvda_china_revenue_usd_bn", "h20_card_price_usd",
+          "smic_ai_die_yield", "nvda_china_share")
+"""Names of forecast series; fixed, so that a forecast of one release can be graded by another."""
 
 PAST = {"nvda_china_revenue_usd_bn": "nvda_china_hk_revenue_billing"}
 """Series of `history.csv` whose last value known at the date is the naive forecast."""
@@ -55,6 +60,10 @@ def outcomes(extra: Sequence[Mapping[str, str]] = ()) -> dict[tuple[str, str], d
             value = float(row["value"])
         except (KeyError, TypeError, ValueError):
             raise InputError(f"an outcome must have series, period and a number in value, got {dict(row)}") from None
+        if not np.isfinite(value):
+            raise InputError(f"the outcome of {row['series']} in {row['period']} must be a finite number, got {value}")
+        if row["series"] not in SERIES:
+            unknown("series of an outcome", row["series"], SERIES)
         out[(row["series"], row["period"])] = {"value": value, "kind": row.get("kind") or "stated",
                                                "known_by": row.get("known_by", ""), "source": row.get("source", "")}
     return out

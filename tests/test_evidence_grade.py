@@ -84,3 +84,16 @@ def test_bad_outcomes_and_files_are_refused(cli: Callable[..., tuple[int, str, s
         grade.outcomes([{"series": "huawei_ascend_cards", "period": "2025", "value": "nan"}])
     with pytest.raises(InputError, match="unknown series of an outcome 'huawei_cards'; did you mean"):
         grade.outcomes([{"series": "huawei_cards", "period": "2025", "value": "3"}])
+
+
+def test_shipped_forecasts_are_whole_and_name_the_fixed_series() -> None:
+    from chipcast.news import SERIES_UNITS
+
+    assert tuple(SERIES_UNITS) == grade.SERIES
+    folder = Path(__file__).parent.parent / "forecasts"
+    files = sorted(folder.glob("*.json"))
+    assert [f.stem for f in files] == ["2025-02-25", "2025-03-10", "2025-12-31"]
+    for path in files:
+        rows = grade.check_frozen(json.loads(path.read_text(encoding="utf-8")), path.name)
+        assert {r["as_of"] for r in rows} == {path.stem}
+        assert {r["series"] for r in rows} <= set(grade.SERIES)

@@ -102,3 +102,12 @@ def test_bad_words_end_in_one_sentence(cli: Run, words: tuple[str, ...], code: i
     assert out == ""
     assert message in err
     assert len(err.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize("chip", ["ascend-910c", "h800", "ascend-910b2"])
+def test_no_collective_beats_the_bound_that_is_printed(cli_json: Callable[..., Any], chip: str) -> None:
+    """On a switch a rank talks to all at once: the bound must not be that of one port at a time."""
+    got = cli_json("cluster", "collective", "all-to-all", "--chip", chip, "--chips", "64", "--bytes", "7MB",
+                   "--as-of", "2026-06-30")
+    answer = got["answers"][0] if "answers" in got else got
+    assert answer["lower_bound_s"]["p50"] <= answer["seconds"]["best"]["p50"] * (1 + 1e-9)

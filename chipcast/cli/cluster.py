@@ -184,6 +184,7 @@ def collective(operation: Annotated[str, typer.Argument(metavar="OPERATION",
     from chipcast.base.units import parse_quantity
     from chipcast.cluster.network import (
         ALL_TO_ALL,
+        AT_ONCE,
         COLLECTIVES,
         OPERATIONS,
         all_to_all_parts,
@@ -213,7 +214,8 @@ def collective(operation: Annotated[str, typer.Argument(metavar="OPERATION",
         outer = max((s for s in parts if float(s.ranks) > 1), key=lambda s: float(s.inner), default=parts[0])
         carried = payload / float(outer.inner) if operation != "all-to-all" else payload
         rate = reach(outer.level, outer.ranks)
-        bound = lower_bound(operation, float(outer.ranks), carried, outer.level.alpha_s, rate)
+        bound = lower_bound(operation, float(outer.ranks), carried, outer.level.alpha_s, rate,
+                            at_once=outer.level.kind in AT_ONCE)
         answer: dict[str, Any] = {
             "chip": name, "chips": count, "ranks": ranks, "bytes": payload,
             "levels": [{"name": s.level.name, "ranks": float(s.ranks), "alpha_s": band(s.level.alpha_s),

@@ -153,7 +153,8 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
             span(p["tpot_ms"]), span(p["ttft_ms"]), f"{p['promise_kept_share']:.0%}", p["min_chips"] or "-",
             p["bound_by"], p["grade"]) for p in points],
           foot="kept: share of draws in which some batch keeps the promise; chips: smallest deployment in whole "
-               "servers. Median (5th to 95th percentile).")
+               "servers. Median (5th to 95th percentile). Grade: what measurements exist; rates rest on the assumed "
+               "ranges of the date.")
     for p in points:
         say(f"{p['chip']}: {p['layout'] or 'no layout'}" + (f". {p['reason']}" if p["reason"] else ""))
     if len(points) > 1:

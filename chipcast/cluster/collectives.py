@@ -199,18 +199,21 @@ def seconds(operation: str, algorithm: str, ranks: Numeric, size: Numeric, alpha
     return fastest
 
 
-def lower_bound(operation: str, ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric) -> Numeric:
-    """Return the seconds that no one-port algorithm beats: the larger of the latency and the byte bound.
+def lower_bound(operation: str, ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric, *,
+                at_once: bool = False) -> Numeric:
+    """Return the seconds that no algorithm beats: the larger of the latency and the byte bound.
+
+    With `at_once` a rank may talk to all others at the same time (full mesh, switch), so that one latency is enough.
 
     Notes
     -----
-    ceil(log2 p) alpha, and (p-1)/p n / B, twice that for all-reduce, n / B for broadcast and point to point.
+    One port: ceil(log2 p) alpha, and (p-1)/p n / B, twice that for all-reduce, n / B for broadcast and point to point.
     Sources: Chan, Heimlich, Purkayastha, van de Geijn, CCPE 19 (2007).
     """
     choose(COLLECTIVES, operation, "collective")
     factor = {"all-reduce": 2 * (ranks - 1) / ranks, "broadcast": 1.0, "point-to-point": 1.0}.get(
         operation, (ranks - 1) / ranks)
-    rounds = 1.0 if operation == "point-to-point" else _depth(ranks)
+    rounds = 1.0 if at_once or operation == "point-to-point" else _depth(ranks)
     return _several(ranks) * np.maximum(rounds * alpha_s, factor * size / bytes_s)
 
 

@@ -264,7 +264,7 @@ def test_the_verb_gives_the_contract(cli_json: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(("arguments", "code", "said"), [
     (("--decide-until", "2024-01"), 2, "lies before the first quarter of the plan"),
     (("--decide-until", "tomorrow"), 2, "is no date"),
-    (("--near", "-1%"), 2, "near must be above 0"),
+    (("--near", "-1%"), 2, "near must lie from 0% to 100%"),
     (("--tail", "1.5"), 2, "tail must be at least 0 and below 1"),
     (("--scenarios", "1"), 2, "scenarios must be 2 or more"),
     (("--compare", "all-h21"), 2, "unknown strategy 'all-h21'"),

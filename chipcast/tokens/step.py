@@ -141,6 +141,21 @@ def message_s(message: Message, plan: Plan, speed: Speed) -> Numeric:
     return np.where(np.asarray(message.bytes) > 0, message.bytes / rate + alpha, 0.0)
 
 
+def traffic_s(messages: Sequence[Message], plan: Plan, speed: Speed) -> tuple[Numeric, Numeric]:
+    """Return the time of all messages of a step on the links, and of those that exchange experts' rows. [s]"""
+    link: Numeric = 0.0
+    exchange: Numeric = 0.0
+    for message in messages:
+        if not np.any(message.bytes):
+            continue
+        t = message.layers * message_s(message, plan, speed)
+        if message.kind == "experts":
+            exchange = exchange + t
+        else:
+            link = link + t
+    return link, exchange
+
+
 def efficiency(op: Op, speed: Speed, precision: Precision) -> tuple[Numeric, Numeric]:
     """Return what an operation reaches: arithmetic and bytes per second."""
     wide = op.wide or op.kind in ("core_decode", "core_prefill", "head")
@@ -191,16 +206,7 @@ def step_time(ops: Sequence[Op], messages: Sequence[Message], plan: Plan, precis
             arithmetic = np.asarray(op.flop / flop_s) >= np.asarray(op.moved / bytes_s)
             by["compute"] = by["compute"] + np.where(arithmetic, t, 0.0)
             by["memory"] = by["memory"] + np.where(arithmetic, 0.0, t)
-    link: Numeric = 0.0
-    exchange: Numeric = 0.0
-    for message in messages:
-        if not np.any(message.bytes):
-            continue
-        t = message.layers * message_s(message, plan, speed)
-        if message.kind == "experts":
-            exchange = exchange + t
-        else:
-            link = link + t
+    link, exchange = traffic_s(messages, plan, speed)
     exposed = exchange - speed.hidden * np.minimum(exchange, compute)
     overhead = launches * speed.launch_s + layers * speed.layer_s + speed.host_s + speed.request_s * replica_requests
     total = (compute + link + exposed) / speed.maturity + overhead

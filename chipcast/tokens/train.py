@@ -17,7 +17,7 @@ from chipcast.base.types import Numeric
 from chipcast.chip.ops import op_time_s
 from chipcast.tokens.model import PRECISION, Model
 from chipcast.tokens.ops import Load, Message, Op, Plan, step_ops
-from chipcast.tokens.step import Speed, all_reduce_s, efficiency, message_s
+from chipcast.tokens.step import Speed, all_reduce_s, efficiency, traffic_s
 
 LEDGER = ("compute", "bubble", "exposed", "optimizer")
 """Parts of a step; they add to its time."""
@@ -174,16 +174,7 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
             core = core + t
         else:
             forward = forward + t
-    link: Numeric = 0.0
-    exchange: Numeric = 0.0
-    for message in messages:
-        if not np.any(message.bytes):
-            continue
-        t = message.layers * message_s(message, plan, speed)
-        if message.kind == "experts":
-            exchange = exchange + t
-        else:
-            link = link + t
+    link, exchange = traffic_s(messages, plan, speed)
     launches = sum(op.layers * op.launches for op in ops)
     over = launches * speed.launch_s + model.layers * speed.layer_s
     stages = job.pp

@@ -251,5 +251,9 @@ def what_if(ready: Ready, *, threat: bool = True, controls: bool = True, local_p
             workers: int = 1) -> World:
     """Run the market on the same luck with a switch turned, on as many draws as a what-if needs."""
     setting = replace(ready.setting, threat=threat, controls=controls, local_push=local_push)
-    draws = min(round(ready.given.middle("run.whatif_draws")), ready.given.draws)
-    return trade(setting, ready.given.block(0, draws), workers=workers)
+    return trade(setting, ready.given.block(0, whatif_draws(ready.given)), workers=workers)
+
+
+def whatif_draws(given: Given) -> int:
+    """Return how many paired draws a what-if takes: the row, or all where there are fewer. [draws]"""
+    return min(round(given.middle("run.whatif_draws")), given.draws)

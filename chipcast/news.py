@@ -23,7 +23,7 @@ from chipcast.evidence.explain import explain, holds, parse_claim
 from chipcast.evidence.forward import reading_luck, yields
 from chipcast.evidence.likelihood import reading_weights
 from chipcast.evidence.profit import readings
-from chipcast.evidence.reports import YIELD_SERIES, Observation, observations
+from chipcast.evidence.reports import YIELD_SERIES, Observation
 from chipcast.fab import line as fab_line
 from chipcast.fab.cost import Sale, line_break_even_yield, line_profit
 from chipcast.fab.patterning import route
@@ -230,12 +230,6 @@ def with_orders(ready: Ready, world: World) -> Array:
     answer = fab_line.run(world.given, months, controls=world.setting.controls, orders=asked)
     total: Array = answer.packages.sum(axis=(0, 1))
     return total
-
-
-def reports_used(ready: Ready) -> tuple[Observation, ...]:
-    """Return the reports that the claims' table has seen."""
-    return observations(ready.given.catalog, own=[r.model_dump() for r in ready.setting.scenario.reports],
-                        without=claims.origins())
 
 
 def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict[str, str]]:

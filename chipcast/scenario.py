@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from chipcast.base.calendar import month_end, parse_date
-from chipcast.base.catalog import DATA, Catalogue, Fact, last_known, read_table, vintage_rows
+from chipcast.base.catalog import DATA, Catalogue, Fact, read_table, vintage_rows
 from chipcast.base.errors import InputError, nearest, unknown
 from chipcast.base.given import Given, Row
 from chipcast.base.laws import Law, law_of_row, parse_law, point
@@ -492,10 +492,5 @@ def _override(name: str, text: Any, rows: Mapping[str, Row], catalog: Catalogue,
                known_by=known_by, why=why, factor=old.factor, loading=old.loading)
 
 
-def default_as_of() -> date:
-    """Return what `as_of` means when it is left out: the last day on which a data row became known."""
-    return last_known()
-
-
-__all__ = ["Buyer", "Demand", "Event", "Promise", "Report", "SEGMENTS", "Scenario", "bounds_of", "default_as_of",
-           "fact_row", "load", "parse_quantity", "read_yaml", "resolve", "shipped"]
+__all__ = ["Buyer", "Demand", "Event", "Promise", "Report", "SEGMENTS", "Scenario", "bounds_of", "fact_row",
+           "load", "parse_quantity", "read_yaml", "resolve", "shipped"]

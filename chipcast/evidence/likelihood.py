@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp, xlogy
+from scipy.special import log_ndtr, logsumexp
 
 from chipcast.base.given import Given
 from chipcast.base.types import Array
@@ -96,8 +96,3 @@ def reading_posterior(given: Given, o: Observation, quantities: Quantities) -> d
     table = np.stack(list(parts.values()))
     shares = np.exp(table - logsumexp(table, axis=0))
     return {reading: float(np.mean(share)) for reading, share in zip(parts, shares, strict=True)}
-
-
-def entropy(weights: Mapping[str, float]) -> float:
-    """Return the entropy of reading weights: 0 where one reading explains the report. [nats]"""
-    return float(-sum(xlogy(w, w) for w in weights.values()))

@@ -8,137 +8,27 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import ValidationError
 
 from chipcast.base.calendar import month_end, parse_date
 from chipcast.base.catalog import DATA, Catalogue, Fact, read_table, vintage_rows
+from chipcast.base.document import bare, line_of, read_yaml
 from chipcast.base.errors import InputError, nearest, unknown
 from chipcast.base.given import Given, Row
 from chipcast.base.laws import Law, law_of_row, parse_law, point
 from chipcast.base.units import UNITS, check_unit, parse_quantity
+from chipcast.schema import Buyer, Demand, Event, File, Promise, Report, refusal
 
 SEGMENTS = ("platform", "cloud", "state_funded", "public_centre", "private", "clinic_school")
 """Buyer classes, the same in `rules`, `market` and `plan`."""
-
-MAX_BYTES = 262_144
-"""A scenario larger than this is refused before it is read."""
 
 MAX_NAME = 200
 """A name or path of a scenario longer than this is refused. [characters]"""
 
 FALLBACK = "february-2025"
 """The scenario that others are based on unless they say otherwise."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Event(_Strict):
-    """A dated what-if; without events the hazard decides."""
-
-    on: date
-    gate: Literal["us", "cn", "tools", "hbm", "foundry"]
-    chip: str = ""
-    to: Literal["free", "notified_exception", "licence", "case_by_case", "denied", "discouraged", "open", "closed"]
-    why: str = ""
-
-    @field_validator("on", mode="before")
-    @classmethod
-    def _on(cls, value: object) -> date:
-        return _date(value)
-
-
-class Demand(_Strict):
-    """What a buyer must serve: users, or requests a second."""
-
-    concurrent_users: Any = None
-    tokens_per_user_day: Any = None
-    requests_per_s: Any = None
-    input_tokens: Any = None
-    output_tokens: Any = None
-    input_share: Any = None
-    growth_per_month: Any = 0
-
-
-class Promise(_Strict):
-    """Latency that must be kept."""
-
-    ttft_s: float = 2.0
-    tpot_ms: float = 50.0
-
-
-class Buyer(_Strict):
-    """The one for whom `plan` decides."""
-
-    name: str
-    segment: Literal["platform", "cloud", "state_funded", "public_centre", "private", "clinic_school"]
-    country: str = "CN"
-    hq: str = ""
-    model: str = "deepseek-r1"
-    demand: Demand
-    promise: Promise = Promise()
-    budget_usd: Any = None
-    budget_cny: Any = None
-    power_kw: Any = None
-    decide_until: str = ""
-    shortage_usd_per_million_tokens: Any = None
-    chips: tuple[str, ...] = ()
-    max_domestic_wait_months: int | None = None
-
-
-class Report(_Strict):
-    """A report of the analyst's own, added to the evidence."""
-
-    series: str
-    value: Any
-    definition: str = ""
-    published: date
-    known_by: date | None = None
-    source_class: Literal["filing", "teardown", "vendor_plan", "testimony", "letter_or_broker", "newspaper", "forum"]
-    period: str = ""
-    origin: str = ""
-    unit: str = ""
-    why: str = ""
-
-    @field_validator("published", "known_by", mode="before")
-    @classmethod
-    def _published(cls, value: object) -> date | None:
-        return None if value is None else _date(value)
-
-
-class _File(_Strict):
-    name: str = ""
-    base: str | None = None
-    as_of: date | None = None
-    until: str | None = None
-    set: dict[str, Any] = {}
-    events: tuple[Event, ...] = ()
-    buyer: Buyer | None = None
-    chips: dict[str, dict[str, Any]] = {}
-    reports: tuple[Report, ...] = ()
-    why: str = ""
-
-    @field_validator("as_of", mode="before")
-    @classmethod
-    def _as_of(cls, value: object) -> date | None:
-        return None if value is None else _date(value)
-
-    @field_validator("until", mode="before")
-    @classmethod
-    def _until(cls, value: object) -> str | None:
-        if value is None:
-            return None
-        return f"{_date(value, last=True):%Y-%m}"
-
-
-def _date(value: object, *, last: bool = False) -> date:
-    try:
-        return parse_date(value, last=last)
-    except InputError as error:
-        raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +68,7 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
     InputError
         If the file is missing, is no YAML, has unknown keys, bad dates or values, or a base that loops.
     """
-    layers: list[tuple[_File, dict[str, str], str]] = []
+    layers: list[tuple[File, dict[str, str], str]] = []
     todo: str | None = str(name)
     seen: set[str] = set()
     while todo is not None:
@@ -207,7 +97,7 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
         reports = reports + content.reports
         events = events + content.events
     _no_contradiction(events)
-    horizon = month_end(f"{_date(until, last=True):%Y-%m}" if until else values["until"])
+    horizon = month_end(f"{parse_date(until, last=True):%Y-%m}" if until else values["until"])
     when = parse_date(as_of) if as_of else values["as_of"]
     if horizon < when:
         raise InputError(f"until {horizon} lies before as_of {when}; write a later until:")
@@ -225,7 +115,7 @@ def _no_contradiction(events: tuple[Event, ...]) -> None:
                              f"'{seen[key]}' and '{e.to}'; keep one")
 
 
-def _read(name: str, folder: Path | None) -> tuple[_File, dict[str, str], str]:
+def _read(name: str, folder: Path | None) -> tuple[File, dict[str, str], str]:
     """Read one file; return its content, the place of each override, and its stem."""
     if "\0" in name or len(name) > MAX_NAME:
         raise InputError(f"a scenario is named by a path of 1 to {MAX_NAME} plain characters; shipped: "
@@ -243,101 +133,11 @@ def _read(name: str, folder: Path | None) -> tuple[_File, dict[str, str], str]:
     if not isinstance(tree, Mapping):
         raise InputError(f"{path.name}: a scenario is a table of keys such as name:, as_of:, set:")
     try:
-        content = _File.model_validate(_bare(tree))
+        content = File.model_validate(bare(tree))
     except ValidationError as error:
-        raise InputError(_explain(error, tree, path)) from None
-    where = {k: f"{path.name}:{_line(tree, ('set', k))}" for k in content.set}
+        raise InputError(refusal(error, tree, path)) from None
+    where = {k: f"{path.name}:{line_of(tree, ('set', k))}" for k in content.set}
     return content, where, path.stem
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file safely: bounded size, no aliases, messages with file and line.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is too large, uses aliases or is no YAML.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    from ruamel.yaml.events import AliasEvent
-
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from None
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{path.name} is larger than {MAX_BYTES} bytes; a scenario states only what differs")
-    try:
-        decoded = text.decode("utf-8")
-        for event in YAML(typ="safe", pure=True).parse(decoded):
-            if isinstance(event, AliasEvent):
-                raise InputError(f"{path.name}:{event.start_mark.line + 1}: aliases (*name) are not allowed; "
-                                 "write the value out")
-        reader = YAML(typ="rt")
-        reader.Constructor = type("_DatesAsText", (reader.Constructor,), {})
-        reader.Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: str(node.value))
-        return reader.load(decoded)
-    except UnicodeDecodeError:
-        raise InputError(f"{path.name} is not UTF-8 text; save it as UTF-8") from None
-    except RecursionError:
-        raise InputError(f"{path.name} is nested too deeply; write it flat") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{path.name}{line}: not valid YAML: {error.problem}; check indentation and quotes") from None
-    except (YAMLError, ValueError) as error:
-        raise InputError(f"{path.name}: not valid YAML: {str(error).splitlines()[0]}") from None
-
-
-def _bare(tree: Any) -> Any:
-    """Return plain dictionaries, lists and values of a parsed tree."""
-    if isinstance(tree, Mapping):
-        return {str(k): _bare(v) for k, v in tree.items()}
-    if isinstance(tree, list):
-        return [_bare(v) for v in tree]
-    if isinstance(tree, bool) or tree is None:
-        return tree
-    for kind in (int, float, str):
-        if isinstance(tree, kind):
-            return kind(tree)
-    return tree
-
-
-def _line(tree: Any, place: tuple[Any, ...]) -> int:
-    """Return the line of a key in a parsed tree, counted from 1."""
-    line = 0
-    for key in place:
-        try:
-            line = tree.lc.data[key][0]
-            tree = tree[key]
-        except (AttributeError, KeyError, TypeError, IndexError):
-            break
-    return line + 1
-
-
-def _explain(error: ValidationError, tree: Any, path: Path) -> str:
-    """Return one sentence for the first problem pydantic found."""
-    first = error.errors()[0]
-    place = first["loc"]
-    name = ".".join(map(str, place))
-    at = f"{path.name}:{_line(tree, place)}"
-    if first["type"] == "extra_forbidden":
-        model: Any = _File
-        for key in place[:-1]:
-            model = {"buyer": Buyer, "demand": Demand, "promise": Promise, "events": Event,
-                     "reports": Report}.get(str(key), model)
-        known = list(model.model_fields)
-        close = nearest(str(place[-1]), known)
-        hint = f"; did you mean '{close[0]}'?" if close else ";"
-        return f"{at}: unknown key '{name}'{hint} known: {', '.join(known)}"
-    if first["type"] == "missing":
-        return f"{at}: {name} is missing; add it"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:] if message.startswith("Input should") else message
-    got = first.get("input")
-    shown = f", got {got!r}" if isinstance(got, str | int | float) and str(got) not in message else ""
-    return f"{at}: {name}: {message}{shown}"
 
 
 def bounds_of(name: str, unit: str) -> tuple[float, float]:

@@ -1,0 +1,149 @@
+"""What a scenario file may say: its keys, their types, and the sentence for what it may not say."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from chipcast.base.calendar import parse_date
+from chipcast.base.document import line_of
+from chipcast.base.errors import InputError, nearest
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Event(_Strict):
+    """A dated what-if; without events the hazard decides."""
+
+    on: date
+    gate: Literal["us", "cn", "tools", "hbm", "foundry"]
+    chip: str = ""
+    to: Literal["free", "notified_exception", "licence", "case_by_case", "denied", "discouraged", "open", "closed"]
+    why: str = ""
+
+    @field_validator("on", mode="before")
+    @classmethod
+    def _on(cls, value: object) -> date:
+        return day(value)
+
+
+class Demand(_Strict):
+    """What a buyer must serve: users, or requests a second."""
+
+    concurrent_users: Any = None
+    tokens_per_user_day: Any = None
+    requests_per_s: Any = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    input_share: Any = None
+    growth_per_month: Any = 0
+
+
+class Promise(_Strict):
+    """Latency that must be kept."""
+
+    ttft_s: float = 2.0
+    tpot_ms: float = 50.0
+
+
+class Buyer(_Strict):
+    """The one for whom `plan` decides."""
+
+    name: str
+    segment: Literal["platform", "cloud", "state_funded", "public_centre", "private", "clinic_school"]
+    country: str = "CN"
+    hq: str = ""
+    model: str = "deepseek-r1"
+    demand: Demand
+    promise: Promise = Promise()
+    budget_usd: Any = None
+    budget_cny: Any = None
+    power_kw: Any = None
+    decide_until: str = ""
+    shortage_usd_per_million_tokens: Any = None
+    chips: tuple[str, ...] = ()
+    max_domestic_wait_months: int | None = None
+
+
+class Report(_Strict):
+    """A report of the analyst's own, added to the evidence."""
+
+    series: str
+    value: Any
+    definition: str = ""
+    published: date
+    known_by: date | None = None
+    source_class: Literal["filing", "teardown", "vendor_plan", "testimony", "letter_or_broker", "newspaper", "forum"]
+    period: str = ""
+    origin: str = ""
+    unit: str = ""
+    why: str = ""
+
+    @field_validator("published", "known_by", mode="before")
+    @classmethod
+    def _published(cls, value: object) -> date | None:
+        return None if value is None else day(value)
+
+
+class File(_Strict):
+    """One file as it is written, before its bases are folded in."""
+
+    name: str = ""
+    base: str | None = None
+    as_of: date | None = None
+    until: str | None = None
+    set: dict[str, Any] = {}
+    events: tuple[Event, ...] = ()
+    buyer: Buyer | None = None
+    chips: dict[str, dict[str, Any]] = {}
+    reports: tuple[Report, ...] = ()
+    why: str = ""
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _as_of(cls, value: object) -> date | None:
+        return None if value is None else day(value)
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _until(cls, value: object) -> str | None:
+        if value is None:
+            return None
+        return f"{day(value, last=True):%Y-%m}"
+
+
+def day(value: object, *, last: bool = False) -> date:
+    """Return a date as pydantic wants it: what is wrong raises ValueError with our sentence."""
+    try:
+        return parse_date(value, last=last)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+def refusal(error: ValidationError, tree: Any, path: Path) -> str:
+    """Return one sentence for the first problem pydantic found."""
+    first = error.errors()[0]
+    place = first["loc"]
+    name = ".".join(map(str, place))
+    at = f"{path.name}:{line_of(tree, place)}"
+    if first["type"] == "extra_forbidden":
+        model: Any = File
+        for key in place[:-1]:
+            model = {"buyer": Buyer, "demand": Demand, "promise": Promise, "events": Event,
+                     "reports": Report}.get(str(key), model)
+        known = list(model.model_fields)
+        close = nearest(str(place[-1]), known)
+        hint = f"; did you mean '{close[0]}'?" if close else ";"
+        return f"{at}: unknown key '{name}'{hint} known: {', '.join(known)}"
+    if first["type"] == "missing":
+        return f"{at}: {name} is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:] if message.startswith("Input should") else message
+    got = first.get("input")
+    shown = f", got {got!r}" if isinstance(got, str | int | float) and str(got) not in message else ""
+    return f"{at}: {name}: {message}{shown}"

@@ -60,8 +60,18 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in (DATA / "scenarios").glob("*.yaml")))
 
 
-def load(name: str | Path, *, as_of: str | None = None, until: str | None = None) -> Scenario:
+def load(name: str | Path, *, as_of: str | None = None, until: str | None = None,
+         overrides: Mapping[str, Any] | None = None) -> Scenario:
     """Read a scenario by the name of a shipped one or by path, with its bases folded in.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name of a shipped scenario, or a file.
+    as_of, until : str, optional
+        Dates in place of the scenario's own.
+    overrides : mapping, optional
+        What is set on top of the scenario's own `set:`, by name.
 
     Raises
     ------
@@ -82,7 +92,7 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
     first = layers[0][0]
     assert first.as_of and first.until and first.buyer, "the fallback scenario states everything"
     values: dict[str, Any] = {"as_of": first.as_of, "until": first.until, "buyer": first.buyer}
-    overrides: dict[str, Any] = {}
+    stated: dict[str, Any] = {}
     places: dict[str, str] = {}
     chips: dict[str, Any] = {}
     events: tuple[Event, ...] = ()
@@ -91,18 +101,20 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
         for key in values:
             if getattr(content, key) is not None:
                 values[key] = getattr(content, key)
-        overrides.update(content.set)
+        stated = {**{k: v for k, v in stated.items() if k not in content.set}, **content.set}  # what comes last wins
         places.update(where)
         chips.update(content.chips)
         reports = reports + content.reports
         events = events + content.events
     _no_contradiction(events)
+    stated = {**{k: v for k, v in stated.items() if k not in (overrides or {})}, **(overrides or {})}
+    places.update(dict.fromkeys(overrides or {}, "--set"))
     horizon = month_end(f"{parse_date(until, last=True):%Y-%m}" if until else values["until"])
     when = parse_date(as_of) if as_of else values["as_of"]
     if horizon < when:
         raise InputError(f"until {horizon} lies before as_of {when}; write a later until:")
     return Scenario(name=layers[-1][0].name or layers[-1][2], as_of=when, until=horizon,
-                    set=overrides, events=events, buyer=values["buyer"],
+                    set=stated, events=events, buyer=values["buyer"],
                     chips=chips, reports=reports, where=places)
 
 

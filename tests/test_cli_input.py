@@ -45,6 +45,10 @@ BAD = [
       for word in ("0", "-8", "1.5", "nan", "inf", "1e400", "1e15", "")],
     *[(f"fab dies --area-mm2 600 {flag}={word}", f"{flag} must be") for flag in
       ("--edge-mm", "--scribe-mm", "--notch-mm", "--diameter-mm", "--aspect") for word in ("nan", "-1", "inf", "abc")],
+    ("run --set h20.price_usd", "--set needs NAME=VALUE, got 'h20.price_usd'"),
+    ("run --set =5", "--set needs NAME=VALUE, got '=5'"),
+    ("run --set h20.price_usd=1k --set h20.price_usd=2k", "gives h20.price_usd twice, '1k' and '2k'"),
+    ("run --set h20.price_usd=5kg", "--set: h20-96.price_usd: unit 'kg' in '5kg' is not known"),
     ("fab dies --area-mm2 600 --edge-mm=5kg", "unit 'kg' in '5kg' is not known"),
     ("fab dies --area-mm2 600 --edge-mm=5s", "is a time, but mm (length) is needed"),
     ("fab dies --width-mm 40 --height-mm 40", "field"),

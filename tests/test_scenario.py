@@ -106,3 +106,14 @@ def test_a_missing_file_names_what_is_shipped() -> None:
     assert "february-2025" in shipped()
     with pytest.raises(InputError, match=r"no scenario file 'nowhere\.yaml'.*shipped: .*february-2025"):
         load("nowhere.yaml")
+
+
+def test_what_is_set_on_top_wins_over_the_file_and_keeps_the_rest(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: mine\nset:\n  h20-96.price_usd: 10k\n  smic_n2.line_yield: 90%\n")
+    plain = resolve(load(path), draws=10)
+    above = resolve(load(path, overrides={"h20.price_usd": "12k to 15k"}), draws=10)
+    assert plain["h20-96.price_usd"].max() == 10_000
+    assert above["h20-96.price_usd"].min() > 10_000
+    assert above.middle("smic_n2.line_yield") == plain.middle("smic_n2.line_yield")
+    with pytest.raises(InputError, match=r"--set: unknown quantity 'h20-96\.price'"):
+        resolve(load(path, overrides={"h20-96.price": "1"}), draws=10)

@@ -46,6 +46,9 @@ def whole(flag: str, help: str, *, least: int = 1, most: int | None = None) -> A
 Draws = Annotated[int, whole("--draws", "Number of draws.", least=100, most=1_000_000)]
 Seed = Annotated[int, whole("--seed", "Seed of all random streams.", least=0, most=2**53)]
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="Information date; default: all that is known.")]
+Sets = Annotated[list[str], typer.Option(
+    "--set", metavar="NAME=VALUE",
+    help="A figure of your own, such as 'h20-96.price_usd=12k to 15k'; may be repeated.")]
 ScenarioName = Annotated[str, typer.Argument(metavar="[SCENARIO]", help="A shipped scenario or a YAML file.")]
 
 TEXT_FROM = 34
@@ -62,15 +65,37 @@ def catalogue(as_of: str) -> Any:
     return Catalogue(parse_date(as_of) if as_of else last_known())
 
 
+def load(scenario: str, *, as_of: str = "", sets: Sequence[str] = ()) -> Any:
+    """Return a scenario with the figures of `--set` on top; an empty `as_of` keeps the scenario's own date.
+
+    Raises
+    ------
+    InputError
+        If an item of `sets` is no `name=value`, or a name stands twice.
+    """
+    from chipcast.base.errors import InputError
+    from chipcast.scenario import load as read
+
+    stated: dict[str, str] = {}
+    for item in sets:
+        name, equals, text = (part.strip() for part in item.partition("="))
+        if not (name and equals and text):
+            raise InputError(f"--set needs NAME=VALUE, got '{item}'; for example --set 'h20-96.price_usd=12k to 15k'")
+        if name in stated:
+            raise InputError(f"--set gives {name} twice, '{stated[name]}' and '{text}'; keep one")
+        stated[name] = text
+    return read(scenario, as_of=as_of or None, overrides=stated)
+
+
 def given(scenario: str = "february-2025", *, as_of: str = "", draws: int = 2000, seed: int = 1,
-          chips: Sequence[str] = ()) -> Any:
+          chips: Sequence[str] = (), sets: Sequence[str] = ()) -> Any:
     """Return `given` for a single-station verb: the scenario's ranges and the figures of these chip ids.
 
     An empty `as_of` keeps the scenario's own date.
     """
     from chipcast import scenario as s
 
-    loaded = s.load(scenario, as_of=as_of or None)
+    loaded = load(scenario, as_of=as_of, sets=sets)
     return s.resolve(loaded, draws=draws, seed=seed, chips=tuple(chips))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, note, say, table, whole
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, Sets, emit_json, load, note, say, table, whole
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +21,7 @@ def run(
     draws: Draws = 10_000,
     seed: Seed = 1,
     as_of: AsOf = "",
+    sets: Sets = [],  # noqa: B006 - typer copies it
     workers: Annotated[int, whole("--workers", "Processes; the result does not depend on it.", most=256)] = 1,
     prior: Annotated[bool, typer.Option("--prior", help="Leave the reports out: assumed ranges alone.")] = False,
     json: Json = False,
@@ -32,10 +33,9 @@ def run(
     from chipcast.base.summary import interval
     from chipcast.report import folder, page
     from chipcast.report import table as tables
-    from chipcast.scenario import load
 
     began = time.perf_counter()
-    loaded = load(scenario, as_of=as_of or None)
+    loaded = load(scenario, as_of=as_of, sets=sets)
     target = folder.check_out(out) if out else None
     place = str(target or f"runs/{loaded.name}-{s.run_hash(loaded, draws=draws, seed=seed, prior=prior)}")
     result = s.run(loaded, draws=draws, seed=seed, workers=workers, prior=prior)

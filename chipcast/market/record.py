@@ -63,3 +63,5 @@ class Market:
     """Cards of each product of the domestic line that buyers asked for. [cards/month] (product, month, draw)"""
     books: dict[str, float]
     """Largest residual of each balance over all cells: units, backlog, tokens; relative."""
+    threat: Cells | None = None
+    """Threat of a closing that a buyer can hear of, 1 when fresh or announced; None if not kept. [1] (month, draw)"""

@@ -21,6 +21,7 @@ from chipcast.fab.record import Line
 from chipcast.market import choice, clear, gates, hoard, legal, supply
 from chipcast.market.clear import total
 from chipcast.market.demand import Need, need_of
+from chipcast.market.filed import best_quarter
 from chipcast.market.gates import Event, Gates
 from chipcast.market.record import CHIPS, DOMESTIC, Market
 from chipcast.rules.record import Verdicts
@@ -186,7 +187,12 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
         line_orders[:, m] = total(step["orders"])[products]
     results: dict[str, Any] = {**out, **by_chip, **by_segment, **shares}
     return Market(months=tuple(months), segments=world.segments, chips=world.chips, line_orders=line_orders,
-                  books=books.close(state), **results)
+                  books=books.close(state), threat=heard_threat(world.paths), **results)
+
+
+def heard_threat(paths: Gates) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the threat that everyone hears of: its level, or 1 while a closing is announced. [1] (month, draw)"""
+    return np.maximum(paths.threat, paths.announced).astype(np.float32)
 
 
 def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, months: tuple[str, ...], *,
@@ -202,7 +208,9 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
                      for s in segments])
     base_work = over_chips(held, cards.rate)
     usual = cards.rate[chips.index("ascend-910b")]
-    need = need_of(given, segments, len(months) + lookahead + 1, base_work, idle, usual, law=demand)
+    able = supply.capacity(given, line, chips, months, controls=controls)
+    bought = supply.bought_work(given, cards.rate, able[:, 0], chips, best_quarter(given) / 3)
+    need = need_of(given, segments, len(months) + lookahead + 1, base_work, idle, usual, flow=bought, law=demand)
     domestic = np.array([c in DOMESTIC for c in chips], dtype=float)
     grey = np.array([c == supply.GREY and controls for c in chips], dtype=float)
     gated = (1 - domestic) * (1 - grey)
@@ -216,7 +224,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         given=given, segments=segments, chips=chips, cards=cards, need=need, lookahead=lookahead, paths=paths,
         permit=us * cn, us_widest=us.max(axis=1), cn_widest=cn.max(axis=1),
         floor=legal.domestic_floor(given, verdicts, segments, months, local_push=local_push),
-        capacity=supply.capacity(given, line, chips, months, controls=controls),
+        capacity=able,
         from_line=np.array([c in line.products for c in chips], dtype=float), gated=gated, domestic=domestic, grey=grey,
         nests=(*nests, WAIT_NEST),
         bonus=np.stack([given.first(f"{s}.domestic_bonus_ln", "market.domestic_bonus_ln") if local_push else zeros

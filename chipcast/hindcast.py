@@ -19,7 +19,8 @@ from chipcast.base.draws import normals
 from chipcast.base.types import Array
 from chipcast.chain import World, prepare, trade
 from chipcast.evidence.score import BASELINES, Scored, brier, log_score, score_one
-from chipcast.market.forecast import china_quarters, series
+from chipcast.market.filed import china_quarters
+from chipcast.market.forecast import series
 from chipcast.scenario import Event, load
 
 OUTCOMES = (

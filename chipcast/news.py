@@ -29,7 +29,8 @@ from chipcast.fab.cost import Sale, line_break_even_yield, line_profit
 from chipcast.fab.patterning import route
 from chipcast.fab.product import products
 from chipcast.fab.record import LIMITS, Line
-from chipcast.market.forecast import h20_2024, series
+from chipcast.market.filed import h20_2024
+from chipcast.market.forecast import series
 from chipcast.market.record import DOMESTIC, Cells, Market
 from chipcast.scenario import Scenario, load
 

@@ -12,7 +12,7 @@ from market_world import line_of, months_of, service_of, verdicts_of
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.laws import point
-from chipcast.market import clear, demand, effect, forecast, gates, hoard
+from chipcast.market import clear, demand, effect, filed, forecast, gates, hoard
 from chipcast.market.record import CHIPS, Market
 from chipcast.market.simulate import simulate
 from chipcast.rules.record import US_WORDS
@@ -238,12 +238,12 @@ def test_forecast_series_have_the_fixed_names_and_periods(some: Given, market: M
 
 
 def test_h20_of_2024_comes_from_filings_and_not_from_the_claim(given: Given) -> None:
-    out = forecast.h20_2024(given)
+    out = filed.h20_2024(given)
     assert out["revenue_usd"] == pytest.approx(out["cards"] * given["h20-96.vendor_asp_usd"])
     assert (out["china_revenue_usd"] >= (2.49 + 3.67 + 5.42) * 1e9).all()
-    origins = {r["origin"] for r in given.catalog.rows("history") if r["series"] == forecast.CHINA_REVENUE}
+    origins = {r["origin"] for r in given.catalog.rows("history") if r["series"] == filed.CHINA_REVENUE}
     assert all(o.startswith("nvda-") for o in origins)
-    assert "2025-01" not in forecast.china_quarters(given)  # filed one day after the date
+    assert "2025-01" not in filed.china_quarters(given)  # filed one day after the date
 
 
 def test_a_paired_effect_of_nothing_is_nothing_and_of_a_cut_is_less_foreign_supply(some: Given, market: Market) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from chipcast.base import draws as luck
-from chipcast.base.calendar import month_index, month_name, parse_date
+from chipcast.base.calendar import month_index, parse_date
 from chipcast.base.catalog import FIRST_VINTAGE, Catalogue, read_table, vintage_rows
 from chipcast.base.errors import InputError, require
 from chipcast.base.infer import Posterior, temper
@@ -22,7 +22,7 @@ from chipcast.base.laws import Law, law_of_row
 from chipcast.base.types import Array
 from chipcast.evidence.score import BASELINES, Scored, score_one
 from chipcast.market import past
-from chipcast.market.forecast import CHINA_REVENUE, fiscal_quarter
+from chipcast.market.filed import CHINA_REVENUE, fiscal_end, fiscal_quarter
 
 PRIOR_DRIVEN = 0.2
 """Contraction under which a parameter is called prior-driven."""
@@ -53,16 +53,6 @@ def known_quarters(as_of: date) -> dict[str, float]:
     """Return filed revenue in China by the month in which the quarter ends, known by the date. [USD]"""
     return {fiscal_end(r["date"]): float(r["value"]) for r in Catalogue(as_of).rows("history")
             if r["series"] == CHINA_REVENUE}
-
-
-def fiscal_end(month: str) -> str:
-    """Return the month that a fiscal quarter's end stands for; one that ended on 1 May counts as April.
-
-    >>> fiscal_end("2022-05"), fiscal_end("2022-07")
-    ('2022-04', '2022-07')
-    """
-    index = month_index(month)
-    return month if index % 3 == 0 else month_name(index - 1)
 
 
 def fit(as_of: date, *, seed: int = 1, particles: int = 1000, moves: int = 6,

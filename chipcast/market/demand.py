@@ -128,8 +128,45 @@ DEMAND_OF = {"clinic_school": "bass"}
 """Law of a segment's demand that no choice of a run overrides."""
 
 
+def first_growth(flow: Array, kept: Array, tokens: Array, other: Array) -> Array:
+    """Return the monthly growth of work that serves no tokens at which purchases of the date are needed. [1/month]
+
+    Parameters
+    ----------
+    flow : array (draw)
+        Work of the cards that were bought a month at the date. [tokens/s/month]
+    kept : array (draw)
+        Work bought a month to replace what retires. [tokens/s/month]
+    tokens : array (draw)
+        Growth of the work that serves tokens. [tokens/s/month]
+    other : array (draw)
+        Work that serves no tokens. [tokens/s]
+
+    Notes
+    -----
+    Never below 0: where tokens alone explain more than was bought, they were short of cards.
+    """
+    return np.asarray(np.clip((flow - kept - tokens) / np.maximum(other, 1e-30), 0.0, FASTEST))
+
+
+def settling_growth(months: Array, first: Array, later: Array, half_life_months: Array) -> Array:
+    r"""Return the factor of a flow whose monthly log rate settles from `first` to `later` by half-lives. [1]
+
+    Notes
+    -----
+    $\exp(\mu t + (r-\mu)\frac{H}{\ln 2}(1-2^{-t/H}))$.
+    """
+    ln2 = np.log(2)
+    gone = half_life_months / ln2 * -np.expm1(-ln2 * months / half_life_months)
+    return np.asarray(np.exp(later * months + (first - later) * gone))
+
+
+FASTEST = np.log(2)
+"""Work doubles in a month at most. [1/month]"""
+
+
 def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array, idle: Array, rate: Array, *,
-            law: str = "local_trend") -> Need:
+            flow: Array | None = None, law: str = "local_trend") -> Need:
     """Return the need of all segments for `count` months from the date.
 
     Parameters
@@ -146,6 +183,8 @@ def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array,
         Share of a segment's capacity that serves nobody for lack of place or tenant.
     rate : array (draw)
         Tokens per second of a usual domestic card, for appliances. [tokens/s]
+    flow : array (draw), optional
+        Work of the cards that all segments bought a month at the date: what was bought was needed. [tokens/s/month]
     law : str
         Entry of `DEMAND` for segments without a law of their own.
     """
@@ -155,21 +194,29 @@ def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array,
     per_token = (given["demand.peak_to_mean"] * given["demand.work_per_token_vs_r1"]
                  / (SECONDS_PER_DAY * given["market.serving_availability"]))
     software = given["serving.efficiency_gain_per_year"] ** (-months[:, None] / 12)
-    other_growth = given["market.other_work_growth_ratio_per_year"] ** (months[:, None] / 12)
+    retire = given["market.retirement_per_year"] / 12
+    others = np.zeros((len(segments), given.draws))
     for s, segment in enumerate(segments):
         tokens[s] = choose(DEMAND, DEMAND_OF.get(segment, law), "law of demand")(given, segment, months)
         token_work[s] = tokens[s] * per_token * software
         if DEMAND_OF.get(segment) == "bass":
             sites = adopters(given, segment, months) * given[f"{segment}.cards_per_site"] * rate
             token_work[s] *= _served(token_work[s, 0], sites[0])
-            other = np.maximum(sites - token_work[s], 0.0)
+            work[s] = np.maximum(sites, token_work[s]) / (1 - idle[s])
         else:
             share = given.first(f"{segment}.non_token_share_of_chips", "other_segments.non_token_share_of_chips")
             busy = base_work[s] * (1 - idle[s])
             token_work[s] *= _served(token_work[s, 0], busy * (1 - share))
-            other = (busy - token_work[s, 0]) * other_growth
-        work[s] = (token_work[s] + other) / (1 - idle[s])
-    retire = given["market.retirement_per_year"] / 12
+            others[s] = (busy - token_work[s, 0]) / (1 - idle[s])
+            work[s] = token_work[s] / (1 - idle[s])
+    later = np.log(given["market.other_work_growth_ratio_per_year"]) / 12
+    ahead = min(3, count - 1)
+    first = later if flow is None else first_growth(
+        flow, retire * (work[:, 0] + others).sum(axis=0), (work[:, ahead] - work[:, 0]).sum(axis=0) / max(ahead, 1),
+        others.sum(axis=0))
+    growth = settling_growth(months[:, None], first, later, given["demand.growth_half_life_months"])
+    for s in range(len(segments)):
+        work[s] += others[s] * growth
     additions = np.empty(shape)
     additions[:, :-1] = work[:, 1:] - work[:, :-1]
     additions[:, -1] = additions[:, -2]

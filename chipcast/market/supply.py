@@ -86,7 +86,7 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
     installed = {
         "h20-96": given["h20-96.installed_cards"], "h800-sxm": given["h800-sxm.installed_cards"],
         "nvidia_other": given["nvidia_other.installed_cards"], "ascend-910b": given["ascend-910b2.installed_cards"],
-        "domestic_other": given["domestic_other.installed_cards"], "ascend-910c": np.zeros(given.draws),
+        "domestic_other": given["domestic_other.installed_cards"], "ascend-910c": given["ascend-910c.installed_cards"],
     }
     cost = {c: np.where(hourly.get(c, np.zeros(1)) > 0, hourly.get(c, np.zeros(1)), per_usd * prices[c]) for c in chips}
     return Cards(rate=np.stack([rates[c] for c in chips]), price_usd=np.stack([prices[c] for c in chips]),
@@ -128,6 +128,26 @@ def capacity(given: Given, line: Line, chips: Sequence[str], months: Sequence[st
         else:
             out[c] = given[f"{chip}.supply_cards_per_quarter"] / 3
     return out
+
+
+def bought_work(given: Given, rate: Array, made: Array, chips: Sequence[str], leading: Array) -> Array:
+    """Return the work of the cards that China bought a month at the date. [tokens/s/month] (draw)
+
+    Parameters
+    ----------
+    rate : array (chip, draw)
+        Rate of a card. [tokens/s]
+    made : array (chip, draw)
+        What sellers can finish in the first month. [cards/month]
+    leading : array (draw)
+        Cards of the leading foreign kind sold a month when they last sold. [cards/month]
+    """
+    lead = list(chips).index(REFERENCE)
+    out = leading * rate[lead]
+    for c in range(len(chips)):
+        if c != lead:
+            out = out + made[c] * rate[c]
+    return np.asarray(out)
 
 
 def vendor_stock(given: Given, chips: Sequence[str]) -> Array:

@@ -1,26 +1,40 @@
-"""How long does a training run take, what binds it, and does it fit?
+"""How long does a training step take, what binds it, and does it fit?
 
 The op list of `ops` prices the forward pass; backward is twice its products. Sources: Megatron 1909.08053, 2104.04473,
-2205.05198; ZeRO 1910.02054; zero-bubble 2401.10241; DualPipe 2412.19437; PaLM's convention 2204.02311.
+2205.05198; ZeRO 1910.02054; DualPipe 2412.19437; FlashAttention 2205.14135.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chipcast.base.catalog import read_table
 from chipcast.base.choose import choose
 from chipcast.base.errors import require
 from chipcast.base.types import Numeric
 from chipcast.chip.ops import op_time_s
+from chipcast.tokens.footprint import (
+    RECOMPUTE,
+    STATES,
+    ZERO,
+    activation_bytes,
+    rank_params,
+    state_bytes,
+)
 from chipcast.tokens.model import PRECISION, Model
 from chipcast.tokens.ops import Load, Message, Op, Plan, step_ops
+from chipcast.tokens.pipeline import BURDEN, SCHEDULES, idle_s
 from chipcast.tokens.step import Speed, all_reduce_s, efficiency, traffic_s
+from chipcast.tokens.utilisation import gpt_flop, hfu, mfu, model_flop_per_token
 
 LEDGER = ("compute", "bubble", "exposed", "optimizer")
 """Parts of a step; they add to its time."""
+
+CAUSES = ("compute", "memory", "link", "overhead", "bubble", "optimizer")
+"""What a step waits for; the parts add to its time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +67,12 @@ class Job:
     """Entry of `ZERO`."""
     precision: str = "bf16"
     """Of the products."""
+    narrow_share: Numeric = 1.0
+    """Share of the products that run in that precision, the rest in 16 bits. [1]"""
+    states: str = "mixed"
+    """Entry of `STATES`."""
+    sequence_parallel: bool = True
+    """Whether norms and saved activations are cut over the tensor-parallel ranks."""
     causal: bool = True
     """Whether the attention kernel skips the masked half."""
     flash: bool = True
@@ -69,46 +89,6 @@ class Job:
         return self.batch / (self.dp * self.micro)
 
 
-Schedule = Callable[[Numeric, Numeric, Numeric, Numeric, Numeric, Numeric], Numeric]
-"""Maps stages, F, B, W, virtual stages and micro-batches to idle time."""
-
-
-def _fill(p: Numeric, f: Numeric, b: Numeric, w: Numeric, v: Numeric, m: Numeric) -> Numeric:
-    """Idle time of GPipe and 1F1B: (p-1)(F+B)."""
-    return (p - 1) * (f + b)
-
-
-def _interleaved(p: Numeric, f: Numeric, b: Numeric, w: Numeric, v: Numeric, m: Numeric) -> Numeric:
-    """Idle time with v pieces a stage: (p-1)(F+B)/v."""
-    return (p - 1) * (f + b) / v
-
-
-def _zero_bubble(p: Numeric, f: Numeric, b: Numeric, w: Numeric, v: Numeric, m: Numeric) -> Numeric:
-    """Idle time of ZB1P, B the whole backward: (p-1)(F+B-2W)."""
-    return (p - 1) * np.maximum(f + b - 2 * w, 0.0)
-
-
-def _dualpipe(p: Numeric, f: Numeric, b: Numeric, w: Numeric, v: Numeric, m: Numeric) -> Numeric:
-    """Idle time of DualPipe with perfect overlap, the pair F&B as long as F + B: (p/2-1)(F&B + B - 3W)."""
-    return np.maximum(p / 2 - 1, 0.0) * np.maximum((f + b) + b - 3 * w, 0.0)
-
-
-SCHEDULES: dict[str, Schedule] = {"gpipe": _fill, "1f1b": _fill, "interleaved": _interleaved, "zb1p": _zero_bubble,
-                                  "dualpipe": _dualpipe}
-"""Idle time of a step by pipeline schedule."""
-
-RECOMPUTE: Mapping[str, tuple[float, float]] = {"none": (0.0, 0.0), "selective": (0.0, 1.0),
-                                               "half": (0.5, 1.0), "full": (1.0, 1.0)}
-"""Share of the forward products and of the attention core that the backward pass does again."""
-
-ZERO: Mapping[int, tuple[float, float, float]] = {0: (16.0, 0.0, 2.0), 1: (4.0, 12.0, 2.0), 2: (2.0, 14.0, 2.0),
-                                                  3: (0.0, 16.0, 3.0)}
-"""Bytes of state per parameter on every rank, bytes shared among ranks, and parameter sizes sent a step."""
-
-UNFUSED_BYTES = 13.0
-"""Bytes per score and pass where they go through memory: write, mask and softmax, dropout, read (2205.05198)."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainStep:
     """One step of training. [s]"""
@@ -117,6 +97,8 @@ class TrainStep:
     """Time of the step."""
     ledger: Mapping[str, Numeric]
     """Time by `LEDGER`; the parts add to the total."""
+    causes: Mapping[str, Numeric]
+    """Time by `CAUSES`; the parts add to the total."""
     forward_s: Numeric
     """Forward of one micro-batch on one stage."""
     backward_s: Numeric
@@ -125,6 +107,16 @@ class TrainStep:
     """Weight-gradient part of the backward."""
     tokens: Numeric
     """Tokens of the step."""
+
+    @property
+    def bound_by(self) -> str:
+        """Entry of `CAUSES` that takes most of the step, at the largest of the plans and draws."""
+        return max(CAUSES, key=lambda k: float(np.max(self.causes[k])))
+
+
+def _constant(name: str) -> float:
+    """Return a constant of training from the rows of the data."""
+    return next(float(r["centre"]) for r in read_table("performance") if (r["scope"], r["name"]) == ("training", name))
 
 
 def _training_ops(model: Model, job: Job, plan: Plan, speed: Speed) -> tuple[tuple[Op, ...], tuple[Message, ...]]:
@@ -138,10 +130,48 @@ def _training_ops(model: Model, job: Job, plan: Plan, speed: Speed) -> tuple[tup
             moved = op.moved
             if not job.flash:
                 heads = max(g.attention.heads for g in model.groups)
-                moved = moved + UNFUSED_BYTES * job.micro * new * job.sequence * heads / job.tp
+                scores = job.micro * new * job.sequence * heads / job.tp
+                moved = moved + _constant("unfused_bytes") * scores
             op = op._replace(flop=flop, moved=moved)
+        elif op.kind == "small":
+            op = op._replace(moved=op.moved * _constant("small_factor"))
         out.append(op)
     return tuple(out), messages
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Work:
+    """Forward work of a micro-batch through all layers, bound by arithmetic and by memory. [s]"""
+
+    products: tuple[Numeric, Numeric]
+    core: tuple[Numeric, Numeric]
+    head: tuple[Numeric, Numeric]
+
+
+def _op_s(op: Op, speed: Speed, job: Job) -> tuple[Numeric, Numeric]:
+    """Return the time of an operation where arithmetic binds it, and where memory does; one of them is zero."""
+    total: tuple[Numeric, Numeric] = (0.0, 0.0)
+    shares = {job.precision: job.narrow_share, "bf16": 1.0 - np.asarray(job.narrow_share)}
+    if job.precision == "bf16":
+        shares = {"bf16": 1.0}
+    for word, share in shares.items():
+        if not np.any(share):
+            continue
+        flop_s, bytes_s = efficiency(op, speed, PRECISION[word])
+        t = share * op.layers * op_time_s(op.flop, op.moved, flop_per_s=flop_s, bytes_per_s=bytes_s)
+        t = t / np.where((op.kind == "grouped") & (np.asarray(job.ep) > 1), speed.even, 1.0)
+        arithmetic = np.asarray(op.flop / flop_s) >= np.asarray(op.moved / bytes_s)
+        total = (total[0] + np.where(arithmetic, t, 0.0), total[1] + np.where(arithmetic, 0.0, t))
+    return total
+
+
+def _work(ops: tuple[Op, ...], speed: Speed, job: Job) -> _Work:
+    sums: dict[str, tuple[Numeric, Numeric]] = {"products": (0.0, 0.0), "core": (0.0, 0.0), "head": (0.0, 0.0)}
+    for op in ops:
+        key = "head" if op.kind == "head" else "core" if op.name in ("core", "index", "state") else "products"
+        c, m = _op_s(op, speed, job)
+        sums[key] = (sums[key][0] + c, sums[key][1] + m)
+    return _Work(**sums)
 
 
 def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
@@ -149,81 +179,69 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
 
     Notes
     -----
-    T = m (F + B) + bubble + exposed gradient traffic + optimizer. Backward products are twice the forward ones, flash
+    T = m (F + B) + bubble + exposed traffic + optimizer. Backward products are twice the forward ones, flash
     attention's core 2.5 times; recomputation adds forward work. Gradient traffic hides under the backward of the last
-    micro-batch only; with ZeRO 3 the gathers hide under all of the work.
+    micro-batch only; with ZeRO 3 the gathers hide under all of the work. DualPipe hides the exchange of experts'
+    rows under the work of the opposite direction.
     """
     require(np.all(np.asarray(job.dp) >= 1), "chips", "hold at least one copy of tp x pp x cp", job.chips_ranks)
     dealt = np.asarray(job.ep) > 1
     plan = Plan(tp=job.tp, dp=np.where(dealt, np.asarray(job.ep) / np.minimum(job.tp, job.ep), 1.0)[()],
-                pp=1.0, ep=job.ep, etp=1.0 if np.any(np.asarray(job.ep) > 1) else job.tp)
+                pp=1.0, ep=job.ep, etp=1.0 if np.any(dealt) else job.tp)
     ops, messages = _training_ops(model, job, plan, speed)
-    kind = PRECISION[job.precision]
     again_forward, again_core = choose(RECOMPUTE, job.recompute, "recomputation")
-    forward: Numeric = 0.0
-    core: Numeric = 0.0
-    head: Numeric = 0.0
-    for op in ops:
-        flop_s, bytes_s = efficiency(op, speed, kind)
-        moved = op.moved * (TRAIN_SMALL if op.kind == "small" else 1.0)
-        t = op.layers * op_time_s(op.flop, moved, flop_per_s=flop_s, bytes_per_s=bytes_s)
-        t = t / np.where((op.kind == "grouped") & (np.asarray(job.ep) > 1), speed.even, 1.0)
-        if op.kind == "head":
-            head = head + t
-        elif op.name in ("core", "index", "state"):
-            core = core + t
-        else:
-            forward = forward + t
+    if job.flash and not again_forward:
+        again_core = 0.0
+    work = _work(ops, speed, job)
     link, exchange = traffic_s(messages, plan, speed)
-    launches = sum(op.layers * op.launches for op in ops)
-    over = launches * speed.launch_s + model.layers * speed.layer_s
-    stages = job.pp
-    per_stage = 1.0 / stages
+    over = (sum(op.layers * op.launches for op in ops) * speed.launch_s + model.layers * speed.layer_s) / job.pp
     core_back = 2.5 if job.flash else 2.0
-    exchange = exchange - speed.hidden * np.minimum(exchange, forward + core)
-    f = (forward + core + link + exchange) / speed.maturity * per_stage + over * per_stage
-    again = (again_forward * forward + again_core * core * (0.0 if job.flash and not again_forward else 1.0)
-             + again_forward * (link + exchange)) / speed.maturity
-    b = (2 * forward + core_back * core + link + exchange) / speed.maturity * per_stage + (again + over) * per_stage
-    w = forward / speed.maturity * per_stage
-    ends = 3 * head / speed.maturity
+    busy = sum(work.products) + sum(work.core)
+    hidden = 1.0 if job.schedule == "dualpipe" else speed.hidden
+    exchange = exchange - hidden * np.minimum(exchange, busy)
+    per = 1.0 / (speed.maturity * job.pp)
+    times = (3 + again_forward, 1 + core_back + again_core)
+    comm = per * (link + exchange)
+    f = per * busy + comm + over
+    b = per * ((2 + again_forward) * sum(work.products) + (core_back + again_core) * sum(work.core)) \
+        + (1 + again_forward) * comm + over
+    w = per * sum(work.products)
+    ends = 3 * sum(work.head) / speed.maturity
     m = job.micro_batches
-    idle = choose(SCHEDULES, job.schedule, "pipeline schedule")(stages, f, b, w, job.virtual, m)
-    border = np.where(np.asarray(stages) > 1, 2.0 * job.micro * job.sequence / job.cp * model.hidden
-                      / speed.link_bytes_s[1] + 2 * speed.alpha_s[1], 0.0) * np.where(np.asarray(stages) > 1, 1.0, 0.0)
-    hops = 2 * (stages - 1) * job.virtual * border
-    ring = _context_s(model, job, speed)
-    compute = m * (f + b + ends) + m * ring
-    params = _rank_params(model, job)
-    _, _, sizes = choose({str(k): v for k, v in ZERO.items()}, str(job.zero), "ZeRO stage")
+    bubble = idle_s(job.schedule, job.pp, f, b, w, job.virtual, m)
+    hops = 2 * (job.pp - 1) * job.virtual * _border_s(model, job, speed)
+    params = rank_params(model, tp=job.tp, pp=job.pp, ep=job.ep)
     group = job.dp * job.cp
-    traffic = _gradient_s(params * 2.0, group, job, speed, sizes)
-    last = b + ends
-    exposed = np.maximum(traffic - (m * (f + b) if job.zero == 3 else last), 0.0)
-    shared = np.where(job.zero >= 1, group, 1.0)
-    state = params * 2.0 * (16.0) / shared
-    optimizer = state / (speed.memory_bytes_s * speed.stream)
-    total = compute + idle + hops + exposed + optimizer + speed.host_s
-    return TrainStep(total_s=total, ledger={"compute": compute, "bubble": idle + hops, "exposed": exposed,
-                                            "optimizer": optimizer + speed.host_s},
-                     forward_s=f, backward_s=b, weight_s=w, tokens=job.batch * job.sequence)
+    sizes = choose({str(k): v for k, v in ZERO.items()}, str(job.zero), "ZeRO stage")
+    traffic = _gradient_s(params * STATES[job.states].weights, group, job, speed, sizes)
+    sums = np.maximum(traffic - (m * (f + b) if job.zero == 3 else b + ends), 0.0)
+    exposed = m * ((2 + again_forward) * comm + _context_s(model, job, speed)) + hops + sums
+    by = [m * (per * (times[0] * work.products[i] + times[1] * work.core[i]) + 3 * work.head[i] / speed.maturity)
+          for i in (0, 1)]
+    overhead = 2 * m * over
+    touched = state_bytes(params, group, 3 if job.zero else 0, recipe=job.states)
+    update = 2.0 * touched / (speed.memory_bytes_s * speed.stream)
+    optimizer = update + speed.host_s
+    total = by[0] + by[1] + overhead + bubble + exposed + optimizer
+    return TrainStep(
+        total_s=total, forward_s=f, backward_s=b, weight_s=w, tokens=job.batch * job.sequence,
+        ledger={"compute": by[0] + by[1] + overhead, "bubble": bubble, "exposed": exposed, "optimizer": optimizer},
+        causes={"compute": by[0], "memory": by[1], "link": exposed, "overhead": overhead + speed.host_s,
+                "bubble": bubble, "optimizer": update})
 
 
-TRAIN_SMALL = 3.0
-"""Small operations of training over those of serving: masks, dropout and saved copies pass through memory."""
+def _border_s(model: Model, job: Job, speed: Speed) -> Numeric:
+    """Return the time to hand a micro-batch's rows to the next stage. [s]"""
+    rows = 2.0 * job.micro * job.sequence / job.cp * model.hidden
+    return np.where(np.asarray(job.pp) > 1, rows / speed.link_bytes_s[1] + 2 * speed.alpha_s[1], 0.0)
 
 
 def _context_s(model: Model, job: Job, speed: Speed) -> Numeric:
     """Return the exposed time of passing keys and values round a context-parallel ring, forward and backward. [s]"""
     cp = np.asarray(job.cp, dtype=float)
     bytes_ = 3 * (cp - 1) / cp * job.sequence * job.micro * 2.0 * model.kv_elements_per_token / (job.tp * job.pp)
-    return np.where(cp > 1, (1 - speed.hidden) * bytes_ / speed.link_bytes_s[1], 0.0)
-
-
-def _rank_params(model: Model, job: Job) -> Numeric:
-    experts = model.expert_params
-    dense = model.params_total - experts
-    return (dense / job.tp + experts / np.maximum(np.asarray(job.ep), job.tp)) / job.pp
+    rate = np.where(cp * job.tp <= speed.domain, speed.link_bytes_s[0], speed.link_bytes_s[1])
+    return np.where(cp > 1, (1 - speed.hidden) * bytes_ / rate, 0.0)
 
 
 def _gradient_s(size: Numeric, ranks: Numeric, job: Job, speed: Speed, sizes: float) -> Numeric:
@@ -236,72 +254,25 @@ def _gradient_s(size: Numeric, ranks: Numeric, job: Job, speed: Speed, sizes: fl
     return sizes * (fast + slow) + latency
 
 
-def model_flop_per_token(model: Model, sequence: Numeric, *, convention: str = "palm") -> Numeric:
-    """Return the model's arithmetic for one token of training. [FLOP]
-
-    Parameters
-    ----------
-    convention : str
-        `palm`: 6N + 12 L h d S with all parameters; `causal`: half of that attention, look-up left out.
-    """
-    n = model.params_active
-    core = 3 * model.core_flop_per_key(absorbed=False) * np.asarray(sequence, dtype=float)
-    if convention == "palm":
-        return 6.0 * n + core
-    return 6.0 * (n - model.embedding_params) + core / 2
-
-
-def mfu(model: Model, tokens_per_s_per_chip: Numeric, sequence: Numeric, peak_flop_per_s: Numeric, *,
-        convention: str = "palm") -> Numeric:
-    """Return model FLOP per second over the peak of a chip. [1]"""
-    return tokens_per_s_per_chip * model_flop_per_token(model, sequence, convention=convention) / peak_flop_per_s
-
-
-def gpt_flop(layers: int, hidden: int, sequence: int, vocab: int, batch: int) -> float:
-    """Return the arithmetic of a training step of a GPT: 72 B L S H^2 (1 + S/(6H) + V/(12 H L)). [FLOP]
-
-    Sources: 2205.05198.
-    """
-    return 72.0 * batch * layers * sequence * hidden**2 * (1 + sequence / (6 * hidden) + vocab / (12 * hidden * layers))
-
-
-def activation_bytes(hidden: float, heads: float, layers: float, sequence: float, micro: float, *, tp: float, pp: float,
-                     virtual: float = 1, recompute: str = "selective", sequence_parallel: bool = True) -> float:
-    """Return the activations that the first stage holds under 1F1B. [B]
-
-    Notes
-    -----
-    s b H per layer times: none 10 + 24/t + 5 a s/(H t), or (34 + 5 a s/H)/t with sequence parallelism; selective 34/t;
-    full 2, half of the layers the mean of both. Times L, and (1 + (p-1)/(p v)) with interleaving. Sources: 2205.05198.
-    """
-    choose(RECOMPUTE, recompute, "recomputation")
-    t, scores = tp, 5 * heads * sequence / hidden
-    if recompute == "full":
-        each = 2.0
-    elif recompute == "half":
-        each = 1.0 + 17 / t if sequence_parallel else 6 + 12 / t
-    elif recompute == "selective":
-        each = 34 / t if sequence_parallel else 10 + 24 / t
-    else:
-        each = (34 + scores) / t if sequence_parallel else 10 + 24 / t + scores / t
-    stretch = 1 + (pp - 1) / (pp * virtual) if virtual > 1 else 1.0
-    return sequence * micro * hidden * each * layers * stretch
-
-
-def state_bytes(params: Numeric, ranks: Numeric, zero: int) -> Numeric:
-    """Return weights, gradients and optimizer state of one rank, 16 bytes a parameter in all. [B]"""
-    own, shared, _ = choose({str(k): v for k, v in ZERO.items()}, str(zero), "ZeRO stage")
-    return params * (own + shared / ranks)
-
-
 def fits_training(model: Model, job: Job, speed: Speed) -> Numeric:
     """Return the memory that a rank needs over what it has, below 1 where it fits. [1]"""
-    params = _rank_params(model, job)
-    state = state_bytes(params, job.dp * job.cp, job.zero)
+    return sum(training_ledger(model, job, speed).values()) / speed.memory_bytes
+
+
+def training_ledger(model: Model, job: Job, speed: Speed) -> dict[str, Numeric]:
+    """Return the memory of a rank by part: weights, gradients, optimizer, activations, reserve. [B]"""
+    params = rank_params(model, tp=job.tp, pp=job.pp, ep=job.ep)
+    group, recipe = job.dp * job.cp, choose(STATES, job.states, "recipe of states")
+    copies = choose(BURDEN, job.schedule, "pipeline schedule").weights
     heads = max(g.attention.heads for g in model.groups)
     held = activation_bytes(model.hidden, heads, model.layers, job.sequence / job.cp, job.micro, tp=job.tp, pp=job.pp,
-                            recompute=job.recompute if job.recompute != "none" or not job.flash else "selective")
-    return (state + held + speed.reserve_bytes) / speed.memory_bytes
+                            recompute=job.recompute if job.recompute != "none" or not job.flash else "selective",
+                            sequence_parallel=job.sequence_parallel, virtual=job.virtual, schedule=job.schedule,
+                            micro_batches=job.micro_batches)
+    return {"weights": params * copies * recipe.weights / (group if job.zero >= 3 else 1.0),
+            "gradients": params * copies * recipe.gradients / (group if job.zero >= 2 else 1.0),
+            "optimizer": params * recipe.optimizer / (group if job.zero >= 1 else 1.0),
+            "activations": held, "reserve": speed.reserve_bytes}
 
 
 def with_precision(job: Job, speed: Speed) -> Job:
@@ -309,5 +280,6 @@ def with_precision(job: Job, speed: Speed) -> Job:
     return job if PRECISION[job.precision].arithmetic in speed.peak else replace(job, precision="bf16")
 
 
-__all__ = ["LEDGER", "RECOMPUTE", "SCHEDULES", "ZERO", "Job", "TrainStep", "activation_bytes", "all_reduce_s",
-           "fits_training", "gpt_flop", "mfu", "model_flop_per_token", "state_bytes", "train_step", "with_precision"]
+__all__ = ["CAUSES", "LEDGER", "RECOMPUTE", "SCHEDULES", "STATES", "ZERO", "Job", "TrainStep", "activation_bytes",
+           "all_reduce_s", "fits_training", "gpt_flop", "hfu", "mfu", "model_flop_per_token", "state_bytes",
+           "train_step", "training_ledger", "with_precision"]

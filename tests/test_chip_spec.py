@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chipcast.base.catalog import Catalogue
+from chipcast.base.catalog import Catalogue, folded, last_known, read_table
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.chip.spec import MIXTURES, chip, rows, weights
@@ -151,7 +151,10 @@ def test_bins_verb_and_mixture_verb(cli_json: Callable[..., Any]) -> None:
     (("chip", "show", "h21"), "unknown chip 'h21'; did you mean"), (("chip", "compare", "h20"), "needs two chips"),
     (("chip", "list", "--vendor", "Huawai"), "did you mean 'Huawei'"), (("chip", "bins", "--family", "911"), "family"),
     (("chip", "list", "--as-of", "2026-13-01"), "is no date"),
-    (("chip", "show", "950dt", "--as-of", "2025-02-25"), "unknown chip"),
+    (("chip", "show", "950dt", "--as-of", "2025-02-25"), "became known on 2026-08-22"),
+    (("chip", "show", "rtx 4090d"), "unknown chip 'rtx 4090d'; did you mean 'rtx-4090'?"),
+    (("chip", "show", "h100 pcie"), "did you mean 'h100-sxm'?"),
+    (("chip", "show", "p800", "--as-of", "2026-06-30"), "leave --as-of out"),
 ])
 def test_bad_words_get_one_sentence_and_exit_code_2(cli: Callable[..., Any], words: tuple[str, ...],
                                                     message: str) -> None:
@@ -165,3 +168,39 @@ def test_bad_words_get_one_sentence_and_exit_code_2(cli: Callable[..., Any], wor
 def test_catalogue_before_any_chip_is_empty(cli_json: Callable[..., Any]) -> None:
     assert cli_json("chip", "list", "--as-of", "2016-01-01")["chips"] == []
     assert Catalogue(date(2016, 1, 1)).chip_ids() == ()
+
+
+@pytest.mark.parametrize(("written", "item"), [
+    ("910C", "ascend-910c"), ("Huawei Ascend 910C", "ascend-910c"), ("ascend_910b3", "ascend-910b3"),
+    ("Ascend910B3", "ascend-910b3"), ("H20 141GB", "h20-141"), ("NVIDIA H20", "h20-96"), ("h100 80gb", "h100-sxm"),
+    ("GeForce RTX 4090", "rtx-4090"), ("AMD Instinct MI308X", "mi308x"), ("MI308", "mi308x"), ("B30A", "b30a"),
+    ("Kunlun P800", "kunlun-p800"), ("MLU590", "mlu590"), ("Siyuan 590", "mlu590"), ("B40", "rtx-pro-6000d"),
+    ("RTX 6000 Ada 48GB", "rtx-6000-ada"), ("Gaudi 2", "gaudi2"), ("Intel Gaudi 3", "gaudi3"),
+    ("Moore Threads MTT S4000", "mtt-s4000"), ("Biren BR100", "biren-br100"), ("TPU v7", "tpu-v7"),
+])
+def test_a_chip_is_found_however_it_is_written(written: str, item: str) -> None:
+    assert Catalogue(last_known()).resolve_chip(written) == item
+
+
+def test_every_model_name_finds_its_own_row_or_the_one_an_alias_chose() -> None:
+    catalog = Catalogue(last_known())
+    for row in read_table("chip_names"):
+        assert catalog.resolve_chip(row["item"]) == row["item"]
+        found = catalog.resolve_chip(row["model"].partition("(")[0])
+        assert found in (row["item"], "ascend-950pr"), "the full part shares its name with the one that shipped"
+
+
+def test_two_ways_of_writing_never_mean_two_chips() -> None:
+    """Negative control for folding: no alias folds onto the id of another chip."""
+    ids = {folded(r["item"]): r["item"] for r in read_table("chip_names")}
+    assert len(ids) == len(read_table("chip_names"))
+    for row in read_table("aliases"):
+        assert ids.get(folded(row["alias"]), row["item"]) == row["item"], row
+
+
+def test_a_name_without_a_bin_compares_as_the_range_of_its_bins(cli_json: Callable[..., Any]) -> None:
+    result = cli_json("chip", "compare", "Ascend 910B", "910b4")
+    rows_by = {r["name"]: r["values"] for r in result["rows"]}
+    assert rows_by["mem_gb"][0]["text"] == "32 to 64"
+    assert rows_by["fp16_tflops"][1]["value"] == pytest.approx(245.8, abs=0.1)
+    assert "names no bin" in result["remarks"][1] + result["remarks"][0]

@@ -7,6 +7,7 @@ cannot peek and a back-test is honest by construction.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from chipcast.base.calendar import parse_date
-from chipcast.base.errors import DataError, InputError, unknown
+from chipcast.base.errors import DataError, InputError, nearest, unknown
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -93,23 +94,28 @@ class Catalogue:
         return tuple(row["item"] for row in self.rows("chip_names"))
 
     def resolve_chip(self, name: str) -> str:
-        """Return the id of a chip given by id or alias, in any case.
+        """Return the id of a chip given by id, model name or alias, in any way of writing it.
 
         Raises
         ------
         InputError
             If no chip has that name, or it was announced after the date.
         """
-        word = name.strip().lower().replace(" ", "-")
         ids = {row["item"]: row for row in read_table("chip_names")}
-        word = {row["alias"]: row["item"] for row in read_table("aliases")}.get(word, word)
-        if word not in ids:
-            unknown("chip", name, [*ids, *(row["alias"] for row in read_table("aliases"))])
+        word = chip_words().get(folded(name), "")
+        if not word:
+            written = sorted({*ids, *(row["alias"] for row in read_table("aliases"))})
+            close = list(dict.fromkeys(chip_words()[folded(w)] for w in nearest(name.strip(), written, 5)))
+            hint = f"; did you mean '{close[0]}'?" if close else ";"
+            raise InputError(f"unknown chip '{name}'{hint} known: "
+                             f"{', '.join([*close, *(i for i in ids if i not in close)][:NEAR])}, ... "
+                             "(chipcast chip list)")
         known_by = ids[word]["known_by"]
-        if not known_by or parse_date(known_by) > self.as_of:
+        undated = not known_by and self.as_of >= last_known()  # without an information date all rows may be read
+        if not undated and (not known_by or parse_date(known_by) > self.as_of):
             when = f"became known on {known_by}" if known_by else "has no date on which it became known"
-            raise InputError(f"chip '{word}' {when}, after the information date {self.as_of}; "
-                             "use a later --as-of or another chip")
+            advice = "use a later --as-of or another chip" if known_by else "leave --as-of out or use another chip"
+            raise InputError(f"chip '{word}' {when}, after the information date {self.as_of}; {advice}")
         return word
 
     def chip_names(self, item: str) -> Mapping[str, str]:
@@ -122,6 +128,36 @@ class Catalogue:
     def chip_facts(self, item: str) -> dict[str, Fact]:
         """Return the figures of a chip by name; of several dated rows the latest known one counts."""
         return dict(_chip_facts(item, self.as_of))
+
+
+MAKERS = ("nvidia", "geforce", "amd", "instinct", "intel", "habana", "huawei", "cambricon", "baidu", "kunlunxin",
+          "moorethreads", "alibaba", "google", "aws", "amazon", "tesla")
+"""Makers and families that people write before a chip's name."""
+
+NEAR = 12
+"""Chips that a message lists."""
+
+
+def folded(name: str) -> str:
+    """Return a chip's name without case, makers, spaces and signs, so that ways of writing it agree.
+
+    >>> folded("NVIDIA H20 96GB"), folded("Ascend_910-B3")
+    ('h2096gb', 'ascend910b3')
+    """
+    word = re.sub(r"[^a-z0-9]", "", name.lower())
+    for maker in MAKERS:
+        word = word.removeprefix(maker) or word
+    return word
+
+
+@lru_cache(maxsize=1)
+def chip_words() -> Mapping[str, str]:
+    """Return the id of each folded id, model name and alias; where two agree an alias counts most, then an id."""
+    rows = read_table("chip_names")
+    words = {folded(row["model"].partition("(")[0]): row["item"] for row in rows}
+    words |= {folded(row["item"]): row["item"] for row in rows}
+    words |= {folded(row["alias"]): row["item"] for row in read_table("aliases")}
+    return MappingProxyType(words)
 
 
 @lru_cache(maxsize=512)

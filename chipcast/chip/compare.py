@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from chipcast.base.catalog import Catalogue, Fact, last_known
 from chipcast.base.summary import short
 from chipcast.chip.bins import vendor_extra
+from chipcast.chip.formats import MIXTURES
 
 FIGURES = (
     ("fp16_tflops", "FP16 dense, matrix units", "TFLOPS"), ("bf16_tflops", "BF16 dense, matrix units", "TFLOPS"),
@@ -36,7 +38,7 @@ def compare(catalog: Catalogue, items: Sequence[str]) -> dict[str, Any]:
 
     A figure that is unknown at the date has value `None`; where sources differ a quotient takes the middle.
     """
-    facts = {i: catalog.chip_facts(i) for i in items}
+    facts = {i: facts_of(catalog, i) for i in items}
     rows = []
     for column, label, unit in FIGURES:
         found = [facts[i].get(column) for i in items]
@@ -51,8 +53,24 @@ def compare(catalog: Catalogue, items: Sequence[str]) -> dict[str, Any]:
     remarks = [f"{i}: the vendor's FP16 figure of {short(facts[i]['fp16_tflops'].value * (1 + extra))} TFLOPS counts "
                "vector units too, which a matrix product cannot use."
                for i in items if (extra := vendor_extra(catalog, i)) and "fp16_tflops" in facts[i]]
+    remarks += [f"{i} names no bin: each figure is the range over {', '.join(MIXTURES[i])}; quotients and shares take "
+                "its middle. Name a bin to be exact." for i in items if i in MIXTURES]
     remarks += [f"{i}: {text}." for i in items if (text := status_of(catalog, i))]
     return {"chips": list(items), "rows": rows, "remarks": remarks}
+
+
+def facts_of(catalog: Catalogue, item: str) -> dict[str, Fact]:
+    """Return the figures of a chip; for a name without a bin the range over its bins, where all of them have one."""
+    if item not in MIXTURES:
+        return catalog.chip_facts(item)
+    parts = [catalog.chip_facts(b) for b in MIXTURES[item]]
+    out = {}
+    for name, first in parts[0].items():
+        if all(name in p for p in parts):
+            low, high = min(p[name].low for p in parts), max(p[name].high for p in parts)
+            out[name] = replace(first, item=item, low=low, high=high, value=(low + high) / 2,
+                                known_by=max(p[name].known_by for p in parts))
+    return out
 
 
 def status_of(catalog: Catalogue, item: str) -> str:
@@ -60,6 +78,8 @@ def status_of(catalog: Catalogue, item: str) -> str:
 
     The words carry no date of their own, so an earlier date must not see them.
     """
+    if item in MIXTURES:
+        return ""
     return catalog.chip_names(item)["status"] if catalog.as_of >= last_known() else ""
 
 

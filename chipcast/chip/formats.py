@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chipcast.base.catalog import folded
+
 PRECISIONS = ("fp16", "bf16", "fp8", "int8", "fp4", "tf32")
 """Formats of the matrix units, dense."""
 
@@ -20,3 +22,13 @@ MIXTURES = {"ascend-910b": ("ascend-910b1", "ascend-910b2", "ascend-910b3", "asc
 
 MIXTURE_ALIASES = {"910b": "ascend-910b"}
 """Other words for a name without a bin."""
+
+
+def mixture(name: str) -> str:
+    """Return the name without a bin that is meant, in any way of writing it; empty where there is none.
+
+    >>> mixture("Huawei Ascend 910B"), mixture("910B3")
+    ('ascend-910b', '')
+    """
+    words = {folded(n): n for n in MIXTURES} | {folded(a): n for a, n in MIXTURE_ALIASES.items()}
+    return words.get(folded(name), "")

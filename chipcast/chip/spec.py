@@ -14,7 +14,7 @@ from chipcast.base.given import Given, Row
 from chipcast.base.laws import Law, point
 from chipcast.base.types import Array
 from chipcast.chip.bins import vendor_extra
-from chipcast.chip.formats import BITS, COLUMN, MIXTURE_ALIASES, MIXTURES, PRECISIONS, WIDER
+from chipcast.chip.formats import BITS, COLUMN, MIXTURE_ALIASES, MIXTURES, PRECISIONS, WIDER, mixture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,10 +117,9 @@ def chip(given: Given, name: str) -> Chip:
 
 def resolve(given: Given, name: str) -> str:
     """Return the id of a chip by id, alias, name without a bin, or the user's own name."""
+    if found := mixture(name):
+        return found
     word = name.strip().lower().replace(" ", "-")
-    word = MIXTURE_ALIASES.get(word, word)
-    if word in MIXTURES:
-        return word
     known = {r["item"] for r in read_table("chip_names")}
     for own in (name, word):
         if own not in known and any(f"{own}.{c}" in given for c in OWN_COLUMNS):

@@ -58,9 +58,10 @@ def list_chips(vendor: Annotated[str, typer.Option("--vendor", help="Only chips 
 def show(name: Annotated[str, typer.Argument(metavar="ID")], as_of: AsOf = "", json: Json = False) -> None:
     from chipcast.base.catalog import last_known, read_table, sources
     from chipcast.chip.compare import status_of
+    from chipcast.chip.formats import mixture
 
     catalog = catalogue(as_of)
-    if (mix := _mixture(name)) is not None:
+    if mix := mixture(name):
         _show_mixture(mix, catalog, json)
         return
     item = catalog.resolve_chip(name)
@@ -100,13 +101,6 @@ def _derived(catalog: Any, item: str) -> dict[str, Any]:
                                    "how": "matrix and vector units together, as the vendor advertises"}}
 
 
-def _mixture(name: str) -> str | None:
-    from chipcast.chip.formats import MIXTURE_ALIASES, MIXTURES
-
-    word = MIXTURE_ALIASES.get(name.strip().lower(), name.strip().lower())
-    return word if word in MIXTURES else None
-
-
 def _show_mixture(item: str, catalog: Any, json: bool) -> None:
     from chipcast.chip import spec
     from chipcast.cli.common import given
@@ -137,11 +131,12 @@ def _first_vintage() -> Any:
 def compare(names: Annotated[list[str], typer.Argument(metavar="A B ...")], as_of: AsOf = "",
             json: Json = False) -> None:
     from chipcast.chip.compare import compare as work
+    from chipcast.chip.formats import mixture
 
     if len(names) < 2:
         raise InputError("compare needs two chips or more, for example: chipcast chip compare h20 910c")
     catalog = catalogue(as_of)
-    result = work(catalog, [catalog.resolve_chip(n) for n in names])
+    result = work(catalog, [mixture(n) or catalog.resolve_chip(n) for n in names])
     if json:
         emit_json({"as_of": str(catalog.as_of), **result})
         return

@@ -46,9 +46,9 @@ def _figures(catalog: Any, chip: str, use: str = "") -> Any:
         except InputError as error:
             raise InputError(f"{path.name}: {error}") from None
     else:
-        from chipcast.cli.chip import _mixture
+        from chipcast.chip.formats import mixture
 
-        found = figures(catalog, _mixture(chip) or catalog.resolve_chip(chip))
+        found = figures(catalog, mixture(chip) or catalog.resolve_chip(chip))
     if use:
         flags = {"datacenter": (1, 1), "other": (0, 0)}
         if use not in flags:

@@ -20,6 +20,9 @@ ACTIVE, SPARE, REPAIR, ABSENT = 0, 1, 2, 3
 G1, G2, G3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 """Constants of the SplitMix64 finaliser (Steele, Lea, Flood, OOPSLA 2014)."""
 
+LEAST_SHARE = 0.02
+"""Share of its rate that a shrunk job is taken to keep at least, so that its end is finite."""
+
 jit: Any = njit(cache=True, error_model="numpy")
 
 
@@ -111,11 +114,26 @@ def repair_of(u, law, mean, shape, lengths):  # type: ignore[no-untyped-def]
 
 
 @jit
+def best_work(rate, cost):  # type: ignore[no-untyped-def]
+    """Return the best work between checkpoints: Newton on 1 - x = exp(-x - c), as in `renewal.best_interval`."""
+    c = rate * cost
+    x = min(np.sqrt(2.0 * c), 1.0)
+    for _ in range(6):
+        fall = np.expm1(-(x + c))
+        if fall == 0.0:
+            break
+        x += (x + fall) / fall
+    return x / rate
+
+
+@jit
 def play(  # type: ignore[no-untyped-def]
          key, first_run, runs, nodes, spares, most_spares, node_scale_s, lifetime_shape, class_below, no_mend, stall_s,
-         takes_node, detection_s, restart_s, swap_s, checkpoint_s, work_s, slow_gap_s, slow_s, pace, repair_law,
-         repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching, kernel_s, kernel_below,
-         batch_sizes, batch_share, epoch_factors, epoch_s, horizon_s, target_work_s, on_progress,
+         takes_node, detection_s, restart_s, swap_s, checkpoint_s, work_s, near_cost_s, segments, survives,
+         near_restart_s, write_s, cold_spares, cold_swap_s, shrinks, replica_nodes, rejoin_s, shock_below, shock_nodes,
+         lemon_share, lemon_factor, evict_after, quarantine_s, learn, planned_rate, slow_gap_s, slow_s, pace,
+         repair_law, repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching, kernel_s,
+         kernel_below, batch_sizes, batch_share, epoch_factors, epoch_s, horizon_s, target_work_s, on_progress,
          grid_s, ledger, counts, down, log_time, log_state):
     """Play runs `first_run` to `first_run + runs` and write ledgers, counts, nodes down and logs."""
     total_nodes = nodes + most_spares
@@ -124,12 +142,16 @@ def play(  # type: ignore[no-untyped-def]
     mend_time, mend_node = np.empty(total_nodes + 1), np.empty(total_nodes + 1, dtype=np.int64)
     status = np.empty(total_nodes, dtype=np.int64)
     used = np.empty((total_nodes, 3), dtype=np.int64)  # faults, relapses and repairs drawn so far, by node
+    bad = np.ones(total_nodes)  # fault rate of a node over the mean one's
     classes = class_below.shape[0]
     for r in range(runs):
         run = first_run + r
         scale, kept = node_scale_s[r], ledger[r]
         tau, cost, found, again, swap = work_s[r], checkpoint_s[r], detection_s[r], restart_s[r], swap_s[r]
         slow_pace = pace[r]
+        near, last, near_again = near_cost_s[r], segments[r] - 1, near_restart_s[r]
+        pattern_stalls = last * near + cost
+        plain = 1.0 / (1.0 - lemon_share[r] + lemon_share[r] * lemon_factor[r])
         factors = epoch_factors[r]
         size = 0
         spare_nodes = spares[r]
@@ -138,14 +160,21 @@ def play(  # type: ignore[no-untyped-def]
             used[n, 0], used[n, 1], used[n, 2] = 1, 0, 0
             if status[n] == ABSENT:
                 continue
-            at = later(0.0, gap_of(unit(key, run, 8 * n, 0), lifetime_shape, scale), factors, epoch_s)
+            if lemon_share[r] > 0.0:
+                bad[n] = plain
+                if unit(key, run, 8 * n + 2, -1) < lemon_share[r]:
+                    bad[n] = plain * lemon_factor[r]
+            at = later(0.0, gap_of(unit(key, run, 8 * n, 0), lifetime_shape, scale / bad[n]), factors, epoch_s)
             if at < horizon_s:
                 size = push(fault_time, fault_node, size, at, n)
         mending = 0
         active, standing = nodes, spare_nodes
         t, clock = 0.0, 0.0
         state, until, failed = PRODUCTIVE, np.inf, False
-        done, w, ws, c = 0.0, 0.0, 0.0, 0.0  # committed work; work, slow time and checkpoint time of this cycle
+        done, w, ws, wm, c = 0.0, 0.0, 0.0, 0.0, 0.0  # committed; work, slow, missing and checkpoint time of the cycle
+        far, far_before, far_at, seg = 0.0, 0.0, -1e18, 0  # last far checkpoints, when the last was taken; segment
+        c_near, slow_near, missing_near = 0.0, 0.0, 0.0  # stalls and slow time since the last far checkpoint
+        deep, joining, mend_again = False, False, again  # whether a near copy does not do; a node joins; restart now
         corrupt_at, corrupt_done, corrupt_node = np.inf, 0.0, 0
         slow_number, slow_until = 1, -1.0
         slow_next = np.inf
@@ -158,11 +187,18 @@ def play(  # type: ignore[no-untyped-def]
         faults, stops, rollbacks, strikes = 0, 0, 0, 0
         while True:
             running = state == PRODUCTIVE
-            rate = slow_pace if t < slow_until else 1.0
+            slow_rate = slow_pace if t < slow_until else 1.0
+            rate = slow_rate
+            if shrinks and active < nodes:
+                rate = slow_rate / max(1.0 - replica_nodes[r] * (nodes - active) / nodes, LEAST_SHARE)
             next_at, what = horizon_s, 0
             if running and target_work_s < np.inf:
                 cycles = max((target_work_s - done) / tau - 1.0, 0.0)
                 left = (tau - w) * rate + (cost - c) + cycles * (tau * rate + cost)
+                if last > 0:
+                    cycles = np.ceil(cycles - 1e-9)
+                    deeper = np.floor((seg + cycles + 1.0) / (last + 1))
+                    left = ((tau - w) + cycles * tau) * rate + deeper * cost + (cycles + 1 - deeper) * near - c
                 if t + left < next_at:
                     next_at, what = t + left, 1
             if size > 0:
@@ -194,31 +230,48 @@ def play(  # type: ignore[no-untyped-def]
                 clock += dt
                 while dt > 0.0:
                     need = (tau - w) * rate
+                    price = cost if seg >= last else near
                     if dt < need:
-                        w += dt / rate
-                        ws += dt - dt / rate
+                        gain = dt / rate
+                        w += gain
+                        ws += gain * slow_rate - gain
+                        wm += dt - gain * slow_rate
                         dt = 0.0
                         break
                     dt -= need
-                    ws += need - need / rate
+                    gain = tau - w
+                    ws += gain * slow_rate - gain
+                    wm += need - gain * slow_rate
                     w = tau
-                    if dt < cost - c:
+                    if dt < price - c:
                         c += dt
                         dt = 0.0
                         break
-                    dt -= cost - c
+                    dt -= price - c
                     done += tau
                     kept[PRODUCTIVE] += tau
-                    kept[CHECKPOINT] += cost
+                    kept[CHECKPOINT] += price
                     kept[SLOW] += ws
-                    w, ws, c = 0.0, 0.0, 0.0
-                    whole = np.floor(dt / (tau * rate + cost))
-                    if whole > 0:
-                        done += whole * tau
-                        kept[PRODUCTIVE] += whole * tau
-                        kept[CHECKPOINT] += whole * cost
-                        kept[SLOW] += whole * tau * (rate - 1.0)
-                        dt -= whole * (tau * rate + cost)
+                    kept[WAITING] += wm
+                    if seg >= last:
+                        far_before, far, far_at, seg = far, done, next_at - dt, 0
+                        c_near, slow_near, missing_near = 0.0, 0.0, 0.0
+                    else:
+                        seg += 1
+                        c_near, slow_near, missing_near = c_near + price, slow_near + ws, missing_near + wm
+                    w, ws, wm, c = 0.0, 0.0, 0.0, 0.0
+                    if seg == 0:
+                        work = tau * (last + 1)
+                        span = work * rate + pattern_stalls
+                        whole = np.floor(dt / span)
+                        if whole > 0:
+                            done += whole * work
+                            kept[PRODUCTIVE] += whole * work
+                            kept[CHECKPOINT] += whole * pattern_stalls
+                            kept[SLOW] += whole * work * (slow_rate - 1.0)
+                            kept[WAITING] += whole * work * (rate - slow_rate)
+                            dt -= whole * span
+                            far_before, far, far_at = done - work, done, next_at - dt
                     if what == 1 and done >= target_work_s - 1e-6 * tau:
                         dt = 0.0
             else:
@@ -239,7 +292,9 @@ def play(  # type: ignore[no-untyped-def]
                 number = used[n, 0]
                 used[n, 0] += 1
                 if not relapse:
-                    gap = gap_of(unit(key, run, 8 * n, number), lifetime_shape, scale)
+                    if evict_after > 0 and number >= evict_after and bad[n] > plain:
+                        bad[n] = plain  # put out and replaced by a screened node
+                    gap = gap_of(unit(key, run, 8 * n, number), lifetime_shape, scale / bad[n])
                     at = later(clock, gap, factors, epoch_s)
                     if at < horizon_s and size < heap_room:
                         size = push(fault_time, fault_node, size, at, n)
@@ -255,28 +310,48 @@ def play(  # type: ignore[no-untyped-def]
                 while k < classes - 1 and u > class_below[k, r]:
                     k += 1
                 mended = unit(key, run, 8 * n + 2, number) >= no_mend[k, r]
+                domain = 0
+                if shock_nodes.shape[0] > 0 and not relapse and not mended:
+                    x = unit(key, run, 8 * n + 5, -1 - number)
+                    for kind in range(shock_nodes.shape[0]):
+                        if x < shock_below[kind, k, r]:
+                            domain = shock_nodes[kind]
+                            victims = min(domain, total_nodes)
+                            break
+                no_copy = not mended and unit(key, run, 8 * n + 3, -1 - number) >= survives[k, r]
+                common = 0.0
+                if domain > 0:  # a domain comes back as one
+                    common = unit(key, run, 8 * n + 4, used[n, 2])
+                    used[n, 2] += 1
                 hidden = k == silent_class and not mended and silent_latency_s[r] > 0.0
                 for v in range(victims):
                     hit = n
-                    if v > 0:  # others struck by the same cause
+                    if v > 0 and domain > 0:
+                        hit = (n + v) % total_nodes
+                        if status[hit] != ACTIVE:
+                            continue
+                    elif v > 0:  # others struck by the same cause
                         for attempt in range(8):
                             hit = int(unit(key, run, 8 * n + 7, (number * 4096 + v) * 8 + attempt) * total_nodes)
                             if status[hit] == ACTIVE:
                                 break
                         if status[hit] != ACTIVE:
                             continue
-                    faults += 1
+                    if domain == 0 or v == 0:
+                        faults += 1
                     away = 0.0
                     if takes_node[k] and not mended and not hidden:
-                        x = unit(key, run, 8 * hit + 4, used[hit, 2])
-                        used[hit, 2] += 1
+                        x = common
+                        if domain == 0:
+                            x = unit(key, run, 8 * hit + 4, used[hit, 2])
+                            used[hit, 2] += 1
                         away = repair_of(x, repair_law, repair_mean_s[r], repair_shape, repair_lengths)
                         status[hit] = REPAIR
                         if spare_fails:
                             standing -= 1
                         else:
                             active -= 1
-                        mending = push(mend_time, mend_node, mending, t + away, hit)
+                        mending = push(mend_time, mend_node, mending, t + away + quarantine_s, hit)
                     if branching > 0.0:
                         x, below = unit(key, run, 8 * hit + 3, used[hit, 1] * 64), np.exp(-branching)
                         kids, mass = 0, below
@@ -298,10 +373,11 @@ def play(  # type: ignore[no-untyped-def]
                     continue
                 if hidden:
                     if corrupt_at == np.inf:
-                        corrupt_done, corrupt_node = done, n
+                        corrupt_done, corrupt_node = far, n
                         corrupt_at = clock - np.log(unit(key, run, 8 * n + 6, -1 - number)) * silent_latency_s[r]
                     continue
                 stops += 1
+                deep = deep or no_copy
                 if (running or state == ONLINE) and stall_s[k, r] > 0.0:
                     # Rungs are tried first, with the class's mean stall; only then does a rollback begin.
                     until = (t if running else until) + stall_s[k, r]
@@ -316,6 +392,9 @@ def play(  # type: ignore[no-untyped-def]
                 done -= lost
                 kept[PRODUCTIVE] -= lost
                 kept[LOST] += lost
+                if far > done:
+                    far, far_before = done, done
+                seg, deep = 0, True
                 if status[corrupt_node] == ACTIVE and takes_node[silent_class]:
                     x = unit(key, run, 8 * corrupt_node + 4, used[corrupt_node, 2])
                     used[corrupt_node, 2] += 1
@@ -331,7 +410,9 @@ def play(  # type: ignore[no-untyped-def]
                     status[hit] = ACTIVE
                     active += 1
                     if state == WAITING and until == np.inf and active >= nodes:
-                        state, until = RESTART, t + again
+                        state, until = RESTART, t + mend_again
+                    elif shrinks and state == PRODUCTIVE and rejoin_s[r] > 0.0:
+                        state, until, joining = WAITING, t + rejoin_s[r], True
                 else:
                     status[hit] = SPARE
                     standing += 1
@@ -343,6 +424,7 @@ def play(  # type: ignore[no-untyped-def]
                 elif state == DETECTION:
                     short = nodes - active
                     moved = 0
+                    ready = swap if short <= max(standing - cold_spares[r], 0) else cold_swap_s[r]
                     if short > 0:
                         for n in range(total_nodes):
                             if moved == short:
@@ -352,14 +434,16 @@ def play(  # type: ignore[no-untyped-def]
                                 moved += 1
                         active += moved
                         standing -= moved
-                    if active < nodes:
+                    if active < nodes and not shrinks:
                         state, until = WAITING, np.inf
-                    elif short > 0 and swap > 0.0:
-                        state, until = WAITING, t + swap
+                    elif moved > 0 and ready > 0.0:
+                        state, until = WAITING, t + ready
                     else:
-                        state, until = RESTART, t + again
+                        state, until = RESTART, t + mend_again
+                elif state == WAITING and joining:
+                    state, until, joining = PRODUCTIVE, np.inf, False
                 elif state == WAITING:
-                    state, until = RESTART, t + again
+                    state, until = RESTART, t + mend_again
                 else:
                     state, until = PRODUCTIVE, np.inf
             elif what == 6:
@@ -367,21 +451,43 @@ def play(  # type: ignore[no-untyped-def]
                 slow_until = max(slow_until, t + length)
                 slow_next = t - np.log(unit(key, run, -2, slow_number)) * slow_gap_s[r]
                 slow_number += 1
+            if back and deep:
+                unwritten = far_at > -1e17 and t - far_at < write_s[r]
+                home = far_before if unwritten else far
+                if unwritten:
+                    far, far_at = far_before, -1e18
+                kept[PRODUCTIVE] -= done - home
+                kept[CHECKPOINT] -= c_near
+                kept[SLOW] -= slow_near
+                kept[WAITING] -= missing_near
+                kept[LOST] += done - home + c_near + slow_near + missing_near
+                done, seg, c_near, slow_near, missing_near = home, 0, 0.0, 0.0, 0.0
             if back and state == DETECTION:
                 strikes += 1  # the job stands already: this fault is found together with the first
+                if deep:
+                    mend_again = again
             elif back:
                 rollbacks += 1
                 failed = False
-                if state != PRODUCTIVE and state != ONLINE:
+                recovering = state not in (PRODUCTIVE, ONLINE) and not joining
+                if recovering:
                     strikes += 1
-                kept[LOST] += w + ws + c
-                w, ws, c = 0.0, 0.0, 0.0
+                joining = False
+                if deep or not recovering:
+                    mend_again = again if deep else near_again
+                kept[LOST] += w + ws + wm + c
+                w, ws, wm, c = 0.0, 0.0, 0.0, 0.0
                 state, until = DETECTION, t + found
+                if learn > 0.0:
+                    tau = best_work((learn + rollbacks) / (learn / planned_rate[r] + clock), cost)
+            if back:
+                deep = False
             if logged > 0 and logged < log_time.shape[1] and log_state[r, logged - 1] != state:
                 log_time[r, logged], log_state[r, logged] = t, state
                 logged += 1
         kept[PRODUCTIVE] += w
         kept[SLOW] += ws
+        kept[WAITING] += wm
         kept[CHECKPOINT] += c
         counts[r, 0], counts[r, 1], counts[r, 2], counts[r, 3] = faults, stops, rollbacks, strikes
         counts[r, 4], counts[r, 5], counts[r, 6] = t, clock, logged

@@ -9,11 +9,11 @@ import numpy as np
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
-from chipcast.cluster.case import Case, Kept, keep
+from chipcast.cluster.case import Case, keep
 from chipcast.cluster.faults import CLASSES, anchor_rates, rates
 from chipcast.cluster.ladder import detection as detect
 from chipcast.cluster.ladder import masking, tiers
-from chipcast.cluster.record import Fleet
+from chipcast.cluster.record import Fleet, Kept
 
 SIZES = (1024, 2048, 4096, 8192, 16384)
 """Sizes of job that headline tables show."""

@@ -38,3 +38,29 @@ class Fleet:
     """Standing spare chips beside the job. [chips] (chip, size, draw)"""
     loss_by_class: Array
     """Share of wall time lost to faults of each class. [1] (chip, size, class, draw)"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What a job on many chips keeps."""
+
+    ettr: Array
+    """Share of wall time in which the job computes forward, slowly or not. [1] (size, draw)"""
+    goodput: Array
+    """Useful chip-time over chip-time paid for, idle spares included. [1] (size, draw)"""
+    mtbf_h: Array
+    """Time on the clock of progress per stop, all stops, mended online or not. [h] (size, draw)"""
+    mtbf_rollback_h: Array
+    """Time on the clock of progress per stop that goes back to a checkpoint. [h] (size, draw)"""
+    ledger: Array
+    """Shares of wall time by `PARTS`; they sum to 1. [1] (size, part, draw)"""
+    checkpoint_every_s: Array
+    """Useful work between checkpoints. [s] (size, draw)"""
+    far_every: Array
+    """Near copies to one far checkpoint; 1 with one level. (size, draw)"""
+    spares: Array
+    """Spare chips that the job pays for. [chips] (size, draw)"""
+    stops_per_day: Array
+    """Faults by class, masked or not. [1/day] (size, class, draw)"""
+    loss_by_class: Array
+    """Share of wall time lost to faults of each class, waits and stalls included. [1] (size, class, draw)"""

@@ -29,6 +29,45 @@ def segment_stretch(rate: Numeric, work: Numeric, checkpoint: Numeric) -> Numeri
     return (grown * (1 + checkpoint / work))[()]
 
 
+def pattern_stretch(near_rate: Numeric, far_rate: Numeric, work: Numeric, near_cost: Numeric, far_cost: Numeric,
+                    segments: Numeric) -> Numeric:
+    """Return wall time per unit of work with two levels of checkpoints, stops costing nothing but what they undo: P.
+
+    Parameters
+    ----------
+    near_rate, far_rate : numeric
+        Stops that go back to the last checkpoint of any level, and those that go back to the last far one.
+    work : numeric
+        Useful work of a segment.
+    near_cost, far_cost : numeric
+        Stall of the near copy that ends a segment, and of the far checkpoint that ends every pattern of `segments`.
+    segments : numeric
+        Segments of a pattern, 1 or more.
+
+    Notes
+    -----
+    With L the sum of rates, a = work + near_cost, q = e^{-L a}, A = q + (1 - q) far/L and w = q/A, the time from the
+    start of segment i is E_i = (1-q)/(L A) + (1 - w) E_1 + w E_{i+1}; the last segment has its own cost. Hence
+    $E_1 = (u (w^{1-K} - 1)/(1 - w) + u') / w'$, u = (1-q)/(L A). One segment, or no far stops and equal costs, give
+    `segment_stretch`.
+    """
+    total = np.maximum(np.asarray(near_rate + far_rate, dtype=float), 1e-18)
+    far = far_rate / total
+
+    def segment(span: Numeric) -> tuple[Numeric, Numeric, Numeric]:
+        exponent = np.minimum(total * span, LARGEST_EXPONENT)
+        q, fail = np.exp(-exponent), -np.expm1(-exponent)
+        passed = q + fail * far
+        return fail / total / passed, q / passed, fail * far / passed
+
+    u, w, undone = segment(work + near_cost)
+    last_u, last_w, _ = segment(work + far_cost)
+    power = np.minimum(-(segments - 1) * np.log(np.maximum(w, 1e-300)), LARGEST_EXPONENT)
+    rare = undone < 1e-12
+    repeats = np.where(rare, segments - 1.0, np.expm1(power) / np.where(rare, 1.0, undone))
+    return ((u * repeats + last_u) / np.maximum(last_w, 1e-300) / (segments * work))[()]
+
+
 def stretch(rate: Numeric, work: Numeric, checkpoint: Numeric, restart: Numeric, *, online: Numeric = 0.0,
             strikes_in_restart: bool = False) -> Numeric:
     """Return expected wall time per unit of work, E[T] / W.

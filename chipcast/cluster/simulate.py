@@ -16,7 +16,7 @@ from chipcast.base.choose import choose
 from chipcast.base.draws import stream_key, uniforms
 from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.types import Array, Numeric
-from chipcast.cluster.case import NODE_CLASSES, Case, keep
+from chipcast.cluster.case import NODE_CLASSES, Case, chips_by_class, keep
 from chipcast.cluster.dependence import Habits
 from chipcast.cluster.faults import CLASSES
 from chipcast.cluster.record import PARTS
@@ -63,7 +63,8 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
              interval_s: Numeric | None = None, spare_chips: Numeric | None = None, runs: int | None = None,
              first_run: int = 0, seed: int = 1, clock: str = "wall", lifetime_shape: float = 1.0,
              repair: str = "weibull", repair_shape: float = 0.432, silent_latency_s: Numeric | None = None,
-             together: Habits | None = None, batch_share: float = 1.0, grid_days: float = 0.0, log: int = 0) -> Played:
+             together: Habits | None = None, batch_share: float = 1.0, learn: float = 0.0,
+             planned_rate: Numeric = 1.0, grid_days: float = 0.0, log: int = 0) -> Played:
     """Play jobs out and return what they keep.
 
     Parameters
@@ -94,6 +95,9 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
         How faults come together: batches, relapses and epochs. Left out: not at all.
     batch_share : float
         Share of first faults that strike as a batch.
+    learn, planned_rate : float, numeric
+        Rollbacks that the planned rate weighs in an interval adapted to one's own stops, and that rate; 0 to keep the
+        interval. [1], [1/s] (draw)
     grid_days, log : float, int
         Step at which nodes in repair are counted, and changes of state that are kept per run; 0 for none.
 
@@ -125,16 +129,23 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
     if work_s is not None and float(exact.ettr.min()) < LEAST_PROGRESS:
         raise InfeasibleError(f"no progress: only {float(exact.ettr.min()):.2g} of wall time would be useful; use "
                               "fewer chips or faster checkpoints")
+    require(case.jobs == 1, "jobs that share spares", "be 1 where a job is played out; use the exact road", case.jobs)
     tau = take(exact.checkpoint_every_s[0])
-    every_spare = np.broadcast_to(np.asarray(exact.spares[0] if spare_chips is None else spare_chips, dtype=float),
-                                  (case.draws,))
+    cold = np.broadcast_to(np.asarray(case.cold_nodes, dtype=float), (case.draws,))
+    every_spare = np.broadcast_to(np.asarray(exact.spares[0] - cold * case.chips_per_node if spare_chips is None
+                                             else spare_chips, dtype=float), (case.draws,)) + cold * case.chips_per_node
     most_spares = int(every_spare.max()) // case.chips_per_node
     spare_nodes = np.ascontiguousarray(every_spare[pick] // case.chips_per_node).astype(np.int64)
-    share = case.rates / np.maximum(case.rates.sum(axis=0), 1e-300)
-    per_node_s = case.rates.sum(axis=0) * (chips / nodes) / 3600.0
+    by_class = case.rates * chips_by_class(case, np.array([[float(chips)]]))[0] / chips
+    share = by_class / np.maximum(by_class.sum(axis=0), 1e-300)
+    per_node_s = by_class.sum(axis=0) * (chips / nodes) / 3600.0
     epoch_s, factors = 1e18, np.zeros((count, 0))
     lengths, sizes = np.ones(1), np.zeros(0, dtype=np.int64)
     branching, kernel_s, kernel_below = 0.0, np.ones(1), np.ones(1)
+    if case.relapse is not None:
+        branching, kernel_s = case.relapse.branching, np.array(case.relapse.kernel_days) * 86_400.0
+        kernel_below = np.cumsum(case.relapse.kernel_weights) / np.sum(case.relapse.kernel_weights)
+        per_node_s = per_node_s * (1 - branching)
     horizon = days * 86_400.0 if days is not None else float(work_s or 0) * 50.0 / max(float(exact.ettr.min()), 1e-3)
     if together is not None:
         lengths = together.repair_days / together.repair_days.mean()
@@ -142,7 +153,7 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
         branching, kernel_s = together.branching, np.array(together.kernel_days) * 86_400.0
         kernel_below = np.cumsum(together.kernel_weights)
         mean_size = 1 + batch_share * (float(sizes.mean()) - 1)
-        per_node_s = per_node_s * (1 - branching) / mean_size
+        per_node_s = per_node_s * (1 - (branching if case.relapse is None else 0.0)) / mean_size
         epoch_s = together.epoch_days * 86_400.0
         width, shape = math.ceil(horizon / epoch_s) + 1, 1 / together.epoch_variance
         u = uniforms(seed, "simulate:epochs", first_run * width, (first_run + count) * width)
@@ -155,6 +166,13 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
     log_s, log_part = np.full((count, log), np.nan), np.zeros((count, log), dtype=np.int64)
     stall = case.masking.stall_s + case.masking.steps * np.asarray(case.step_s)
     latency = take(case.silent_latency_s if silent_latency_s is None else silent_latency_s)
+    near, lemons = case.near, case.lemons
+    none = np.zeros((len(CLASSES), count))
+    survives = none if near is None else np.ascontiguousarray(
+        np.broadcast_to(near.survives, (len(CLASSES), case.draws))[:, pick])
+    shocks = np.zeros((len(case.shocks), len(CLASSES), count))
+    for i, shock in enumerate(case.shocks):
+        shocks[i] = np.broadcast_to(shock.share, (len(CLASSES), case.draws))[:, pick]
     events.play(
         np.uint64(stream_key(seed, "simulate:faults") & 0xFFFFFFFFFFFFFFFF), first_run, count, nodes, spare_nodes,
         most_spares,
@@ -163,6 +181,14 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
         np.ascontiguousarray(case.masking.rollback[:, pick]), np.ascontiguousarray(stall[:, pick]),
         np.array([c in NODE_CLASSES and np.max(case.repair_h) > 0 for c in CLASSES]), take(case.detection_s),
         take(case.restart_s), take(case.swap_s), take(case.checkpoint_s), tau,
+        take(0.0 if near is None else near.stall_s), take(exact.far_every[0]).astype(np.int64), survives,
+        take(case.restart_s if near is None else near.restart_s), take(case.write_s),
+        take(case.cold_nodes).astype(np.int64), take(case.cold_swap_s), case.when_short == "shrink",
+        take(case.replica_nodes), take(case.rejoin_s), np.cumsum(shocks, axis=0),
+        np.array([shock.nodes for shock in case.shocks], dtype=np.int64),
+        take(0.0 if lemons is None else lemons.share), take(1.0 if lemons is None else lemons.factor),
+        0 if lemons is None else lemons.evict_after,
+        0.0 if case.relapse is None else case.relapse.quarantine_h * 3600.0, learn, take(planned_rate),
         np.where(slow_gap < 1e200, slow_gap, np.inf), take(np.asarray(case.slow_episode_h) * 3600.0),
         take(case.slow_factor), law, take(np.asarray(case.repair_h) * 3600.0),
         np.array([repair_shape, 1 / math.gamma(1 + 1 / repair_shape)]), lengths, CLASSES.index("silent"),

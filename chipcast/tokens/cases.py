@@ -99,6 +99,8 @@ class Case:
     """Whether pipeline stages hold several pieces."""
     batch: float
     """Sequences of a training step, 0 for free."""
+    local_batch: float
+    """Sequences of a training step on each data-parallel rank, 0 for free."""
     tokens: float
     """Tokens of a training run, for gpu_hours. [tokens]"""
     floor: bool
@@ -266,6 +268,7 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     found = re.search(r"micro (\d+)", (row.get("batch_per_chip") or "").lower())
     micro = float(found.group(1)) if found else micro
     steps = re.search(r"global batch (\d+)", notes)
+    local = re.search(r"local batch (\d+)", notes)
     hours = re.search(r"([\d.]+)\s*t(?:rillion)? tokens", notes)
     recompute = "full" if "ckpt true" in notes or "full ckpt" in notes else "none" if "ckpt false" in notes else ""
     return Case(
@@ -277,7 +280,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         drafts=drafts, accept=accept, stack=stack, engine=engine, quality=(row.get("quality") or "B").strip() or "B",
         split="disaggregated" in notes or "pd " in notes, balanced="perfect" in notes or "balanced" in notes,
         recompute=recompute, sharded="full_shard" in notes or "fsdp" in notes, interleaved="interleaved" in notes,
-        batch=float(steps.group(1)) if steps else 0.0, tokens=float(hours.group(1)) * 1e12 if hours else 0.0,
+        batch=float(steps.group(1)) if steps else 0.0, local_batch=float(local.group(1)) if local else 0.0,
+        tokens=float(hours.group(1)) * 1e12 if hours else 0.0,
         floor="ci floor" in notes, assumed=tuple(said))
 
 

@@ -202,6 +202,11 @@ def serving(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric], 
     return rate
 
 
+def pieces_of(case: Case, pp: float) -> float:
+    """Return the pieces of layers on each of so many stages under interleaving: as the layers allow, at most six."""
+    return float(np.clip(case.model.layers // pp, 1, 6)) if pp > 1 else 1.0
+
+
 def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, ...]]:
     """Return the layout of a training case: as stated, else the fastest that fits at the centre of the beliefs."""
     ranks = float(case.count * part.per_chip)
@@ -213,9 +218,10 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
     if case.sharded and not case.tp:
         return replace(base, zero=3, batch=case.batch or ranks * micro), ()
     if case.tp and (case.pp or not case.sharded):
-        job = replace(base, tp=float(case.tp), pp=float(max(case.pp, 1)), virtual=2.0 if case.interleaved else 1.0,
+        pp = float(max(case.pp, 1))
+        job = replace(base, tp=float(case.tp), pp=pp, virtual=pieces_of(case, pp) if case.interleaved else 1.0,
                       schedule="interleaved" if case.interleaved else "1f1b", zero=3 if case.sharded else 1)
-        return job, ()
+        return replace(job, batch=case.local_batch * job.dp) if case.local_batch else job, ()
     if case.tp:
         return replace(base, tp=float(case.tp), zero=3), ()
     experts = max((g.ffn.experts for g in case.model.groups), default=0)
@@ -229,7 +235,7 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
             again_by = (case.recompute,) if case.recompute else ("selective", "half", "full")
             for again, ep in [(a, e) for a in again_by for e in deals]:
                 dp = ranks / (tp * pp * case.cp)
-                pieces = float(np.clip(case.model.layers // pp, 1, 6)) if pp > 1 else 1.0
+                pieces = pieces_of(case, pp)
                 job = replace(base, tp=tp, pp=pp, ep=ep, recompute=again, batch=max(np.ceil(batch / dp), 1) * dp,
                               virtual=pieces, schedule="interleaved" if pieces > 1 else "1f1b")
                 if float(np.max(fits_training(case.model, job, speed))) > 1:

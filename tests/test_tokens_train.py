@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from chipcast.base.catalog import Catalogue, last_known
+from chipcast.tokens.beliefs import at_centre
+from chipcast.tokens.cases import case_of
+from chipcast.tokens.fit import log_forecast, prepare
 from chipcast.tokens.guess import dense_model, model_for
 from chipcast.tokens.model import load
+from chipcast.tokens.pipeline import BURDEN, why_not
 from chipcast.tokens.step import Speed
 from chipcast.tokens.train import (
     RECOMPUTE,
     SCHEDULES,
+    STATES,
     ZERO,
     Job,
     activation_bytes,
+    fits_training,
     gpt_flop,
+    hfu,
     mfu,
     model_flop_per_token,
     state_bytes,
     train_step,
+    training_ledger,
 )
 
 POINTS = [  # hidden, layers, heads, tp, pp, v, chips, batch, micro, full recompute s, selective s (2205.05198 table 5)
@@ -149,3 +159,142 @@ def test_bad_training_input_is_one_sentence(cli: Callable[..., tuple[int, str, s
                                             code: int, match: str) -> None:
     got, _, err = cli("tokens", "train", "deepseek-v3", *arguments)
     assert got == code and match in err
+
+
+def titan(notes: str) -> Any:
+    """A published pair of steps: 405B on 512 chips, tensor 8, stages 8, 32 sequences on each data-parallel rank."""
+    catalog = Catalogue(last_known())
+    row = {"id": "x", "hardware": "H100 SXM 80GB", "chips": "512", "model": "Llama-3.1-405B", "phase": "train",
+           "precision": "FP8", "tp": "8", "pp": "8", "input_len": "8192", "engine": "torchtitan",
+           "quantity": "train_tokens_per_s_per_chip", "notes": f"{notes} local batch 32"}
+    return prepare(case_of(row, catalog), catalog)
+
+
+def test_the_published_gain_of_interleaving_is_met_in_sign_and_by_half() -> None:
+    plain, pieces = titan("1F1B"), titan("interleaved 1F1B")
+    assert plain.job.micro_batches == pieces.job.micro_batches == 32
+    gain = float(np.exp(log_forecast(pieces, at_centre) - log_forecast(plain, at_centre))[0])
+    assert 1 + 0.5 * (128 / 100 - 1) <= gain < 1 + 1.5 * (128 / 100 - 1)
+
+
+def pipeline_span(order: list[list[tuple[str, int]]], p: int, f: float, b: float) -> float:
+    """Play a schedule: each stage works its list in order as soon as what it needs is there; returns the end."""
+    done: dict[tuple[str, int, int], float] = {}
+    free, place = [0.0] * p, [0] * p
+    while any(place[s] < len(order[s]) for s in range(p)):
+        for s in range(p):
+            if place[s] == len(order[s]):
+                continue
+            kind, i = order[s][place[s]]
+            before = ("F", i, s - 1) if kind == "F" and s else ("B", i, s + 1) if kind == "B" and s < p - 1 else \
+                ("F", i, s) if kind == "B" else None
+            if before is not None and before not in done:
+                continue
+            free[s] = max(free[s], done[before] if before else 0.0) + (f if kind == "F" else b)
+            done[(kind, i, s)] = free[s]
+            place[s] += 1
+    return max(free)
+
+
+@pytest.mark.parametrize(("p", "m"), [(2, 4), (4, 8), (8, 8)])
+def test_playing_the_schedules_step_by_step_leaves_the_idle_time_of_the_formula(p: int, m: int) -> None:
+    f, b = 1.0, 2.0
+    gpipe = [[("F", i) for i in range(m)] + [("B", i) for i in range(m)] for _ in range(p)]
+    one = []
+    for s in range(p):
+        warm = min(p - s, m)
+        mixed = [x for i in range(m - warm) for x in (("B", i), ("F", warm + i))]
+        one.append([("F", i) for i in range(warm)] + mixed + [("B", i) for i in range(m - warm, m)])
+    for name, order in (("gpipe", gpipe), ("1f1b", one)):
+        assert pipeline_span(order, p, f, b) - m * (f + b) == pytest.approx(SCHEDULES[name](p, f, b, 1.0, 1, m))
+    in_flight = max(sum(1 if k == "F" else -1 for k, _ in one[0][: i + 1]) for i in range(len(one[0])))
+    assert in_flight == BURDEN["1f1b"].in_flight(p, 1, m)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_says_what_it_holds_and_one_stage_holds_one_copy(name: str) -> None:
+    burden = BURDEN[name]
+    assert burden.in_flight(1, 1, 1) == 1
+    assert burden.weights >= 1 and 1 <= burden.in_flight(8, 2, 64) <= BURDEN["gpipe"].in_flight(8, 2, 64)
+    step = train_step(gpt(POINTS[1]), replace(job(POINTS[1], "selective"), schedule=name, virtual=1), a100())
+    assert sum(step.causes.values()) == pytest.approx(step.total_s)
+
+
+@pytest.mark.parametrize(("schedule", "more", "match"), [
+    ("interleaved", {"virtual": 3, "micro_batches": 13}, "multiples of the 4 stages"),
+    ("interleaved", {"virtual": 20, "micro_batches": 16}, "more than the 61 layers"),
+    ("dualpipe", {"pp": 3}, "even number of stages"), ("dualpipe", {"micro_batches": 7}, "at least 8 micro-batches"),
+    ("1f1b", {"pp": 62}, "more than the 61 layers"), ("1f1b", {}, ""), ("dualpipe", {"micro_batches": 8}, "")])
+def test_a_schedule_that_cannot_run_is_refused_with_its_reason(schedule: str, more: dict[str, Any], match: str) -> None:
+    said = why_not(schedule, **{"layers": 61, "pp": 4, "virtual": 1, "micro_batches": 64, **more})
+    assert (match in said) if match else said == ""
+
+
+def test_what_binds_a_step_follows_what_is_scarce() -> None:
+    model, base = gpt(POINTS[1]), job(POINTS[1], "selective")
+    assert train_step(model, base, a100()).bound_by == "compute"
+    starved = replace(a100(), link_bytes_s=(2e9, 0.2e9))
+    assert train_step(model, base, starved).bound_by == "link"
+    few = replace(base, pp=16, chips_ranks=128, batch=1, virtual=1, schedule="1f1b")
+    assert train_step(model, few, a100()).bound_by == "bubble"
+    slow = replace(a100(), memory_bytes_s=2e10)
+    assert train_step(model, base, slow).bound_by == "memory"
+    assert train_step(model, base, replace(a100(), layer_s=1.0)).bound_by == "overhead"
+
+
+@pytest.mark.parametrize("recipe", STATES)
+@pytest.mark.parametrize("zero", ZERO)
+def test_shards_of_every_recipe_add_to_the_unsharded_state(recipe: str, zero: int) -> None:
+    whole, ranks = STATES[recipe].total * 1e9, 64
+    own = state_bytes(1e9, ranks, zero, recipe=recipe)
+    copied = {0: whole, 1: STATES[recipe].total - STATES[recipe].optimizer, 2: STATES[recipe].weights, 3: 0.0}[zero]
+    shared = own - (copied * 1e9 if zero else copied)
+    assert shared * ranks + (copied * 1e9 if zero else copied) == pytest.approx(whole)
+    assert state_bytes(1e9, 1, zero, recipe=recipe) == pytest.approx(whole)
+
+
+def test_the_memory_ledger_closes_and_two_copies_of_weights_are_counted() -> None:
+    model, base = gpt(POINTS[1]), replace(job(POINTS[1], "selective"), virtual=1, schedule="1f1b")
+    parts = training_ledger(model, base, a100())
+    assert sum(parts.values()) / a100().memory_bytes == pytest.approx(float(fits_training(model, base, a100())))
+    twice = training_ledger(model, replace(base, schedule="dualpipe"), a100())
+    assert twice["weights"] == 2 * parts["weights"] and twice["activations"] == pytest.approx(
+        parts["activations"] * 9 / 8)
+
+
+def test_full_recomputation_is_four_thirds_of_the_models_arithmetic() -> None:
+    model = model_for("mpt-7b")[0]
+    assert hfu(model, 0.3, 2048, "full") == pytest.approx(0.4)
+    assert hfu(model, 0.3, 2048, "none") == 0.3
+    assert 0.3 < hfu(model, 0.3, 2048, "selective") < hfu(model, 0.3, 2048, "half") < 0.4
+    rows = [r for r in Catalogue(last_known()).rows("measurements") if r["source_id"] == "LLMF"]
+    for r in rows:
+        said = float(re.search(r"hfu ([\d.]+)", r["notes"].lower()).group(1)) / 100  # type: ignore[union-attr]
+        kind = "full" if "ckpt true" in r["notes"].lower() else "none"
+        ours = hfu(model_for(r["model"])[0], float(r["value"]), int(r["input_len"]), kind)
+        assert ours == pytest.approx(said, rel=0.01), r["id"]
+
+
+def test_products_in_part_narrow_lie_between_all_and_none() -> None:
+    model, base = gpt(POINTS[1]), job(POINTS[1], "selective")
+    chip = replace(a100(), peak={"bf16": 312e12, "fp8": 624e12})
+    wide, half, narrow = (float(train_step(model, j, chip).total_s) for j in (
+        base, replace(base, precision="fp8", narrow_share=0.5), replace(base, precision="fp8")))
+    assert narrow < half < wide
+    none = replace(base, precision="fp8", narrow_share=0.0)
+    assert float(train_step(model, none, chip).total_s) == pytest.approx(wide, rel=0.02)
+
+
+def test_a_ring_inside_the_fast_links_is_faster_than_one_that_leaves_them() -> None:
+    model = load("llama-3.1-8b")
+    base = Job(chips_ranks=16, sequence=65536, batch=8, zero=3, cp=8)
+    inside, outside = (float(train_step(model, replace(base, tp=t), a100()).ledger["exposed"]) for t in (1, 2))
+    assert outside > inside
+
+
+def test_the_paired_pipe_hides_the_exchange_of_experts() -> None:
+    model = load("deepseek-v3")
+    base = Job(chips_ranks=2048, tp=1, pp=16, ep=64, batch=15360, sequence=4096)
+    plain, pair = (train_step(model, replace(base, schedule=s), a100()) for s in ("1f1b", "dualpipe"))
+    assert float(pair.ledger["exposed"]) < float(plain.ledger["exposed"])
+    assert float(pair.total_s) < float(plain.total_s)

@@ -20,6 +20,7 @@ from chipcast.tokens.model import PRECISION
 from chipcast.tokens.names import GRADES
 from chipcast.tokens.ops import Load, step_ops
 from chipcast.tokens.step import PARTS, step_time
+from chipcast.tokens.train import train_step
 
 DRAWS = 400
 """Draws of a prediction."""
@@ -102,9 +103,10 @@ def grade_of(ready: Ready, posterior: Posterior) -> str:
 def bound_of(ready: Ready) -> str:
     """Return what takes most of a step at the centre of the beliefs."""
     case = ready.case
-    if ready.setting is None:
-        return "compute"
     speed, _ = speed_from(ready.part, ready.family, ready.group, case.stack, case.engine, at_centre)
+    if ready.setting is None:
+        assert ready.job is not None, "a case is settled for serving or laid out for training"
+        return train_step(case.model, ready.job, speed).bound_by
     fill = case.quantity in ("input_tokens_per_s_per_chip", "ttft_ms")
     new = case.input_len * (1 - case.hit) if fill else 1.0 + case.drafts
     load = Load(requests=1.0 if fill else ready.setting.requests, new=new,

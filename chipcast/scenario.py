@@ -119,12 +119,18 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
 
 
 def _no_contradiction(events: tuple[Event, ...]) -> None:
-    seen: dict[tuple[date, str, str], str] = {}
+    """Refuse two events of one day that ask for different things, also where one of them speaks of every chip."""
+    names = {r["alias"]: r["item"] for r in read_table("aliases")}
+    seen: list[tuple[Event, str, tuple[object, ...]]] = []
     for e in events:
-        key = (e.on, e.gate, e.chip)
-        if seen.setdefault(key, e.to) != e.to:
-            raise InputError(f"events contradict: on {e.on} gate {e.gate} {e.chip} goes to both "
-                             f"'{seen[key]}' and '{e.to}'; keep one")
+        chip, asks = names.get(e.chip.lower(), e.chip), (e.to, e.value, e.grace_days)
+        for other, its_chip, its in seen:
+            same = (other.on, other.gate) == (e.on, e.gate) and its != asks
+            if same and (chip == its_chip or not (chip and its_chip)) and (
+                    e.segment == other.segment or not (e.segment and other.segment)):
+                raise InputError(f"events contradict: on {e.on} gate {e.gate} {e.chip or other.chip} goes to both "
+                                 f"'{other.to or other.value}' and '{e.to or e.value}'; keep one")
+        seen.append((e, chip, asks))
 
 
 def _read(name: str, folder: Path | None) -> tuple[File, dict[str, str], str]:
@@ -156,6 +162,8 @@ def bounds_of(name: str, unit: str) -> tuple[float, float]:
     """Return the hard bounds of a quantity from its unit and name: shares in 0 to 1, sizes not below 0."""
     words = ("yield", "share", "efficiency", "probability", "survival", "acceptance", "maturity")
     is_share = any(w in name for w in words) and not any(w in name for w in ("sigma", "gain"))
+    if "_hazard_" in name and unit == "1/month":
+        return (0.0, 1.0)
     if UNITS[unit][0] == "number" and is_share:
         return (0.0, 1.0) if unit != "%" else (0.0, 100.0)
     if UNITS[unit][0] in ("area", "density", "length", "bytes", "byte rate", "operations", "power", "USD", "time"):

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from chipcast.base.calendar import parse_date
 from chipcast.base.document import line_of
@@ -21,15 +21,51 @@ class Event(_Strict):
     """A dated what-if; without events the hazard decides."""
 
     on: date
-    gate: Literal["us", "cn", "tools", "hbm", "foundry"]
+    gate: Literal["us", "cn", "tools", "hbm", "foundry", "demand", "quota", "yield", "offer"]
     chip: str = ""
-    to: Literal["free", "notified_exception", "licence", "case_by_case", "denied", "discouraged", "open", "closed"]
+    to: Literal["", "free", "notified_exception", "licence", "case_by_case", "denied", "discouraged", "open",
+                "closed"] = ""
+    segment: Literal["", "platform", "cloud", "state_funded", "public_centre", "private", "clinic_school"] = ""
+    value: float | None = None
+    grace_days: int = 0
     why: str = ""
 
     @field_validator("on", mode="before")
     @classmethod
     def _on(cls, value: object) -> date:
         return day(value)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Event:
+        """Refuse an event that says nothing, or what its kind has no use for."""
+        amount = self.gate in AMOUNTS
+        if amount:
+            low, high, what = AMOUNTS[self.gate]
+            if self.value is None or not low <= self.value <= high:
+                raise ValueError(f"an event at gate {self.gate} needs value: {what}")
+            if self.to:
+                raise ValueError(f"an event at gate {self.gate} takes value: and no to:")
+        elif not self.to:
+            raise ValueError(f"an event at gate {self.gate} needs to:, such as open, licence or closed")
+        elif self.value is not None:
+            raise ValueError(f"an event at gate {self.gate} takes to: and no value:")
+        if self.segment and self.gate not in ("demand", "quota"):
+            raise ValueError(f"an event at gate {self.gate} acts on all buyers; leave segment: out")
+        if self.grace_days and (self.gate not in ("us", "cn") or self.to not in ("licence", "denied", "closed")):
+            raise ValueError("grace_days: belongs to a closing of gate us or cn")
+        if not 0 <= self.grace_days <= MOST_GRACE_DAYS:
+            raise ValueError(f"grace_days must lie in 0 to {MOST_GRACE_DAYS}, got {self.grace_days}")
+        return self
+
+
+AMOUNTS = {"demand": (0.0, 100.0, "the factor of what is wanted, 0 to 100"),
+           "quota": (0.0, 1.0, "the least domestic share of new cards, 0 to 1"),
+           "yield": (0.0, 10.0, "the factor of what the line makes, 0 to 10"),
+           "offer": (0.0, 100.0, "the factor of supply of the next foreign card, 0 to 100")}
+"""Events that take a value: least, most, and what it is."""
+
+MOST_GRACE_DAYS = 1000
+"""A longer announcement is no grace period. [days]"""
 
 
 class Demand(_Strict):

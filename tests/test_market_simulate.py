@@ -18,6 +18,9 @@ from chipcast.market.simulate import simulate
 from chipcast.rules.record import US_WORDS
 from chipcast.scenario import SEGMENTS
 
+ONE = np.array([1.0, *[0.0] * (len(CHIPS) - 1)])
+"""Only the leading card passes the gates."""
+
 
 def shut_on(on: date, gate: str = "us", chip: str = "h20", to: str = "licence") -> gates.Event:
     return gates.Event(on=on, gate=gate, chip=chip, to=to)
@@ -44,7 +47,8 @@ def cells(market: Market) -> dict[str, np.ndarray]:
 
 
 def test_the_books_balance_to_a_billionth(market: Market) -> None:
-    assert set(market.books) == {"units", "backlog", "shelf", "supply", "tokens", "below_zero"}
+    assert set(market.books) == {"units", "backlog", "shelf", "way", "wallet", "money", "supply", "tokens",
+                                 "below_zero"}
     assert all(v < 1e-9 for v in market.books.values()), market.books
 
 
@@ -53,9 +57,11 @@ def test_every_field_has_the_shape_its_record_says(market: Market, some: Given) 
     assert M == 35
     for name in ("need", "orders", "deliveries", "stocks", "installed"):
         assert getattr(market, name).shape == (S, C, M, D)
-    for name in ("price_usd", "fill", "lead_time_days", "us_open", "cn_open"):
+    for name in ("price_usd", "fill", "lead_time_days", "us_open", "cn_open", "shipped", "under_way", "shelf",
+                 "written_down_usd"):
         assert getattr(market, name).shape == (C, M, D)
-    for name in ("cover_months", "useful_tokens", "unserved_tokens"):
+    for name in ("cover_months", "useful_tokens", "unserved_tokens", "leased_abroad", "idle_share", "short_share",
+                 "spent_usd"):
         assert getattr(market, name).shape == (S, M, D)
     assert market.line_orders.shape == (2, M, D)
     for name, values in cells(market).items():
@@ -78,7 +84,7 @@ def test_nothing_is_delivered_through_a_shut_gate(market: Market) -> None:
     shut = (market.us_open == 0) | (market.cn_open == 0)
     shut[CHIPS.index("h800-sxm")] = False  # comes by the grey door
     assert shut[CHIPS.index("h20-96")].any()
-    assert market.deliveries.sum(axis=0)[shut].max() == 0
+    assert market.shipped[shut].max() == 0
 
 
 def test_domestic_cards_never_exceed_what_the_line_packaged(market: Market, some: Given) -> None:
@@ -98,15 +104,15 @@ def test_no_event_means_no_difference_before_its_date_bit_for_bit(some: Given) -
             axis = -2
             before = np.take(values, range(m), axis=axis), np.take(getattr(plain, name), range(m), axis=axis)
             assert np.array_equal(*before), name
-        assert cut.deliveries[:, 0, m:].sum() == 0
-        assert plain.deliveries[:, 0, m:].sum() > 0
+        assert cut.shipped[0, m:].sum() == 0
+        assert plain.shipped[0, m:].sum() > 0
 
 
 def test_an_event_in_the_middle_of_a_month_lets_the_first_part_through(some: Given) -> None:
     cut = run(some, 6, gate="scripted", events=[shut_on(date(2025, 4, 10))])
     assert cut.us_open[0, 2] == pytest.approx(np.full(some.draws, 9 / 30))
-    assert cut.deliveries[:, 0, 2].sum() > 0
-    assert cut.deliveries[:, 0, 3:].sum() == 0
+    assert cut.shipped[0, 2].sum() > 0
+    assert cut.shipped[0, 3:].sum() == 0
 
 
 def test_a_longer_horizon_moves_no_draw(some: Given, market: Market) -> None:
@@ -157,11 +163,11 @@ def test_a_denied_chip_does_not_ship(some: Given) -> None:
     verdicts = verdicts_of(months)
     verdicts.us[3:, :, 0] = US_WORDS.index("letter")
     out = simulate(some, line_of(some, months), verdicts, service_of(some), months=months, gate="scripted")
-    assert out.deliveries[:, 0, :3].sum() > 0
-    assert out.deliveries[:, 0, 3:].sum() == 0
+    assert out.shipped[0, :3].sum() > 0
+    assert out.shipped[0, 3:].sum() == 0
     verdicts.us[3:, :, 0] = US_WORDS.index("unknown")
     out = simulate(some, line_of(some, months), verdicts, service_of(some), months=months, gate="scripted")
-    assert out.deliveries[:, 0, 3:].sum() > 0  # past the horizon the last known word stands
+    assert out.shipped[0, 3:].sum() > 0  # past the horizon the last known word stands
 
 
 def test_paired_what_ifs_have_far_less_noise_than_independent_ones(given: Given) -> None:
@@ -183,15 +189,15 @@ def test_one_gate_cannot_hold_an_open_us_and_no_sales(some: Given) -> None:
               shut_on(date(2025, 7, 31), "cn", to="closed")]
     two, one = (run(some, 12, gate=g, events=events) for g in ("scripted", "single"))
     late = slice(two.months.index("2025-09"), None)
-    assert two.us_open[0, late].min() == 1 and two.deliveries[:, 0, late].sum() == 0
-    assert one.us_open[0, late].min() == 1 and one.deliveries[:, 0, late].sum() > 0
+    assert two.us_open[0, late].min() == 1 and two.shipped[0, late].sum() == 0
+    assert one.us_open[0, late].min() == 1 and one.shipped[0, late].sum() > 0
 
 
 @pytest.mark.parametrize("gate", sorted(gates.GATES))
 def test_every_gate_keeps_its_shares_between_shut_and_open(gate: str, some: Given) -> None:
     months = months_of(some)
-    foreign = np.array([1.0, 0, 1, 0, 0, 0])
-    paths = gates.GATES[gate](some, CHIPS, months, np.full((6, some.draws), 0.05), foreign)
+    foreign = ONE + np.array([0, 0, 1.0, 0, 0, 0, 0])
+    paths = gates.GATES[gate](some, CHIPS, months, np.full((len(CHIPS), some.draws), 0.05), foreign)
     for path in (paths.us, paths.cn, paths.threat, paths.us_hazard):
         assert (path >= 0).all() and (path <= 1).all()
     assert (paths.us[foreign == 0] == 1).all() and (paths.cn[foreign == 0] == 1).all()
@@ -199,17 +205,17 @@ def test_every_gate_keeps_its_shares_between_shut_and_open(gate: str, some: Give
 
 def test_gates_close_about_as_often_as_their_hazard_says(given: Given) -> None:
     months = months_of(given)[:12]
-    paths = gates.two_key(given, CHIPS, months, np.full((6, given.draws), 1e-9), np.array([1.0, 0, 0, 0, 0, 0]))
+    paths = gates.two_key(given, CHIPS, months, np.full((len(CHIPS), given.draws), 1e-9), ONE)
     survived = np.prod(1 - paths.us_hazard * np.r_[4 / 28, np.ones(11)][:, None], axis=0)
     closed = (paths.us[0].min(axis=0) < 1) | (paths.announced.max(axis=0) > 0)
     expected = 1 - survived.mean()
     assert abs(closed.mean() - expected) < 3 * np.sqrt(expected * (1 - expected) / given.draws)
-    far = gates.two_key(given, CHIPS, months, np.full((6, given.draws), 50.0), np.array([1.0, 0, 0, 0, 0, 0]))
+    far = gates.two_key(given, CHIPS, months, np.full((len(CHIPS), given.draws), 50.0), ONE)
     assert far.us.min() == 1  # a chip far below every line is never reached
 
 
 def test_bad_events_and_months_are_refused(some: Given) -> None:
-    with pytest.raises(InputError, match="unknown chip 'h21'; did you mean 'h20'"):
+    with pytest.raises(InputError, match="unknown chip 'h21'; did you mean 'h20"):
         run(some, 3, events=[shut_on(date(2025, 3, 1), chip="h21")])
     with pytest.raises(InputError, match="must be one of h20-96, h800-sxm"):
         run(some, 3, events=[shut_on(date(2025, 3, 1), chip="h100")])
@@ -231,7 +237,7 @@ def test_forecast_series_have_the_fixed_names_and_periods(some: Given, market: M
         assert {"2025", "2025Q1", "2025Q2", "FY26Q1", "2026"} <= set(periods), name
         assert all(v.shape == (some.draws,) and np.isfinite(v).all() for v in periods.values())
     h20 = series["h20_revenue_usd_bn"]
-    months = market.deliveries[:, 0, :3].sum((0, 1), dtype=float)  # February to April is the fiscal quarter
+    months = market.shipped[0, :3].sum(0, dtype=float)  # February to April is the fiscal quarter
     assert h20["FY26Q1"] == pytest.approx(months * some["h20-96.vendor_asp_usd"] / 1e9, rel=1e-5)
     quarters = sum(h20[f"2025Q{q}"] for q in (1, 2, 3, 4))
     assert quarters == pytest.approx(h20["2025"])
@@ -252,7 +258,7 @@ def test_a_paired_effect_of_nothing_is_nothing_and_of_a_cut_is_less_foreign_supp
     found = {(e.name, e.year): e for e in effect.paired(cut, plain)}
     assert found["H20 delivered", "2026"].as_row()["p_positive"] == 0
     assert np.median(found["H20 delivered", "2026"].values) < 0
-    assert np.median(found["domestic share of cards", "2026"].values) > 0
+    assert np.median(found["domestic cards delivered", "2026"].values) > 0
     with pytest.raises(InputError, match="two runs must have the same months and draws"):
         effect.paired(market, plain)
 

@@ -5,7 +5,7 @@ Sources: McFadden 1978 (nested logit); Train, Discrete Choice Methods with Simul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -50,14 +50,38 @@ def nested_logit(value: Array, nests: Sequence[int], likeness: Sequence[Numeric]
     weight = np.exp(scaled)
     if allowed is not None:
         weight = weight * allowed
-    inner = [sum((weight[i] for i, n in enumerate(nests) if n == k), start=np.zeros(weight.shape[1:]))
-             for k in range(len(likeness))]
-    outer = [np.where(total > 0, np.maximum(total, TINY) ** lam, 0.0)
-             for total, lam in zip(inner, likeness, strict=True)]
-    whole = sum(outer[1:], start=outer[0])
-    shares = np.stack([weight[i] / np.maximum(inner[k], TINY) * outer[k] / np.maximum(whole, TINY)
-                       for i, k in enumerate(nests)])
-    return shares, np.asarray(np.log(np.maximum(whole, TINY)))
+    whole = nest_shares(weight, nests, likeness)
+    return weight, np.asarray(np.log(np.maximum(whole, TINY)))
+
+
+def nest_shares(weight: Array, nests: Sequence[int], likeness: Sequence[Numeric]) -> Array:
+    r"""Turn weights $e^{V_i/\lambda_k}$ into shares, in place, and return the sum over nests before the division.
+
+    A nest that holds nothing gets nothing.
+    """
+    outer: list[Array] = []
+    for k, lam in enumerate(likeness):
+        inside = [i for i, n in enumerate(nests) if n == k]
+        if not inside:
+            outer.append(np.zeros(weight.shape[1:]))
+            continue
+        total = np.array(weight[inside[0]])
+        for i in inside[1:]:
+            total += weight[i]
+        plain = isinstance(lam, float) and lam == 1.0
+        value = np.array(total) if plain else np.asarray(np.power(total, lam))
+        np.maximum(total, TINY, out=total)
+        np.divide(value, total, out=total)
+        for i in inside:
+            weight[i] *= total
+        outer.append(value)
+    whole = outer[0]
+    for value in outer[1:]:
+        whole += value
+    scale = 1 / np.maximum(whole, TINY)
+    for i in range(weight.shape[0]):
+        weight[i] *= scale
+    return whole
 
 
 def cost_share(value: Array, nests: Sequence[int], likeness: Sequence[Numeric],
@@ -78,18 +102,55 @@ def at_least(shares: Array, group: Array, floor: Array, outside: int) -> Array:
     floor : array (...)
         Least share of the group in what is bought.
     """
-    mask = group.reshape((-1,) + (1,) * (shares.ndim - 1))
+    out = shares.copy()
+    raise_to(out, group, floor, outside)
+    return out
+
+
+def raise_to(shares: Array, group: Array, floor: Array, outside: int) -> None:
+    """Do what `at_least` does, in place."""
+    members = [i for i in range(shares.shape[0]) if group[i] > 0]
     bought = 1 - shares[outside]
-    favoured = np.asarray(sum((share for share, member in zip(shares, group, strict=True) if member),
-                              start=np.zeros_like(bought)))
-    wanted = np.where(favoured > 0, np.maximum(favoured, floor * bought), favoured)
-    up = wanted / np.maximum(favoured, TINY)
+    favoured = np.zeros_like(bought)
+    for i in members:
+        favoured += shares[i]
+    wanted = np.maximum(favoured, floor * bought)
+    wanted *= favoured > 0
     # what the floor does not favour only ever shrinks; where it is a rounding error it is dropped
     down = np.clip((bought - wanted) / np.maximum(bought - favoured, ROUNDING), 0.0, 1.0)
-    out = shares * np.where(mask > 0, up, down)
-    out[outside] = shares[outside]
-    return np.asarray(out)
+    up = wanted
+    up /= np.maximum(favoured, TINY)
+    for i in range(shares.shape[0]):
+        if i != outside:
+            shares[i] *= up if group[i] > 0 else down
+
+
+def pass_on(shares: Array, kept: Array, full: Array) -> None:
+    """Keep only part of some options, in place; the rest goes to options that are open in full, in proportion.
+
+    Parameters
+    ----------
+    shares : array (option, ...)
+        Shares that sum to 1.
+    kept : array (option, ...)
+        Part of each option that goes through, 0 to 1.
+    full : array (option, ...)
+        1 where an option is open in full and takes over, such as waiting.
+    """
+    let_through = shares * kept
+    freed, takers = np.zeros(shares.shape[1:]), np.zeros(shares.shape[1:])
+    for i in range(shares.shape[0]):
+        freed += shares[i] - let_through[i]
+        takers += shares[i] * full[i]
+    more = 1 + freed / np.maximum(takers, TINY)
+    for i in range(shares.shape[0]):
+        shares[i] = let_through[i] * np.where(full[i] > 0, more, 1.0)
 
 
 CHOICE = {"nested_logit": nested_logit, "cost_share": cost_share}
 """How buyers choose: values, nests, likeness and legality to shares and log-sum."""
+
+TREES: dict[str, Callable[[tuple[int, ...], tuple[Numeric, ...]], tuple[tuple[int, ...], tuple[Numeric, ...]]]] = {
+    "nested_logit": lambda nests, likeness: (nests, likeness),
+    "cost_share": lambda nests, likeness: ((0,) * len(nests), (1.0,))}
+"""Nests and likeness that a choice really uses, by its name in `CHOICE`."""

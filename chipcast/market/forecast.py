@@ -56,14 +56,15 @@ def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Arra
     them or a walk from the last one for the foreign leader, the run's first month for others.
     """
     chips = list(market.chips)
-    shipped = market.deliveries.sum(axis=0, dtype=np.float64)
+    shipped = np.asarray(market.shipped, dtype=np.float64)
     foreign = [c for c, name in enumerate(chips) if name not in DOMESTIC and name != GREY]
     domestic = [c for c, name in enumerate(chips) if name in DOMESTIC]
     h20 = chips.index("h20-96")
     asp = given["h20-96.vendor_asp_usd"]
     price = np.asarray(market.price_usd, dtype=np.float64)
     last = filed.last_filed(given)
-    rest = rest_of_china(given, market)
+    followed = shipped[chips.index("nvidia_next")] * given["nvidia_next.price_usd"] * asp / given["h20-96.price_usd"]
+    rest = rest_of_china(given, market, followed)
     rows = [line.months.index(m) for m in market.months]
     packages = np.asarray(line.packages)[:, rows]
     flows = {
@@ -73,7 +74,7 @@ def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Arra
         "china_total_cards": shipped.sum(axis=0),
         "nvidia_china_cards": shipped[foreign].sum(axis=0),
         "h20_revenue_usd_bn": shipped[h20] * asp / BILLION,
-        "nvda_china_revenue_usd_bn": (shipped[h20] * asp + rest) / BILLION,
+        "nvda_china_revenue_usd_bn": (shipped[h20] * asp + rest + followed) / BILLION,
         "value": (shipped * price).sum(axis=0),
         "nvidia_value": (shipped * price)[foreign].sum(axis=0),
     }
@@ -130,12 +131,12 @@ def _early(given: Given, last: filed.Filed, months: Sequence[str], flows: Mappin
     return out
 
 
-def rest_of_china(given: Given, market: Market) -> Array:
+def rest_of_china(given: Given, market: Market, followed: Array) -> Array:
     """Return what the foreign leader sells in China beside the leading card. [USD/month] (month, draw)
 
     Cars, games, desks, networks and lesser boards walk in logs from the last filing, since nothing in the model
     drives them. While the leading card is held back, lesser permitted cards take over the share of its last sales
-    that the cut-offs before left over, `past.shut_share_left`.
+    that the cut-offs before left over, `past.shut_share_left`, until the revenue of a redesign, `followed`, is larger.
     """
     last = filed.last_filed(given)
     path = filed.walk(given, "forecast:rest_of_china", last.end, market.months,
@@ -143,4 +144,4 @@ def rest_of_china(given: Given, market: Market) -> Array:
     h20 = market.chips.index("h20-96")
     door = np.asarray(market.us_open[h20], dtype=np.float64) * market.cn_open[h20]
     taken_over = given["past.shut_share_left"] * last.card * (1 - door)
-    return np.asarray(last.rest * path + taken_over)
+    return np.asarray(last.rest * path + np.maximum(taken_over - followed, 0.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -30,16 +30,22 @@ SHUT_WORDS = ("licence", "denied", "closed")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """A dated what-if at a gate."""
+    """A dated what-if: a gate that moves, or one of `chipcast.market.shocks`."""
 
     on: date
-    """Day from which it counts."""
+    """Day from which it counts; with a grace period, the day on which it is announced."""
     gate: str
-    """us or cn."""
+    """What it acts on: us or cn, or demand, quota, yield, offer."""
     chip: str = ""
     """Chip id or alias; empty for all foreign chips."""
-    to: str
-    """A word of `OPEN_WORDS` or `SHUT_WORDS`, `case_by_case` or `discouraged`."""
+    to: str = ""
+    """A word of `OPEN_WORDS` or `SHUT_WORDS`, `case_by_case` or `discouraged`; empty where nothing is a gate."""
+    segment: str = ""
+    """Buyer class; empty for all."""
+    value: float | None = None
+    """Factor of demand, of yield or of supply on offer, or the least domestic share of a quota. [1]"""
+    grace_days: int = 0
+    """Days from announcement to effect of a closing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +64,10 @@ class Gates:
     """True chance that a closing is decided in the month. [1/month] (month, draw)"""
     cn_hazard: Array
     """True chance that the Chinese gate shuts in the month. [1/month] (draw)"""
+
+    def heard(self) -> Array:
+        """Return the threat that everyone hears of: its level, or 1 while a closing is announced. [1] (month, draw)"""
+        return np.maximum(self.threat, self.announced)
 
 
 def open_probability(months: Numeric, closing: Numeric, opening: Numeric, start: Numeric = 1.0) -> Numeric:
@@ -204,8 +214,11 @@ def scripted(given: Given, chips: Sequence[str], months: Sequence[str], gates: G
     start = month_index(months[0])
     pinned = {"us": us, "cn": cn}
     for event in sorted((e for e in events if e.gate in pinned), key=lambda e: parse_date(e.on)):
-        day = parse_date(event.on)
+        told = parse_date(event.on)
+        day = told + timedelta(days=event.grace_days)
         m = month_index(day) - start
+        if event.grace_days and event.to in SHUT_WORDS:  # known and not yet in force: whoever wants stock buys now
+            gates.announced[max(month_index(told) - start, 0) : max(m + 1, 0)] = 1.0
         if m >= len(months):
             continue
         names = [c for c, f in zip(chips, foreign, strict=True) if f]

@@ -43,8 +43,8 @@ def hazard_floor(unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, r
     return _like(floor)
 
 
-def cutoff(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric,
-           rate_per_year: Numeric) -> Numeric:
+def cutoff(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, rate_per_year: Numeric,
+           opening: Numeric = 0.0) -> Numeric:
     r"""Return the months of cover that minimise expected cost under a permanent cut-off. [months]
 
     Parameters
@@ -57,6 +57,8 @@ def cutoff(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding:
         Storage and idle cost h per unit and month on stock carried out, same money.
     rate_per_year : numeric
         Carrying rate r, above 0; monthly discount is (1 + r)^(-1/12).
+    opening : numeric
+        Not used: this rule takes every closing for final. `reopening` does not.
 
     Notes
     -----
@@ -78,7 +80,7 @@ def cutoff(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding:
 
 
 def last_time_buy(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric,
-                  rate_per_year: Numeric) -> Numeric:
+                  rate_per_year: Numeric, opening: Numeric = 0.0) -> Numeric:
     """Return the cover when the date of the cut is announced: the cut is certain, so the hazard is 1. [months]"""
     return cutoff(np.ones_like(np.asarray(hazard, dtype=float)), unit_cost, shortage_cost, holding, rate_per_year)
 
@@ -163,7 +165,7 @@ def order_up_to(transition: Array, available: Array, unit_cost: float, shortage_
 
 
 def no_hoard(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric,
-             rate_per_year: Numeric) -> Numeric:
+             rate_per_year: Numeric, opening: Numeric = 0.0) -> Numeric:
     """Return no cover at all, the rival that every other entry must beat. [months]"""
     return _like(np.zeros(np.broadcast(hazard, unit_cost, shortage_cost, holding, rate_per_year).shape))
 
@@ -186,6 +188,24 @@ def cost_of_cover(cover: Numeric, hazard: Numeric, unit_cost: Numeric, shortage_
     rest = 1 - beta
     carried = (n - (1 - beta**n) / rest) / rest
     return c * n + (c + h * n) * (1 - cut) / rest + cut * (h * carried + beta**n * p / rest)
+
+
+def safety_months(unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, rate_per_year: Numeric,
+                  cv_per_month: Numeric, lead_months: Numeric) -> Numeric:
+    r"""Return the months of additions held against an uncertain need while orders are under way. [months]
+
+    Notes
+    -----
+    $z\,\mathrm{cv}\sqrt{L+1}$ with z the normal quantile of the newsvendor's ratio $(p-c)/(p-c+h+c(1-\beta))$: a unit
+    short costs p - c, a unit too many one month's holding and discount.
+
+    >>> round(float(safety_months(1.0, 2.3, 0.006, 0.4, 0.1, 3.0)), 3)
+    0.391
+    """
+    short = np.maximum(np.asarray(shortage_cost, dtype=float) - unit_cost, 0.0)
+    over = holding + unit_cost * (1 - discount_per_month(rate_per_year))
+    z = special.ndtri(short / (short + over))
+    return _like(np.maximum(z, 0.0) * cv_per_month * np.sqrt(lead_months + 1))
 
 
 def newsvendor(unit_cost: Numeric, shortage_cost: Numeric, resale: Numeric, mean: Numeric, sd: Numeric) -> Numeric:
@@ -212,4 +232,4 @@ def _like(values: Numeric) -> Numeric:
 
 
 HOARD = {"cutoff": cutoff, "last_time_buy": last_time_buy, "markov": reopening, "none": no_hoard}
-"""Rules of cover: (hazard, unit cost, shortage cost, holding, rate) to months of need."""
+"""Rules of cover: (hazard, unit cost, shortage cost, holding, rate, opening) to months of need."""

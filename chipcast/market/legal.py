@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from chipcast.base.given import Given
 from chipcast.base.types import Array
@@ -18,6 +20,60 @@ LETTER = "letter"
 STAND_IN = {"nvidia_other": ("l20", "l2"), "ascend-910b": ("ascend-910b3", "ascend-910b2")}
 """Chips whose verdict stands for a traded chip that has none of its own."""
 
+NEXT, NEXT_NAMED = "nvidia_next", "h200-sxm"
+"""The card that follows the leading one, and the part of that kind that had been allowed by the end of 2025."""
+
+SOON_MONTHS = 60
+"""A card that is to be offered within so many months has a name and so a verdict."""
+
+SHIPS, CASE, HELD = range(3)
+"""Levels of the US gate: ships, licences case by case, held back."""
+
+WELCOME, DISCOURAGED, BARRED = range(3)
+"""Levels of the Chinese gate."""
+
+US_LEVEL = {"free": SHIPS, "notice": SHIPS, "licence_case": CASE, "licence_approval": CASE}
+"""Level of each word of the US gate; every other word holds a chip back."""
+
+CN_LEVEL = {"free": WELCOME, "quota": WELCOME, "discouraged": DISCOURAGED, "barred": BARRED}
+"""Level of each word of the Chinese gate."""
+
+Levels = npt.NDArray[np.int8]
+"""Levels of a gate. (month, segment, chip)"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Permits:
+    """What rules in force let through at each gate, before any new closing."""
+
+    us: Levels
+    """Level of the US gate."""
+    cn: Levels
+    """Level of the Chinese gate."""
+    us_share: Array
+    """Share of wanted cards that ships at each level. [1] (level, draw)"""
+    cn_share: Array
+    """Share of wanted cards that is still bought at each level. [1] (level, draw)"""
+
+    def may(self, m: int, chip: int) -> Array:
+        """Return 1 for segments that may take a chip in a month, 0 for others. (segment, 1)"""
+        ok = (self.us[m, :, chip] != HELD) & (self.cn[m, :, chip] != BARRED)
+        return np.asarray(ok[:, None], dtype=float)
+
+    def in_full(self, m: int, chip: int) -> bool:
+        """Return whether whoever may take a chip in a month may take all of it."""
+        us, cn = self.us[m, :, chip], self.cn[m, :, chip]
+        return bool(np.all((us != CASE) & (cn != DISCOURAGED)))
+
+    def share(self, m: int, chip: int) -> Array:
+        """Return the share of wanted cards of a chip that goes through, by segment. [1] (segment, draw)"""
+        return np.asarray(self.us_share[self.us[m, :, chip]] * self.cn_share[self.cn[m, :, chip]])
+
+    def widest(self, m: int, chip: int) -> tuple[Array, Array]:
+        """Return what each gate lets through for the segment that it binds least. [1] (draw)"""
+        return (self.us_share[np.unique(self.us[m, :, chip])].max(axis=0),
+                self.cn_share[np.unique(self.cn[m, :, chip])].max(axis=0))
+
 
 def column_of(verdicts: Verdicts, chip: str) -> int | None:
     """Return the column of a traded chip in the verdicts, its stand-in's, or None."""
@@ -28,47 +84,42 @@ def column_of(verdicts: Verdicts, chip: str) -> int | None:
 
 
 def permits(given: Given, verdicts: Verdicts, segments: Sequence[str], chips: Sequence[str], months: Sequence[str], *,
-            controls: bool, local_push: bool) -> tuple[Array, Array]:
-    """Return what rules in force let through at each gate, before any new closing.
-
-    Returns
-    -------
-    us : array (month, segment, chip, 1 or draw)
-        1 ships, 0 does not; the granted share where licences are decided case by case.
-    cn : array (month, segment, chip, 1 or draw)
-        1 is welcome, less where guidance discourages, 0 where barred.
+            controls: bool, local_push: bool) -> Permits:
+    """Return what rules in force let through at each gate.
 
     Notes
     -----
-    Past the horizon of the sources the last known word stands. Domestic chips and the grey door pass.
+    Past the horizon of the sources the last known word stands. Domestic chips and the grey door pass, and so does a
+    card that is not on the market yet: it will be made for the rules.
     """
-    grant = given["us_gate.case_by_case_grant_share"]
-    appeal = 1 - given["cn_gate.discouraged_effect_share"] if local_push else np.ones(given.draws)
+    grant, loss = given["us_gate.case_by_case_grant_share"], given["cn_gate.discouraged_effect_share"]
     one, none = np.ones(given.draws), np.zeros(given.draws)
-    us_value = {"free": one, "notice": one, "licence_case": grant, "licence_approval": grant}
-    cn_value = {"free": one, "quota": one, "discouraged": appeal, "barred": none}
     held = letters(verdicts, chips, months)
-    shape = (len(months), len(segments), len(chips), given.draws)
-    us, cn = np.ones(shape), np.ones(shape)
-    rows = [min(verdicts.months.index(m) if m in verdicts.months else len(verdicts.months) - 1,
-                len(verdicts.months) - 1) for m in months]
+    us = np.zeros((len(months), len(segments), len(chips)), dtype=np.int8)
+    cn = np.zeros_like(us)
+    last = len(verdicts.months) - 1
+    at = [verdicts.months.index(m) if m in verdicts.months else last for m in months]
+    rows = [verdicts.segments.index(s) for s in segments]
     for c, chip in enumerate(chips):
         if chip in DOMESTIC or (chip == GREY and controls):
             continue
         column = column_of(verdicts, chip)
+        if chip == NEXT:
+            soon = given.middle(f"{NEXT}.months_to_offer") < SOON_MONTHS and NEXT_NAMED in verdicts.chips
+            column = verdicts.chips.index(NEXT_NAMED) if soon else None
         if column is None:
             continue
-        for s, segment in enumerate(segments):
-            row = verdicts.segments.index(segment)
+        for s, row in enumerate(rows):
             us_word, cn_word = "free", "free"
-            for m, i in enumerate(rows):
+            for m, i in enumerate(at):
                 us_new, cn_new = US_WORDS[verdicts.us[i, row, column]], CN_WORDS[verdicts.cn[i, row, column]]
                 us_word = us_word if us_new == "unknown" else us_new
                 cn_word = cn_word if cn_new == "unknown" else cn_new
                 lifted = us_word == LETTER and held[c] > 0  # the gate itself holds it, and may let it go
-                us[m, s, c] = one if lifted or not controls else us_value.get(us_word, none)
-                cn[m, s, c] = cn_value[cn_word]
-    return us, cn
+                us[m, s, c] = SHIPS if lifted or not controls else US_LEVEL.get(us_word, HELD)
+                cn[m, s, c] = CN_LEVEL[cn_word]
+    return Permits(us=us, cn=cn, us_share=np.stack([one, grant, none]),
+                   cn_share=np.stack([one, 1 - loss if local_push else one, none]))
 
 
 def letters(verdicts: Verdicts, chips: Sequence[str], months: Sequence[str]) -> Array:

@@ -12,8 +12,9 @@ from chipcast.base.types import Array
 Cells = npt.NDArray[np.float32]
 """Units by buyer, chip and month, rounded to float32 when they leave a block."""
 
-CHIPS = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910b", "ascend-910c", "domestic_other")
-"""What the market trades; a 910B without a bin is the mixture of its bins, the H800 comes by the grey route."""
+CHIPS = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910b", "ascend-910c", "domestic_other", "nvidia_next")
+"""What the market trades; a 910B without a bin is the mixture of its bins, the H800 comes by the grey route, and
+`nvidia_next` is the card that the foreign leader offers when its leading card is held back."""
 
 DOMESTIC = frozenset({"ascend-910b", "ascend-910c", "domestic_other"})
 """Chips whose vendor is Chinese."""
@@ -34,7 +35,7 @@ class Market:
     orders: Cells
     """Cards newly ordered. [cards/month] (segment, chip, month, draw)"""
     deliveries: Cells
-    """Cards delivered. [cards/month] (segment, chip, month, draw)"""
+    """Cards that arrived at buyers. [cards/month] (segment, chip, month, draw)"""
     stocks: Cells
     """Cards held beyond the month's use, at its end. [cards] (segment, chip, month, draw)"""
     installed: Cells
@@ -47,6 +48,14 @@ class Market:
     """Delivered share of what was wanted. [1] (chip, month, draw)"""
     lead_time_days: Cells
     """Days from order to delivery. [days] (chip, month, draw)"""
+    shipped: Cells
+    """Cards that left the sellers; they arrive later or are sent back. [cards/month] (chip, month, draw)"""
+    under_way: Cells
+    """Cards between seller and buyer at the end of the month. [cards] (chip, month, draw)"""
+    shelf: Cells
+    """Finished cards at the sellers at the end of the month. [cards] (chip, month, draw)"""
+    written_down_usd: Cells
+    """What sellers write off when a door shuts on goods made for it. [USD/month] (chip, month, draw)"""
     us_open: Cells
     """1 where the US gate lets the chip ship. (chip, month, draw)"""
     cn_open: Cells
@@ -55,6 +64,15 @@ class Market:
     """Tokens served. [tokens/month] (segment, month, draw)"""
     unserved_tokens: Cells
     """Tokens wanted and not served. [tokens/month] (segment, month, draw)"""
+    leased_abroad: Cells
+    """Cards of the leading class leased abroad. [cards] (segment, month, draw)"""
+    idle_share: Cells
+    """Share of installed capacity that serves nobody: wrong place, no tenant, or more than is needed. [1]
+    (segment, month, draw)"""
+    short_share: Cells
+    """Share of wanted work that no capacity serves. [1] (segment, month, draw)"""
+    spent_usd: Cells
+    """What buyers pay for cards that arrive, street premium included. [USD/month] (segment, month, draw)"""
     domestic_share_cards: Cells
     """Share of delivered cards from Chinese vendors. [1] (month, draw)"""
     domestic_share_tokens: Cells
@@ -62,6 +80,6 @@ class Market:
     line_orders: Array
     """Cards of each product of the domestic line that buyers asked for. [cards/month] (product, month, draw)"""
     books: dict[str, float]
-    """Largest residual of each balance over all cells: units, backlog, tokens; relative."""
+    """Largest residual of each balance over all cells: units, backlog, shelf, way, money, tokens; relative."""
     threat: Cells | None = None
     """Threat of a closing that a buyer can hear of, 1 when fresh or announced; None if not kept. [1] (month, draw)"""

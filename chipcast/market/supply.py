@@ -11,6 +11,8 @@ from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.fab.record import Line
+from chipcast.market import shocks
+from chipcast.market.gates import Event
 from chipcast.market.record import DOMESTIC
 from chipcast.tokens.record import Service
 
@@ -68,6 +70,7 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
     rates["ascend-910b4"] = rate("ascend-910b4", "ascend-910b3", given["ascend-910b4.rate_vs_910b3"])
     rates["ascend-910c"] = rate("ascend-910c", "ascend-910b2", given["ascend-910c.rate_vs_910b2_fallback"])
     rates["nvidia_other"] = rate("nvidia_other", REFERENCE, given["nvidia_other.rate_vs_h20"])
+    rates["nvidia_next"] = rate("nvidia_next", REFERENCE, given["nvidia_next.rate_vs_h20"])
     rates["domestic_other"] = rate("domestic_other", "ascend-910b3", given["domestic_other.rate_vs_910b3"])
     weights = [given[f"ascend-910b.bin_weight_{b}"] for b in BINS]
     whole = sum(weights[1:], start=weights[0])
@@ -77,7 +80,7 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
         return np.asarray(total / whole)
 
     rates["ascend-910b"] = mixture([rates[f"ascend-910{b}"] for b in BINS])
-    priced = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910c", "domestic_other")
+    priced = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910c", "domestic_other", "nvidia_next")
     prices = {c: given[f"{c}.price_usd"] for c in priced}
     b2 = given["ascend-910b2.price_usd"]
     prices["ascend-910b"] = mixture([b2, b2, given["ascend-910b3.price_usd"], given["ascend-910b4.price_usd"]])
@@ -87,6 +90,7 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
         "h20-96": given["h20-96.installed_cards"], "h800-sxm": given["h800-sxm.installed_cards"],
         "nvidia_other": given["nvidia_other.installed_cards"], "ascend-910b": given["ascend-910b2.installed_cards"],
         "domestic_other": given["domestic_other.installed_cards"], "ascend-910c": given["ascend-910c.installed_cards"],
+        "nvidia_next": np.zeros(given.draws),
     }
     cost = {c: np.where(hourly.get(c, np.zeros(1)) > 0, hourly.get(c, np.zeros(1)), per_usd * prices[c]) for c in chips}
     return Cards(rate=np.stack([rates[c] for c in chips]), price_usd=np.stack([prices[c] for c in chips]),
@@ -128,6 +132,29 @@ def capacity(given: Given, line: Line, chips: Sequence[str], months: Sequence[st
         else:
             out[c] = given[f"{chip}.supply_cards_per_quarter"] / 3
     return out
+
+
+def next_on_offer(given: Given, leading: Array, events: Sequence[Event], months: Sequence[str], chip: str) -> Array:
+    """Return how much of its supply the next foreign card has: 0 before it is offered, then rising. (month, draw)
+
+    It is offered so many days after the leading card is first held back, unless a date of its own comes sooner or an
+    event offers it; the other side bars a redesign in some futures, as it answered the one of 2025.
+
+    Parameters
+    ----------
+    leading : array (month, draw)
+        Share of each month in which the US gate lets the leading card ship.
+    """
+    own = shocks.offered(events, chip, months)
+    if own.any():
+        return np.repeat(own[:, None], given.draws, axis=1)
+    shut = leading < 1
+    closed = np.where(shut.any(axis=0), np.argmax(shut, axis=0) + 1.0, np.inf)
+    redesign = closed + given["past.redesign_days"] / 30.4375
+    barred = given.shock("gates:redesign_barred") < given["cn_gate.counter_block_probability"]
+    start = np.minimum(np.where(barred, np.inf, redesign), given[f"{chip}.months_to_offer"])
+    age = np.arange(1, len(months) + 1)[:, None] - start
+    return np.asarray(-np.expm1(-np.maximum(age, 0.0) / given["past.redesign_ramp_months"]))
 
 
 def bought_work(given: Given, rate: Array, made: Array, chips: Sequence[str], leading: Array) -> Array:

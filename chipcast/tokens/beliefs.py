@@ -24,7 +24,10 @@ CHIP_NAMES = ("gemm_narrow", "gemm_wide", "grouped", "core_decode", "core_prefil
               "core_stream", "link", "alpha_fast_us", "alpha_slow_us", "even", "hidden")
 """Beliefs that go with a chip."""
 
-STACK_NAMES = ("launch_us", "host_ms", "request_us", "ttft_ms", "maturity")
+TRAINING_NAMES = {"core_prefill": "core_train", "gemm_narrow": "narrow_train"}
+"""Beliefs of a chip that training has of its own: backward attention, and 8-bit products with their casts."""
+
+STACK_NAMES = ("launch_us", "host_ms", "request_us", "ttft_ms", "burst", "maturity")
 """Beliefs that go with an engine."""
 
 GROUPS = {"h100-sxm": "hopper", "h800-sxm": "hopper", "h200-sxm": "hopper", "h20-96": "h20", "h20-141": "h20",
@@ -46,6 +49,11 @@ def maker(chip: str, catalog: Catalogue) -> str:
 def table() -> Mapping[tuple[str, str], Mapping[str, str]]:
     """Return the assumed centres and widths by (scope, name)."""
     return {(r["scope"], r["name"]): r for r in read_table("performance")}
+
+
+def constant(name: str) -> float:
+    """Return an assumed number of the model that no measurement moves."""
+    return float(table()[("model", name)]["centre"])
 
 
 def logit(p: float) -> float:
@@ -83,6 +91,8 @@ class Part:
     """Fast link, one direction. [B/s]"""
     slow: float
     """Network, one direction. [B/s]"""
+    watts: float = 0.0
+    """Power limit of the chip, 0 where unknown. [W]"""
 
 
 @lru_cache(maxsize=256)
@@ -112,13 +122,15 @@ def part(chip: str, catalog: Catalogue) -> Part:
     fast = facts.get("scaleup_gb_s_per_direction") or facts.get("scaleup_gb_s_bidirectional", 0.0) / 2
     return Part(chip=chip, per_chip=per, peak=tuple(peak.items()), memory_bytes_s=bandwidth * 1e9 / per,
                 memory_bytes=usable.get(chip, facts["mem_gb"] * 2.0**30) / per,
-                domain=max(1, round(facts.get("scaleup_domain", 8))) * per, fast=(fast * 1e9 / per) or slow, slow=slow)
+                domain=max(1, round(facts.get("scaleup_domain", 8))) * per, fast=(fast * 1e9 / per) or slow, slow=slow,
+                watts=facts.get("tdp_w", 0.0))
 
 
 def speed_from(chip: Part, family: str, group: str, stack: str, engine: str, draw: Draw, *, reserve_gb: float = 5.0,
                ) -> tuple[Speed, Mapping[str, Numeric]]:
     """Return what a rank reaches by the beliefs, and the engine's beliefs that stand outside a step."""
-    c = {name: belief(family, name, group, draw) for name in CHIP_NAMES}
+    other = TRAINING_NAMES if stack == "train" else {}
+    c = {name: belief(family, other.get(name, name), group, draw) for name in CHIP_NAMES}
     s = {name: belief(stack, name, engine, draw) for name in STACK_NAMES}
     speed = Speed(
         chip=chip.chip, ranks_per_chip=chip.per_chip, peak=dict(chip.peak), memory_bytes_s=chip.memory_bytes_s,

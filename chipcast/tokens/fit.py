@@ -18,7 +18,7 @@ import numpy as np
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import ChipcastError, DataError, InputError
 from chipcast.base.types import Array, Numeric
-from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, maker, part, speed_from
+from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, constant, maker, part, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of, quantity_of
 from chipcast.tokens.forecast import Setting, serving, settle, training, training_job
 from chipcast.tokens.train import Job
@@ -67,9 +67,8 @@ class Ready:
 
 
 def group_of(chip: str, case: Case) -> str:
-    """Return the group of chips that share deviations; a stated variant is a group of its own."""
-    group = GROUPS.get(chip, chip)
-    return f"{group}:{case.variant}" if case.variant else group
+    """Return the group of chips that share deviations; a variant shares those of its silicon."""
+    return GROUPS.get(chip, chip)
 
 
 class Recorder:
@@ -97,9 +96,7 @@ def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
     weights = bin_weights(case.chips, catalog) if len(case.chips) > 1 else {}
     usual = "ascend-910b2" if case.phase == "train" else max(weights, key=lambda c: weights[c], default="")
     here = part(chip or (usual if usual in weights else case.chips[0]), catalog)
-    stated = re.search(r"([\d.]+)\s?TB/s", case.variant)
-    if stated:
-        here = replace(here, memory_bytes_s=float(stated.group(1)) * 1e12 / here.per_chip)
+    here = as_stated(here, case.variant)
     family = maker(here.chip, catalog)
     recorder = Recorder()
     speed, stack = speed_from(here, family, group_of(here.chip, case), case.stack, case.engine, recorder)
@@ -118,6 +115,23 @@ def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
     if not np.all(np.isfinite(log_forecast(ready, at_centre))):
         raise InputError("the model gives no finite answer for this row")
     return ready
+
+
+def as_stated(here: Part, variant: str) -> Part:
+    """Return a part with the bandwidth and the power limit that a hardware name states.
+
+    Notes
+    -----
+    Power goes as frequency times voltage squared, so a lower limit costs (limit/usual)^gamma of the peaks, gamma
+    between 1/3 (voltage follows) and 1 (voltage at its floor): row `power_exponent`.
+    """
+    bandwidth, watts = re.search(r"([\d.]+)\s?TB/s", variant), re.search(r"(\d{3,4})\s?W", variant)
+    if bandwidth:
+        here = replace(here, memory_bytes_s=float(bandwidth.group(1)) * 1e12 / here.per_chip)
+    if watts and here.watts > 0:
+        share = min(float(watts.group(1)) / here.watts, 1.0) ** constant("power_exponent")
+        here = replace(here, peak=tuple((k, v * share) for k, v in here.peak))
+    return here
 
 
 def effects(case: Case) -> dict[str, float]:

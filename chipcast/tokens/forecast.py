@@ -11,11 +11,13 @@ from chipcast.base.errors import InfeasibleError
 from chipcast.base.types import Numeric
 from chipcast.tokens.beliefs import Part
 from chipcast.tokens.cases import Case
+from chipcast.tokens.jobs import MOST_PIECES, Wish, best_job
+from chipcast.tokens.jobs import words as layout_words
 from chipcast.tokens.memory import most_requests, weight_bytes
 from chipcast.tokens.model import PRECISION
 from chipcast.tokens.ops import Load, Plan, step_ops
 from chipcast.tokens.step import Speed, step_time
-from chipcast.tokens.train import Job, fits_training, model_flop_per_token, train_step
+from chipcast.tokens.train import Job, model_flop_per_token, train_step
 
 ENGINE_LIMIT = 2048.0
 """Requests of an attention group at most where a row saturates an engine."""
@@ -188,9 +190,8 @@ def serving(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric], 
     shared = own if together < 2 else prefill_time(case, plan, speed, new, cached, together=together) / together
     others = 0.0 if case.split else np.maximum(b * float(plan.dp) - 1.0, 0.0) / answer * shared / groups
     if case.quantity == "ttft_ms":
-        busy = np.minimum(np.maximum(b * float(plan.dp) - 1, 0.0) * own / groups / (answer * (step + 1e-9) + own), 0.9)
-        wait = 0.5 * own * busy / (1 - busy) + 0.5 * step * yields * np.minimum(b - 1, 1.0) if b > 1 else 0.0
-        return 1e3 * (own + wait + step * yields) + stack["ttft_ms"]
+        before = np.maximum(b * float(plan.dp) - 1, 0.0) / groups / 2 * shared * stack["burst"]
+        return 1e3 * (own + before + 0.5 * step * yields * np.minimum(b - 1, 1.0) + step * yields) + stack["ttft_ms"]
     if case.quantity == "tpot_ms":
         return 1e3 * (step + others)
     wall = own + stack["ttft_ms"] * 1e-3 + answer * (step + others)
@@ -204,19 +205,24 @@ def serving(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric], 
 
 def pieces_of(case: Case, pp: float) -> float:
     """Return the pieces of layers on each of so many stages under interleaving: as the layers allow, at most six."""
-    return float(np.clip(case.model.layers // pp, 1, 6)) if pp > 1 else 1.0
+    return float(np.clip(case.model.layers // pp, 1, MOST_PIECES)) if pp > 1 else 1.0
+
+
+def base_job(case: Case, part: Part) -> Job:
+    """Return what a training case says beside its layout: ranks, sequence, batch, precision."""
+    ranks = float(case.count * part.per_chip)
+    batch = case.batch or max((SMALL_BATCH if ranks < MANY else LARGE_BATCH) / case.input_len, 1.0)
+    return Job(chips_ranks=ranks, sequence=case.input_len, micro=case.micro or 1.0, precision=case.precision,
+               batch=batch, cp=float(case.cp), recompute=case.recompute or "selective")
 
 
 def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, ...]]:
     """Return the layout of a training case: as stated, else the fastest that fits at the centre of the beliefs."""
-    ranks = float(case.count * part.per_chip)
-    micro = case.micro or 1.0
-    precision = case.precision
-    batch = case.batch or max((SMALL_BATCH if ranks < MANY else LARGE_BATCH) / case.input_len, 1.0)
-    base = Job(chips_ranks=ranks, sequence=case.input_len, micro=micro, precision=precision, batch=batch,
-               cp=float(case.cp), recompute=case.recompute or "selective")
+    if case.layout is not None:
+        return case.layout, ()
+    base = base_job(case, part)
     if case.sharded and not case.tp:
-        return replace(base, zero=3, batch=case.batch or ranks * micro), ()
+        return replace(base, zero=3, batch=case.batch or base.chips_ranks * base.micro), ()
     if case.tp and (case.pp or not case.sharded):
         pp = float(max(case.pp, 1))
         job = replace(base, tp=float(case.tp), pp=pp, virtual=pieces_of(case, pp) if case.interleaved else 1.0,
@@ -224,30 +230,10 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
         return replace(job, batch=case.local_batch * job.dp) if case.local_batch else job, ()
     if case.tp:
         return replace(base, tp=float(case.tp), zero=3), ()
-    experts = max((g.ffn.experts for g in case.model.groups), default=0)
-    best: tuple[float, Job] | None = None
-    for tp in (1.0, 2.0, 4.0, 8.0):
-        for pp in (1.0, 2.0, 4.0, 8.0, 16.0):
-            if tp * pp * case.cp > ranks or pp > case.model.layers or ranks % (tp * pp * case.cp):
-                continue
-            room = min(float(experts), ranks / pp)
-            deals = [e for e in (8.0, 64.0) if e <= room and e >= tp] or [1.0]
-            again_by = (case.recompute,) if case.recompute else ("selective", "half", "full")
-            for again, ep in [(a, e) for a in again_by for e in deals]:
-                dp = ranks / (tp * pp * case.cp)
-                pieces = pieces_of(case, pp)
-                job = replace(base, tp=tp, pp=pp, ep=ep, recompute=again, batch=max(np.ceil(batch / dp), 1) * dp,
-                              virtual=pieces, schedule="interleaved" if pieces > 1 else "1f1b")
-                if float(np.max(fits_training(case.model, job, speed))) > 1:
-                    continue
-                t = float(np.max(train_step(case.model, job, speed).total_s)) / float(job.batch)
-                if best is None or t < best[0]:
-                    best = (t, job)
-    if best is None:
+    found = best_job(case.model, base, speed, Wish(cp=case.cp if case.cp > 1 else 0, recompute=case.recompute))
+    if found.job is None:
         return replace(base, zero=3, recompute="full"), ("no layout fits by the memory ledger: fully sharded",)
-    job = best[1]
-    return job, (f"layout searched: tp {job.tp:g}, pp {job.pp:g}, ep {job.ep:g}, {job.recompute} recomputation, "
-                 f"{job.batch * job.sequence / 1e6:.1f}M tokens a step",)
+    return found.job, (f"layout searched: {layout_words(found.job)}",)
 
 
 def training(case: Case, part: Part, speed: Speed, job: Job) -> Numeric:

@@ -243,7 +243,7 @@ def expert_ops(model: Model, x: Ffn, plan: Plan, load: Load, precision: Precisio
                                                                     + width * x.matrices * 2)
     own = m / np.where(np.asarray(plan.dp) > 1, plan.tp, 1)[()]
     out = [_gemm("router", own, hidden, x.experts, _WIDE, tile, layers),
-           Op("routed experts", "grouped", flop, moved, each, layers, False, 4.0)]
+           Op("routed experts", "grouped", flop, moved, rows, layers, False, 4.0)]
     if x.shared_width:
         own_width = x.shared_width / plan.tp
         out.append(_gemm("shared experts", m, hidden, x.matrices * own_width, precision, tile, layers, launches=2.0))

@@ -181,7 +181,8 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     -----
     T = m (F + B) + bubble + exposed traffic + optimizer. Backward products are twice the forward ones, flash
     attention's core 2.5 times; recomputation adds forward work. Gradient traffic hides under the backward of the last
-    micro-batch only; with ZeRO 3 the gathers hide under all of the work. DualPipe hides the exchange of experts'
+    micro-batch only; with ZeRO 3 every micro-batch gathers the weights twice and shares its gradients, of which the
+    part `hidden` goes on beside the work. DualPipe hides the exchange of experts'
     rows under the work of the opposite direction.
     """
     require(np.all(np.asarray(job.dp) >= 1), "chips", "hold at least one copy of tp x pp x cp", job.chips_ranks)
@@ -214,7 +215,10 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     group = job.dp * job.cp
     sizes = choose({str(k): v for k, v in ZERO.items()}, str(job.zero), "ZeRO stage")
     traffic = _gradient_s(params * STATES[job.states].weights, group, job, speed, sizes)
-    sums = np.maximum(traffic - (m * (f + b) if job.zero == 3 else b + ends), 0.0)
+    if job.zero == 3:
+        sums = m * (traffic - speed.hidden * np.minimum(traffic, f + b))
+    else:
+        sums = np.maximum(traffic - (b + ends), 0.0)
     exposed = m * ((2 + again_forward) * comm + _context_s(model, job, speed)) + hops + sums
     by = [m * (per * (times[0] * work.products[i] + times[1] * work.core[i]) + 3 * work.head[i] / speed.maturity)
           for i in (0, 1)]

@@ -15,6 +15,7 @@ from chipcast.tokens.beliefs import maker, part, stack_of
 from chipcast.tokens.guess import model_for
 from chipcast.tokens.model import Model
 from chipcast.tokens.names import hardware
+from chipcast.tokens.train import Job
 
 QUANTITIES = ("input_tokens_per_s_per_chip", "output_tokens_per_s_per_chip", "total_tokens_per_s_per_chip", "tpot_ms",
               "ttft_ms", "train_tokens_per_s_per_chip", "mfu", "gpu_hours", "step_time_s")
@@ -107,6 +108,8 @@ class Case:
     """Whether the value is a floor that a check accepts."""
     assumed: tuple[str, ...] = field(default=())
     """What was filled in."""
+    layout: Job | None = None
+    """Layout of training where it is settled beforehand."""
 
 
 def number(row: Mapping[str, str], *names: str) -> float:

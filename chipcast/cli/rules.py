@@ -25,26 +25,39 @@ AHEAD = 4
 """Changes ahead that the readable answer lists."""
 
 
+def _is_file(chip: str) -> bool:
+    """Return whether a chip argument names a file, perhaps with one of its chips as FILE#NAME."""
+    return chip.partition("#")[0].lower().endswith((".yaml", ".yml"))
+
+
+def _read(chip: str) -> tuple[str, dict[str, Any]]:
+    """Return the id and the figures of a chip file."""
+    from chipcast.base.document import bare, read_yaml
+    from chipcast.rules.own import pick
+
+    text, _, which = chip.partition("#")
+    path = Path(text)
+    if not path.is_file():
+        raise InputError(f"no file '{text}'; write a YAML file with figures such as fp16_tflops: 148")
+    try:
+        return pick(bare(read_yaml(path)), name=path.stem, which=which)
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
+
+
 def _figures(catalog: Any, chip: str, use: str = "") -> Any:
     from dataclasses import replace
 
     from chipcast.rules.measure import figures
 
-    if chip.lower().endswith((".yaml", ".yml")):
+    if _is_file(chip):
         from chipcast.rules.own import own_chip
-        from chipcast.scenario import read_yaml
 
-        path = Path(chip)
-        if not path.is_file():
-            raise InputError(f"no file '{chip}'; write a YAML file with figures such as fp16_tflops: 148")
-        tree = read_yaml(path)
-        if not isinstance(tree, dict):
-            raise InputError(f"{path.name} must hold figures as 'key: value' lines, for example fp16_tflops: 148")
+        name, fields = _read(chip)
         try:
-            found = own_chip({str(k): v for k, v in tree.items()}, name=str(tree.get("name", path.stem)),
-                             catalog=catalog)
+            found = own_chip(fields, name=name, catalog=catalog)
         except InputError as error:
-            raise InputError(f"{path.name}: {error}") from None
+            raise InputError(f"{Path(chip).name}: {error}") from None
     else:
         from chipcast.chip.formats import mixture
 
@@ -212,11 +225,8 @@ def _open(policy: str, chip: str, catalog: Any, answer: Any, hq_rule: str, draws
         raise InputError(f"--unknown probability needs draws, which exist from {FIRST_VINTAGE} on; "
                          "use a later --as-of or --unknown interval")
     table, name = given(as_of=str(catalog.as_of), draws=draws, seed=seed), answer.ask.figures.id
-    if chip.lower().endswith((".yaml", ".yml")):
-        from chipcast.scenario import read_yaml
-
-        tree = {str(k): v for k, v in read_yaml(Path(chip)).items()}
-        table = table.with_rows(own_rows(tree, name=name, catalog=catalog))
+    if _is_file(chip):
+        table = table.with_rows(own_rows(_read(chip)[1], name=name, catalog=catalog))
     return {"probability": probabilities(table, name, answer.ask, hq_rule=hq_rule)}
 
 

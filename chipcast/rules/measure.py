@@ -14,8 +14,14 @@ from chipcast.chip.bins import vendor_extra
 from chipcast.chip.formats import BITS, COLUMN, MIXTURES
 from chipcast.rules.expr import Interval
 
-COUNTED = ("fp16", "bf16", "fp8", "int8", "fp4")
-"""Formats of the multiply that enter the maximum; TF32 is no 32-bit work and never wins."""
+COUNTED = {p: (COLUMN[p], BITS[p]) for p in ("fp16", "bf16", "fp8", "int8", "fp4")} | {
+    "fp64": ("fp64_tflops", 64), "fp32": ("fp32_tflops", 32), "int16": ("int16_tops", 16), "fp6": ("fp6_tflops", 6),
+    "int4": ("int4_tops", 4)}
+"""Formats of the multiply that enter the maximum: column and bits. TF32 is no 32-bit work and never wins."""
+
+LONG = ("fp64", "fp32")
+"""Formats of vector units in most data sheets: they count only where no shorter format is stated, as in the published
+figures (an L20 is 1912 by FP8, and 59.8 TFLOPS of FP32 do not make it 1914)."""
 
 UNKNOWN: Interval = (0.0, math.inf)
 """A figure that nobody has published."""
@@ -23,6 +29,9 @@ UNKNOWN: Interval = (0.0, math.inf)
 ENTRIES = {"io_bidir_gb_s": "scaleup_gb_s_bidirectional", "dram_bw_gb_s": "mem_bw_gb_s",
            "transistors_bn": "transistors_bn", "area_mm2": "applicable_die_mm2"}
 """Figure of a rule and the column of the data behind it."""
+
+USED = (*(column for column, _ in COUNTED.values()), "tpp_published", "scaleup_gb_s_per_direction", *ENTRIES.values())
+"""Columns of the data that enter a measurement."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,8 +122,8 @@ def total_processing_performance(rates: Mapping[str, Numeric]) -> tuple[Numeric,
     >>> total_processing_performance({"fp16": 300, "int8": 600})[0]
     4800
     """
-    best = max(rates, key=lambda p: float(_top(rates[p])) * BITS[p])
-    return rates[best] * BITS[best], best
+    best = max(rates, key=lambda p: float(_top(rates[p])) * COUNTED[p][1])
+    return rates[best] * COUNTED[best][1], best
 
 
 def _top(x: Numeric) -> Numeric:
@@ -143,12 +152,16 @@ def build(item: str, get: Callable[[str], Interval | None], *, model: str, vendo
     a vendor advertises matrix and vector units together, TPP reaches from one count to the other.
     """
     products: dict[str, Interval] = {}
-    for precision in COUNTED:
-        rate = get(COLUMN[precision])
+    for precision, (column, bits) in COUNTED.items():
+        rate = get(column)
         if rate is not None:
             high = rate[1] * (1 + (vector_extra if precision in ("fp16", "bf16") else 0.0))
-            products[precision] = (rate[0] * BITS[precision], high * BITS[precision])
+            products[precision] = (rate[0] * bits, high * bits)
     tpp, winner, notes = UNKNOWN, "", list(remarks)
+    if len(short := {p: v for p, v in products.items() if p not in LONG}):
+        products = short
+    elif products:
+        notes.append("no format shorter than 32 bits is stated; TPP is that of the long ones")
     if products:
         winner = max(products, key=lambda p: products[p][0])
         tpp = (max(p[0] for p in products.values()), max(p[1] for p in products.values()))
@@ -192,13 +205,12 @@ def figures(catalog: Catalogue, item: str) -> Figures:
         fact = facts.get(column)
         return None if fact is None else (fact.low, fact.high)
 
-    used = {*(COLUMN[p] for p in COUNTED), "tpp_published", "scaleup_gb_s_per_direction", *ENTRIES.values()}
     return build(
         item, get, model=names["model"], vendor=names["vendor"],
         domestic=bool(flags) and flags["vendor_country"] == "CN",  # type: ignore[index]
         dc=_flag(flags["dc"] == "1") if flags else (0, 1),
         sold_in_us=_flag(flags["sold_in_us"] == "1") if flags else (0, 1), announced=names["known_by"],
-        vector_extra=vendor_extra(catalog, item), entries=tuple(entry(f) for k, f in facts.items() if k in used))
+        vector_extra=vendor_extra(catalog, item), entries=tuple(entry(f) for k, f in facts.items() if k in USED))
 
 
 def _mixture(item: str, parts: list[Figures]) -> Figures:

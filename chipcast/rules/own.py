@@ -2,30 +2,184 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chipcast.base.catalog import Catalogue, read_table
-from chipcast.base.errors import InputError, unknown
+from chipcast.base.errors import InputError, require, unknown
 from chipcast.base.given import Row
-from chipcast.base.laws import parse_law
-from chipcast.chip.formats import COLUMN
+from chipcast.base.laws import Law, parse_law, point
 from chipcast.chip.spec import rows
 from chipcast.rules.expr import Interval
-from chipcast.rules.measure import COUNTED, ENTRIES, Entry, Figures, build, figures
+from chipcast.rules.measure import COUNTED, USED, Entry, Figures, build, figures
+from chipcast.rules.place import place
 
 ALIASES = {
-    "die_area_mm2": "applicable_die_mm2", "hbm_gb": "mem_gb", "hbm_bw_gb_s": "mem_bw_gb_s",
-    "dram_bw_gb_s": "mem_bw_gb_s",
-    "io_bidir_gb_s": "scaleup_gb_s_bidirectional", "tpp": "tpp_published", "int8_tflops": "int8_tops",
-    "link_gb_s_bidirectional": "scaleup_gb_s_bidirectional", "link_gb_s_per_direction": "scaleup_gb_s_per_direction",
-    "hbm_tb_s": "mem_bw_gb_s", "mem_bw_tb_s": "mem_bw_gb_s",
+    "die_area_mm2": "applicable_die_mm2", "applicable_die_area_mm2": "applicable_die_mm2",
+    "die_mm2": "applicable_die_mm2", "area_mm2": "applicable_die_mm2", "logic_die_mm2": "applicable_die_mm2",
+    "total_die_mm2": "applicable_die_mm2", "one_die_mm2": "compute_die_mm2",
+    "hbm_gb": "mem_gb", "memory_gb": "mem_gb", "hbm_bw_gb_s": "mem_bw_gb_s", "dram_bw_gb_s": "mem_bw_gb_s",
+    "memory_bw_gb_s": "mem_bw_gb_s", "memory_bandwidth_gb_s": "mem_bw_gb_s", "mem_bandwidth_gb_s": "mem_bw_gb_s",
+    "dram_bandwidth_gb_s": "mem_bw_gb_s", "hbm_bandwidth_gb_s": "mem_bw_gb_s",
+    "io_bidir_gb_s": "scaleup_gb_s_bidirectional", "io_bidirectional_gb_s": "scaleup_gb_s_bidirectional",
+    "link_gb_s_bidirectional": "scaleup_gb_s_bidirectional", "link_bidir_gb_s": "scaleup_gb_s_bidirectional",
+    "link_gb_s_per_direction": "scaleup_gb_s_per_direction", "io_gb_s_per_direction": "scaleup_gb_s_per_direction",
+    "tpp": "tpp_published", "total_processing_performance": "tpp_published", "performance_density": "pd",
+    "transistors": "transistors_bn", "transistors_billion": "transistors_bn",
+    **{f"{p}_{unit}": column for p, (column, _) in COUNTED.items() for unit in ("tflops", "tops")},
+    **{f"{p}_{word}": column for p, (column, _) in COUNTED.items()
+       for word in ("dense_tflops", "tflops_dense", "dense_tops", "tops_dense", "dense")},
 }
 """Other words for a figure."""
 
-WORDS = ("name", "model", "vendor", "vendor_country", "datacenter", "sold_in_us", "base", "planar", "why")
+THOUSANDS = {"hbm_tb_s": "mem_bw_gb_s", "mem_bw_tb_s": "mem_bw_gb_s", "dram_bw_tb_s": "mem_bw_gb_s",
+             "hbm_bw_tb_s": "mem_bw_gb_s", "memory_bandwidth_tb_s": "mem_bw_gb_s",
+             "io_bidir_tb_s": "scaleup_gb_s_bidirectional"}
+"""Figures in TB/s and the column in GB/s."""
+
+EXTRA = {"pd": "1", "int4_tops": "TOPS", "int16_tops": "TOPS", "fp6_tflops": "TFLOPS"}
+"""Units of figures that no row of the catalogue has."""
+
+TEXTS = ("name", "id", "model", "vendor", "base", "why", "note", "notes", "source", "sources", "process", "foundry",
+         "mem_type", "scaleup_link", "confidence", "status", "launch", "launch_date", "announced", "known_by")
 """Keys that are no figures."""
+
+DATACENTER = ("datacenter", "datacentre", "data_center", "data_centre", "dc", "datacenter_marketed")
+CONSUMER = ("consumer", "gaming")
+DOMESTIC = ("domestic", "prc_designed")
+COUNTRY = ("vendor_country", "country")
+RATE = ("dense_tops_or_tflops", "dense_tflops", "dense_tops", "tflops", "tops")
+"""A rate without its format, to be read with `bits`."""
+
+PLAIN = (*TEXTS, *DATACENTER, *CONSUMER, *DOMESTIC, *COUNTRY, *RATE, "sold_in_us", "planar", "bits", "dies")
+"""All keys that `stated` reads by itself."""
+
+VAGUE = {"link_gb_s": "links", "nvlink_gb_s": "links", "io_gb_s": "links", "interconnect_gb_s": "links",
+         "scaleup_gb_s": "links"}
+"""Keys whose direction is open."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated:
+    """What a user wrote of a chip, by column of the data."""
+
+    laws: Mapping[str, Law]
+    """How each figure is uncertain, in the unit of its column."""
+    units: Mapping[str, str]
+    """Unit of each column."""
+    remarks: tuple[str, ...] = field(default=())
+    """How something was read that could be read otherwise."""
+
+
+def pick(tree: Any, *, name: str, which: str = "") -> tuple[str, dict[str, Any]]:
+    """Return the id and the figures of one chip of a document: its own keys, `chips:`, or one name above them.
+
+    Raises
+    ------
+    InputError
+        If the document is no table, or holds several chips and none of them is asked for.
+    """
+    if not isinstance(tree, Mapping):
+        raise InputError("a chip is written as 'key: value' lines, for example fp16_tflops: 148")
+    inner = tree.get("chips", tree)
+    if isinstance(inner, Mapping) and inner and all(isinstance(v, Mapping) for v in inner.values()):
+        names = [str(k) for k in inner]
+        if which and which not in names:
+            unknown("chip", which, names)
+        if len(names) > 1 and not which:
+            raise InputError(f"holds {len(names)} chips; ask for one as FILE#NAME, with NAME one of {', '.join(names)}")
+        found = which or names[0]
+        return found, {_key(k): v for k, v in dict(inner[found]).items()}
+    fields = {_key(k): v for k, v in tree.items()}
+    return str(fields.get("id", fields.get("name", name))), fields
+
+
+def _key(text: object) -> str:
+    return str(text).strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def stated(fields: Mapping[str, Any]) -> Stated:
+    """Read what a user wrote of a chip.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, a figure is no number or below zero, a rate is sparse, or a link has no direction.
+    """
+    units = {r["name"]: r["unit"] for r in read_table("chips")} | EXTRA
+    laws: dict[str, Law] = {}
+    remarks: list[str] = []
+    for raw, literal in fields.items():
+        key = _key(raw)
+        if key in PLAIN:
+            continue
+        if "sparse" in key or "sparsity" in key:
+            raise InputError(f"{key}: sparse rates do not count; write the dense rate (often half of it, not always)")
+        if key in VAGUE:
+            raise InputError(f"{key}: say how {VAGUE[key]} are counted; write io_bidir_gb_s for both directions of all "
+                             "links together, or link_gb_s_per_direction")
+        column = THOUSANDS.get(key) or ALIASES.get(key, key)
+        if column not in units:
+            unknown("figure", str(raw), [*units, *ALIASES, *THOUSANDS, *PLAIN], limit=60)
+        if column in laws:
+            raise InputError(f"{key} says again what another line says ({column}); keep one")
+        law = parse_law(literal, "TB/s" if key in THOUSANDS else units[column], key, bounds=(0.0, math.inf))
+        laws[column] = _times(law, 1000) if key in THOUSANDS else law
+    _rate_with_bits(fields, laws)
+    remarks += _area(fields, laws, units)
+    return Stated(laws=laws, units=units, remarks=tuple(remarks))
+
+
+def _times(law: Law, factor: float) -> Law:
+    return replace(law, low=law.low * factor, mode=law.mode * factor, high=law.high * factor)
+
+
+def _rate_with_bits(fields: Mapping[str, Any], laws: dict[str, Law]) -> None:
+    """Read a rate without a format as performance, by the length of its inputs."""
+    keys = {_key(k): v for k, v in fields.items()}
+    rates = [k for k in RATE if k in keys]
+    if not rates:
+        require("bits" not in keys, "bits", "stand beside a rate such as dense_tops: 300", "no rate")
+        return
+    if len(rates) > 1 or "bits" not in keys:
+        raise InputError(f"{rates[0]}: say the length of the inputs as bits: 16, or write fp16_tflops, int8_tops, ...")
+    bits = parse_law(keys["bits"], "1", "bits", bounds=(1.0, 128.0))
+    rate = parse_law(keys[rates[0]], "TOPS", rates[0], bounds=(0.0, math.inf))
+    if "tpp_published" in laws and laws["tpp_published"] != _times(rate, bits.mode):
+        raise InputError(f"{rates[0]} x bits gives {rate.mode * bits.mode:g} and tpp says "
+                         f"{laws['tpp_published'].mode:g}; keep one")
+    laws["tpp_published"] = _times(rate, bits.mode)
+
+
+def _area(fields: Mapping[str, Any], laws: dict[str, Law], units: Mapping[str, str]) -> list[str]:
+    """Add up the area that counts where it is stated die by die."""
+    keys = {_key(k): v for k, v in fields.items()}
+    if _flag(keys, "planar") == (1, 1):
+        laws["applicable_die_mm2"] = point(0.0)
+        return ["made on a planar process: no die counts, so no density prong can be met"]
+    dies = keys.get("dies")
+    if isinstance(dies, Sequence) and not isinstance(dies, str):
+        require("applicable_die_mm2" not in laws, "dies", "stand alone or the total area alone", "both")
+        low = high = 0.0
+        for n, die in enumerate(dies, 1):
+            one = {_key(k): v for k, v in dict(die).items()} if isinstance(die, Mapping) else {"area_mm2": die}
+            if extra := set(one) - {"area_mm2", "count", "planar", "hbm", "name", "why"}:
+                unknown(f"key of die {n}", sorted(extra)[0], ("area_mm2", "count", "planar", "hbm", "name"))
+            law = parse_law(one.get("area_mm2"), "mm2", f"dies[{n}].area_mm2", bounds=(0.0, math.inf))
+            count = parse_law(one.get("count", 1), "1", f"dies[{n}].count", bounds=(1.0, 1000.0)).mode
+            if _flag(one, "hbm") != (1, 1) and _flag(one, "planar") != (1, 1):
+                low, high = low + count * law.low, high + count * law.high
+        laws["applicable_die_mm2"] = parse_law(f"{low} to {high}" if low < high else low, "mm2", "dies")
+        return ["all logic dies of the list add up; planar dies and memory do not count"]
+    if dies is not None:
+        laws.setdefault("compute_dies", parse_law(dies, "dies", "dies", bounds=(1.0, 1000.0)))
+    if "compute_die_mm2" in laws and "applicable_die_mm2" not in laws:
+        times = laws["compute_dies"].mode if "compute_dies" in laws else 1.0
+        laws["applicable_die_mm2"] = _times(laws["compute_die_mm2"], times)
+        return [f"area that counts: {times:g} x one die; other dies of a non-planar process would add to it"]
+    return []
 
 
 def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Figures:
@@ -34,8 +188,9 @@ def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Fig
     Parameters
     ----------
     fields : mapping
-        Figures by column of the data or alias (`fp16_tflops: 148`, `die_area_mm2: 700 to 830`), and `datacenter`,
-        `sold_in_us`, `planar` as yes or no; `base` names a chip whose figures stand for what is left out.
+        Figures by column of the data or alias (`fp16_tflops: 148`, `die_area_mm2: 700 to 830`, `dense_tops: 300` with
+        `bits: 16`, `dies:` as a list), and `datacenter`, `sold_in_us`, `planar` as yes or no; `base` names a chip
+        whose figures stand for what is left out.
     name : str
         Id to show.
     catalog : Catalogue
@@ -44,62 +199,98 @@ def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Fig
     Raises
     ------
     InputError
-        If a key is unknown, a figure is no number or below zero, or no figure is given at all.
+        If a key is unknown, a figure is no number or below zero, figures contradict, or none is given at all.
     """
-    units = {r["name"]: r["unit"] for r in read_table("chips") if r["name"] != "name"}
-    known = [*units, *ALIASES, *WORDS]
-    base = figures(catalog, catalog.resolve_chip(str(fields["base"]))) if fields.get("base") else None
+    keys = {_key(k): v for k, v in fields.items()}
+    own = stated(keys)
+    base = figures(catalog, catalog.resolve_chip(str(keys["base"]))) if keys.get("base") else None
     facts = catalog.chip_facts(base.id) if base else {}
-    spans: dict[str, Interval] = {k: (f.low, f.high) for k, f in facts.items()}
-    entries: dict[str, Entry] = {e.name: e for e in base.entries} if base else {}
-    stated = 0
-    for key, literal in fields.items():
-        if key in WORDS:
-            continue
-        column = ALIASES.get(key, key)
-        if column not in units:
-            unknown("figure", str(key), known, limit=40)
-        value = literal * 1000 if key.endswith("_tb_s") and isinstance(literal, int | float) else literal
-        law = parse_law(value, units[column], str(key), bounds=(0.0, float("inf")))
-        spans[column] = (law.low, law.high)
-        entries[column] = Entry(name=column, low=law.low, high=law.high, unit=units[column], kind="scenario",
-                                source="yours", known_by=str(catalog.as_of))
-        stated += 1
-    if not stated and base is None:
+    spans: dict[str, Interval] = {k: (f.low, f.high) for k, f in facts.items() if k not in _replaced(own.laws)}
+    spans |= {k: (law.low, law.high) for k, law in own.laws.items()}
+    if not own.laws and base is None:
         raise InputError("the chip states no figure; write at least fp16_tflops, die_area_mm2, io_bidir_gb_s and "
                          "mem_bw_gb_s")
-    if any(COLUMN[p] in {ALIASES.get(k, k) for k in fields} for p in COUNTED) and "tpp" not in fields:
-        spans.pop("tpp_published", None)
-    if _flag(fields, "planar") == (1, 1):
-        spans["applicable_die_mm2"] = (0.0, 0.0)
-    used = {*(COLUMN[p] for p in COUNTED), "tpp_published", "scaleup_gb_s_per_direction", *ENTRIES.values()}
-    return build(
-        name, spans.get, model=str(fields.get("model", fields.get("name", name))),
-        vendor=str(fields.get("vendor", base.vendor if base else "yours")),
-        domestic=str(fields["vendor_country"]).upper() == "CN" if "vendor_country" in fields else
-        bool(base and base.domestic),
-        dc=_flag(fields, "datacenter") if "datacenter" in fields else (base.dc if base else (1, 1)),
-        sold_in_us=_flag(fields, "sold_in_us") if "sold_in_us" in fields else (base.sold_in_us if base else (0, 1)),
-        entries=tuple(e for k, e in entries.items() if k in used and k in spans),
-        remarks=() if "datacenter" in fields or base else ("not stated whether it is for data centres: read as yes",))
+    entries: dict[str, Entry] = {e.name: e for e in base.entries} if base else {}
+    entries |= {k: Entry(name=k, low=law.low, high=law.high, unit=own.units[k], kind="scenario", source="yours",
+                         known_by=str(catalog.as_of)) for k, law in own.laws.items()}
+    remarks = list(own.remarks)
+    dc, said = _datacenter(keys)
+    if not said and not base:
+        remarks.append("not stated whether it is for data centres: read as yes")
+    found = build(
+        name, spans.get, model=str(keys.get("model", keys.get("name", name))),
+        vendor=str(keys.get("vendor", base.vendor if base else "yours")), domestic=_domestic(keys, base),
+        dc=dc if said or not base else base.dc,
+        sold_in_us=_flag(keys, "sold_in_us") if "sold_in_us" in keys else (base.sold_in_us if base else (0, 1)),
+        entries=tuple(e for k, e in entries.items() if k in (*USED, "pd") and k in spans), remarks=tuple(remarks))
+    return _with_density(found, spans.get("pd"))
+
+
+def _replaced(laws: Mapping[str, Law]) -> set[str]:
+    """Return the figures of a base that no longer hold once these are stated."""
+    gone = set()
+    rates = {column for column, _ in COUNTED.values()}
+    if rates & set(laws):
+        gone.add("tpp_published")
+    if "tpp_published" in laws:
+        gone |= rates
+    if {"scaleup_gb_s_bidirectional", "scaleup_gb_s_per_direction"} & set(laws):
+        gone |= {"scaleup_gb_s_bidirectional", "scaleup_gb_s_per_direction"}
+    return gone
+
+
+def _with_density(f: Figures, pd: Interval | None) -> Figures:
+    """Return the figures with a stated density; one that does not fit performance over area is refused."""
+    if pd is None:
+        return f
+    if math.isfinite(f.area_mm2[1]):
+        low, high = f.pd
+        if pd[1] < 0.99 * low or pd[0] > 1.01 * high:
+            raise InputError(f"performance_density {pd[0]:g} does not fit TPP {f.tpp[0]:g} over {f.area_mm2[0]:g} mm2, "
+                             f"which gives {low:.4g}; leave one out")
+        return f
+    if math.isinf(f.tpp[1]) or pd[0] <= 0:
+        return replace(f, pd=pd)
+    return replace(f, pd=pd, area_mm2=(f.tpp[0] / pd[1], f.tpp[1] / pd[0]))
+
+
+def _datacenter(keys: Mapping[str, Any]) -> tuple[Interval, bool]:
+    """Return whether the chip is for data centres, and whether the user said so."""
+    for key in DATACENTER:
+        if key in keys:
+            return _flag(keys, key), True
+    for key in CONSUMER:
+        if key in keys:
+            low, high = _flag(keys, key)
+            return (1 - high, 1 - low), True
+    return (1, 1), False
+
+
+def _domestic(keys: Mapping[str, Any], base: Figures | None) -> bool:
+    for key in COUNTRY:
+        if key in keys:
+            return place(str(keys[key])).code in ("CN", "HK", "MO")
+    for key in DOMESTIC:
+        if key in keys:
+            return _flag(keys, key) == (1, 1)
+    return bool(base and base.domestic)
 
 
 def own_rows(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> tuple[Row, ...]:
     """Return the figures of a chip stated by hand as rows of `given`, its base's first."""
-    units = {r["name"]: r["unit"] for r in read_table("chips") if r["name"] != "name"}
+    keys = {_key(k): v for k, v in fields.items()}
+    own = stated(keys)
+    gone = _replaced(own.laws)
     found: dict[str, Row] = {}
-    if fields.get("base"):
-        for row in rows(catalog, catalog.resolve_chip(str(fields["base"]))):
+    if keys.get("base"):
+        for row in rows(catalog, catalog.resolve_chip(str(keys["base"]))):
             column = row.name.partition(".")[2]
-            found[column] = replace(row, name=f"{name}.{column}")
-    for key, literal in fields.items():
-        if key in WORDS:
-            continue
-        column = ALIASES.get(key, key)
-        value = literal * 1000 if key.endswith("_tb_s") and isinstance(literal, int | float) else literal
-        law = parse_law(value, units[column], str(key), bounds=(0.0, float("inf")))
-        found[column] = Row(name=f"{name}.{column}", law=law, unit=units[column], kind="scenario", source="scenario",
-                            why="stated by the user")
+            if column not in gone:
+                found[column] = replace(row, name=f"{name}.{column}")
+    for column, law in own.laws.items():
+        if column not in EXTRA:
+            found[column] = Row(name=f"{name}.{column}", law=law, unit=own.units[column], kind="scenario",
+                                source="scenario", why="stated by the user")
     return tuple(found.values())
 
 
@@ -107,10 +298,10 @@ def _flag(fields: Mapping[str, Any], key: str) -> Interval:
     """Return a yes-or-no figure as an interval; absent or `unknown` may be either."""
     value = fields.get(key, "unknown")
     word = str(value).strip().lower()
-    if word in ("true", "yes", "1"):
+    if word in ("true", "yes", "1", "1.0"):
         return (1, 1)
-    if word in ("false", "no", "0"):
+    if word in ("false", "no", "0", "0.0"):
         return (0, 0)
-    if word == "unknown":
+    if word in ("unknown", "none", ""):
         return (0, 1)
     raise InputError(f"{key} must be yes, no or unknown, got '{value}'")

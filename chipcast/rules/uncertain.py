@@ -13,7 +13,6 @@ from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
-from chipcast.chip.formats import BITS
 from chipcast.chip.spec import chip
 from chipcast.rules.check import Verdict, verdict
 from chipcast.rules.expr import Interval
@@ -31,7 +30,7 @@ def drawn(given: Given, name: str) -> dict[str, Array]:
     """
     c = chip(given, name)
     nan = np.full(given.draws, np.nan)
-    products = [c.tflops[p] * BITS[p] for p in COUNTED if p in c.tflops]
+    products = [c.tflops[p] * bits for p, (_, bits) in COUNTED.items() if p in c.tflops]
     return {"tpp": np.max(products, axis=0) if products else nan, "area_mm2": c.applicable_die_mm2,
             "io_bidir_gb_s": 2 * c.scaleup_gb_s, "dram_bw_gb_s": c.mem_bw_gb_s}
 

@@ -47,6 +47,8 @@ def plain() -> Given:
     """A table whose reports have an error of 0.3, no outliers and no shared bias."""
     given = resolve(load("february-2025"), draws=8000, seed=1)
     quiet = {"source_all.outlier_share": 1e-12, "source_origin.sigma_ln": 0.0,
+             "source_publisher.sigma_ln": 0.0, "source_newspaper.bias_logit_yield": 0.0,
+             "source_newspaper.bias_ln_count": 0.0,
              "source_newspaper.sigma_logit_yield": 0.3, "source_newspaper.sigma_ln_count": 0.25,
              "yield_reading_dual_die_early.weight_die_any": 0.40,
              "yield_reading_dual_die_early.weight_through": 0.25, "yield_reading_dual_die_early.weight_blind": 0.35,

@@ -152,7 +152,9 @@ class Given:
         """Return the table with rows added or replaced; a replaced row forgets its posterior."""
         new = {r.name: r for r in rows}
         kept = {k: v for k, v in self.posterior.items() if k not in new}
-        return replace(self, rows=MappingProxyType({**self.rows, **new}), posterior=MappingProxyType(kept), _values={})
+        known = {k: v for k, v in self._values.items() if k not in new}
+        return replace(self, rows=MappingProxyType({**self.rows, **new}), posterior=MappingProxyType(kept),
+                       _values=known)
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         """Pickle for worker processes: plain dictionaries, without cached values."""

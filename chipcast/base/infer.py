@@ -3,7 +3,7 @@
 Every uncertain number has a standard normal behind it, so the prior is the same for every problem:
 independent normals. Random numbers come from named streams; the same seed gives the same posterior.
 Sources: Del Moral, Doucet, Jasra 2006 (tempered sampler); Kish 1965 (effective sample size); Cotter, Roberts,
-Stuart, White 2013 (moves that keep a Gaussian prior).
+Stuart, White 2013 (moves that keep a Gaussian prior); Lee, Whiteley 2018 (Monte Carlo error from families).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import logsumexp
 
 from chipcast.base import draws
@@ -25,6 +26,9 @@ MANY = 12
 
 WALKS = (1.0, 0.6)
 """Scales of the random walks, relative to the usual optimum."""
+
+GUIDES = (1.0, 0.7)
+"""Reach of the moves towards a normal law with the mean and covariance of the particles: 1 is a fresh draw from it."""
 
 LogLikelihood = Callable[[Array], Array]
 """Maps normals (name, draw) to log likelihoods (draw)."""
@@ -44,6 +48,8 @@ class Posterior:
     """Effective sample size that plain importance sampling from the prior would have had."""
     ess: float
     """Effective number of distinct particles: draws over their mean multiplicity, moves counted."""
+    family: npt.NDArray[np.intp]
+    """First particle that each one descends from; see `median_error`. (draw)"""
     temperatures: tuple[float, ...]
     """Exponents of the likelihood, 0 to 1."""
     acceptance: tuple[float, ...]
@@ -71,8 +77,31 @@ def resample(weights: Array, uniform: float) -> Array:
     return np.minimum(np.searchsorted(edges, points, side="right"), n - 1)
 
 
+def median_error(values: Array, family: npt.NDArray[np.intp]) -> float:
+    r"""Return the Monte Carlo standard error of a median over tempered particles. [unit of the values]
+
+    Parameters
+    ----------
+    values : array (draw)
+        Any quantity of the particles.
+    family : array (draw)
+        First particle that each one descends from.
+
+    Notes
+    -----
+    Particles of one family are not independent, families are: the error of a share p is
+    $\frac1n\sqrt{\sum_f (\sum_{i \in f} (x_i - p))^2}$, and that of the median follows by the slope of the
+    distribution function between its 40th and 60th percentile.
+    """
+    n = values.size
+    p40, p50, p60 = np.quantile(values, (0.4, 0.5, 0.6))
+    centred = (values <= p50) - np.mean(values <= p50)
+    sums = np.bincount(family, weights=centred)
+    return float(np.sqrt(np.sum(sums**2)) / n * (p60 - p40) / 0.2)
+
+
 def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: int = 2000, target: float = 0.5,
-           moves: int = 6, stream: str = "infer") -> Posterior:
+           moves: int = 6, stream: str = "infer", guided: bool = False) -> Posterior:
     """Condition `names` independent standard normals on a likelihood by tempered resample-move.
 
     Parameters
@@ -90,6 +119,9 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
     moves : int
         Moves per temperature, twice as many at the last: steps that keep the prior (and so reach far where the data
         say little) in turn with random walks of scale 2.38 / sqrt(names) in the covariance of the particles.
+    guided : bool
+        Steps towards a normal law fitted to the particles in place of the walks: they reach across the whole
+        posterior where it is nearly normal in many quantities, and walks would crawl.
     """
     z = np.stack([draws.normals(seed, f"{stream}:start:{k}", 0, particles) for k in range(names)])
     like = log_likelihood(z)
@@ -97,6 +129,7 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
     log_evidence, temperature, step = 0.0, 0.0, 0
     temperatures, acceptance = [0.0], []
     alive = np.ones(particles)
+    family = np.arange(particles)
     while temperature < 1.0:
         step += 1
         delta = _next_step(like, temperature, target)
@@ -106,16 +139,17 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
         pick = float(draws.uniforms(seed, f"{stream}:pick", step, step + 1)[0])
         index = resample(np.exp(weight - logsumexp(weight)), pick)
         z, like = z[:, index], like[index]
-        ancestor = index
-        cov = np.cov(z) if names > 1 else np.atleast_2d(np.var(z))
-        root = np.linalg.cholesky(cov + 1e-9 * np.eye(names)) * (2.38 / np.sqrt(names))
+        ancestor, family = index, family[index]
+        guide = Guide.of(z)
         accepted: list[float] = []
         moved = np.zeros(particles, dtype=bool)
         for m in range(moves if temperature < 1.0 else 2 * moves):
             tag = f"{stream}:{step}:{m}"
             noise = np.stack([draws.normals(seed, f"{tag}:{k}", 0, particles) for k in range(names)])
-            if m % 2:
-                trial = z + WALKS[m // 2 % len(WALKS)] * (root @ noise)
+            if m % 2 and guided:
+                trial, prior_ratio = guide.towards(z, noise, GUIDES[m // 2 % len(GUIDES)])
+            elif m % 2:
+                trial = z + WALKS[m // 2 % len(WALKS)] * 2.38 / np.sqrt(names) * (guide.root @ noise)
                 prior_ratio = -0.5 * (np.sum(trial * trial, 0) - np.sum(z * z, 0))
             else:
                 reach = REACHES[(m // 2 + step) % len(REACHES)]
@@ -135,7 +169,40 @@ def temper(log_likelihood: LogLikelihood, names: int, *, seed: int, particles: i
         alive = np.unique(identity, return_counts=True)[1].astype(float)
     ess = float(particles**2 / np.sum(alive**2)) if acceptance else float(particles)
     return Posterior(normals=z, log_likelihood=like, log_evidence=log_evidence, prior_ess=prior_ess, ess=ess,
-                     temperatures=tuple(temperatures), acceptance=tuple(acceptance))
+                     family=family, temperatures=tuple(temperatures), acceptance=tuple(acceptance))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guide:
+    """A normal law with the mean and covariance of particles, for moves that follow it."""
+
+    mean: Array
+    """Mean of each quantity. [1] (name, 1)"""
+    root: Array
+    """Cholesky root of the covariance. [1] (name, name)"""
+    back: Array
+    """Inverse of the root. [1] (name, name)"""
+
+    @staticmethod
+    def of(z: Array) -> Guide:
+        """Return the guide of these particles (name, draw)."""
+        cov = np.cov(z) if len(z) > 1 else np.atleast_2d(np.var(z))
+        root: Array = np.asarray(np.linalg.cholesky(cov + 1e-9 * np.eye(len(z))), dtype=float)
+        return Guide(mean=z.mean(axis=1, keepdims=True), root=root,
+                     back=np.asarray(np.linalg.inv(root), dtype=float))
+
+    def towards(self, z: Array, noise: Array, reach: float) -> tuple[Array, Array]:
+        """Return trial particles (name, draw) and the log ratio of prior over guide that their acceptance needs.
+
+        The step mean + sqrt(1 - reach^2) (z - mean) + reach root noise keeps the guide's own law, so what is left to
+        correct is how prior and guide differ at both ends.
+        """
+        trial: Array = self.mean + np.sqrt(1 - reach**2) * (z - self.mean) + reach * (self.root @ noise)
+        return trial, self._prior_over_guide(trial) - self._prior_over_guide(z)
+
+    def _prior_over_guide(self, z: Array) -> Array:
+        ratio: Array = 0.5 * (np.sum((self.back @ (z - self.mean)) ** 2, 0) - np.sum(z * z, 0))
+        return ratio
 
 
 def turn(names: int, move: int) -> Array:

@@ -312,7 +312,7 @@ def _situation(chip: str, scenario: str, as_of: str, draws: int, seed: int,
                die_yield: str) -> tuple[Any, Any, dict[str, Any]]:
     """Return the table of numbers, the product and the state of the line in the month of the information date."""
     from chipcast.cli.common import given
-    from chipcast.fab.line import die_yields, gross_dies
+    from chipcast.fab.front import die_yields, gross_dies
     from chipcast.fab.product import product
     from chipcast.fab.ramp import d0_path
 
@@ -334,7 +334,7 @@ def patterning(node: Annotated[str, typer.Option(help="n+2; the EUV twin stands 
 
     from chipcast.base.summary import interval, span
     from chipcast.cli.common import given
-    from chipcast.fab.line import scanner_cap
+    from chipcast.fab.front import scanner_cap
     from chipcast.fab.patterning import Route, route
 
     g = given(scenario, as_of=as_of, draws=draws, seed=seed)

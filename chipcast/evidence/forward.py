@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from chipcast.base.given import Given, Row
 from chipcast.base.laws import point
 from chipcast.base.types import Array
 from chipcast.evidence.reports import Observation
-from chipcast.fab import line, package, product, ramp
+from chipcast.fab import front, line, package, product, ramp, supply
 from chipcast.fab.record import PRODUCTS
 
 FLOW_BEFORE = "latent:package_dual_die.screened_a_year_earlier"
@@ -37,11 +37,11 @@ def quantities(given: Given, reports: Sequence[Observation]) -> Found:
     if months:
         out.update(yields(given, months))
     years = sorted({o.period[:4] for o in reports if not o.is_yield})
-    if "2024" in years:
-        out.update(year_2024(given))
     later = [y for y in years if y > "2024"]
     if later:
         out.update(years_later(given, later))
+    elif "2024" in years:
+        out.update(year_2024(given))
     for o in reports:
         if (o.series, o.period) not in {(s, p) for s, p, _ in out}:
             raise InputError(f"report '{o.id}' speaks of {o.series} in {o.period}, which no station computes; "
@@ -52,9 +52,9 @@ def quantities(given: Given, reports: Sequence[Observation]) -> Found:
 def yields(given: Given, months: Sequence[str]) -> Found:
     """Return yields by series, month and reading. [1] (draw)"""
     d0 = ramp.d0_path(given, list(months), excursions=False)
-    by_definition = line.die_yields(given, d0)
+    by_definition = front.die_yields(given, d0)
     single, dual = product.products(given)
-    now, before = line.screened(given), screened_before(given)
+    now, before = supply.screened(given), screened_before(given)
     out: Found = {}
     for k, month in enumerate(months):
         low, perfect = by_definition.any[k], by_definition.perfect[k]
@@ -77,36 +77,48 @@ def screened_before(given: Given) -> Array:
     """
     stayed, changed = given["yield_story.process_gain_screened_weight"], given["yield_story.flow_change_weight"]
     kept = to_uniform(given.normal(FLOW_BEFORE)) < stayed / (stayed + changed)
-    return line.screened(given) * kept
+    return supply.screened(given) * kept
 
 
-def year_2024(given: Given) -> Found:
+def year_2024(given: Given, made: front.Front | None = None) -> Found:
     """Return the counts of 2024 and the banks at its end. (draw)"""
-    made = line.year_before(given)
+    return _counts_2024(given, line.year_before(given, made))
+
+
+def _counts_2024(given: Given, last: Mapping[str, Array]) -> Found:
     return {
-        ("huawei_910b_cards", "2024", "count"): made[PRODUCTS[0]],
-        ("huawei_910c_packages", "2024", "count"): made[PRODUCTS[1]],
-        ("huawei_ascend_cards", "2024", "count"): made[PRODUCTS[0]] + made[PRODUCTS[1]],
-        ("ascend_dies", "2024", "count"): made["dies_used"],
+        ("huawei_910b_cards", "2024", "count"): last[PRODUCTS[0]],
+        ("huawei_910c_packages", "2024", "count"): last[PRODUCTS[1]],
+        ("huawei_ascend_cards", "2024", "count"): last[PRODUCTS[0]] + last[PRODUCTS[1]],
+        ("ascend_dies", "2024", "count"): last["dies_used"],
         ("foreign_dies", "2024", "count"): given["die_bank.dies"],
         ("hbm_stacks_imported", "2024", "count"): given["hbm_bank.stacks"],
     }
 
 
 def years_later(given: Given, years: Sequence[str]) -> Found:
-    """Return the counts of later years from the line. (draw)"""
+    """Return the counts of 2024 and of later years from one run of the line. (draw)
+
+    The pipeline of both years is followed once; nothing is priced.
+    """
     calm = given.with_rows([_still(given.row("ramp.excursions_per_year"))])
     months = month_range(line.FIRST, f"{max(years)}-12")
-    run = line.run(calm, months)
-    out: Found = {}
+    whole = front.front(calm, (*line.YEAR_BEFORE, *months))
+    last = line.year_before(calm, whole.months(slice(0, len(line.YEAR_BEFORE))))
+    made = whole.months(slice(len(line.YEAR_BEFORE), None))
+    ready, _ = supply.supply(calm, months, made)
+    flow, packages = line.packed(calm, ready, last)
+    out = _counts_2024(calm, last)
     for year in years:
         inside = [k for k, m in enumerate(months) if m.startswith(year)]
-        cards = run.packages[:, inside].sum(axis=1)
+        cards = packages[:, inside].sum(axis=1)
         out[("huawei_910b_cards", year, "count")] = cards[0]
         out[("huawei_910c_packages", year, "count")] = cards[1]
         out[("huawei_ascend_cards", year, "count")] = cards.sum(axis=0)
-        out[("ascend_dies", year, "count")] = run.dies_used[inside].sum(axis=0)
-        out[("smic_ai_wafer_starts_per_month", year, "count")] = run.wafer_starts[inside].mean(axis=0)
+        others = 4 * calm["domestic_other.cards_per_quarter"]
+        out[("huawei_share_of_china_cards", year, "count")] = cards.sum(axis=0) / (cards.sum(axis=0) + others)
+        out[("ascend_dies", year, "count")] = flow.dies_used[inside].sum(axis=0)
+        out[("smic_ai_wafer_starts_per_month", year, "count")] = made.starts[inside].mean(axis=0)
     return out
 
 

@@ -22,7 +22,7 @@ Quantities = Mapping[tuple[str, str, str], Array]
 
 def error_scale(given: Given, o: Observation) -> Array:
     """Return the standard error of a report on its own scale (logit or log). [1] (draw)"""
-    kind = "logit_yield" if o.is_yield else "ln_count"
+    kind = "logit_yield" if o.is_share else "ln_count"
     general = "source_newspaper" if o.source_class != "letter_or_broker" else "source_letter_or_broker"
     return given.first(f"source_{o.source_class}.sigma_{kind}", f"{general}.sigma_{kind}")
 
@@ -42,9 +42,24 @@ def reading_weights(given: Given, o: Observation, screened: Array | float = 1.0)
     return {reading: weight / total for reading, weight in raw.items()}
 
 
-def origin_bias(given: Given, o: Observation) -> Array:
-    """Return what all reports of one origin share. [1] (draw)"""
-    return given.normal(f"latent:origin:{o.origin}") * given["source_origin.sigma_ln"]
+def shared_bias(given: Given, o: Observation) -> Array:
+    """Return what a report shares with others, on its own scale. [1] (draw)
+
+    Notes
+    -----
+    Three sums: what all reports of its class share on yields or on counts, what all stories of its publisher share,
+    and what all figures of its origin (one story and its copies) share. A plan carries the bias of plans and the
+    shortfall that all plans for one year share: output falls short of them.
+    """
+    shift = given.normal(f"latent:origin:{o.origin}") * given["source_origin.sigma_ln"] \
+        + given.normal(f"latent:publisher:{o.publisher}") * given["source_publisher.sigma_ln"]
+    row = f"source_{o.source_class}.bias_{'logit_yield' if o.is_share else 'ln_count'}"
+    if row in given:
+        shift = shift + given[row]
+    if o.source_class == "vendor_plan":
+        shift = shift - given["source_vendor_plan.ln_bias"] \
+            + given.normal(f"latent:plans:{o.period[:4]}") * given["source_vendor_plan.shared_sigma_ln"]
+    return shift
 
 
 def reading_log_likelihoods(given: Given, o: Observation, quantities: Quantities) -> dict[str, Array]:
@@ -53,20 +68,17 @@ def reading_log_likelihoods(given: Given, o: Observation, quantities: Quantities
     Notes
     -----
     With y the report and h the derived quantity, both as logit (yields) or logarithm (counts):
-    sum over readings of weight x [(1 - eps) N(y; h + b + u, sigma) + eps N(y; h + b + u, 4 sigma)];
-    "at least x" is Phi((h - x) / sigma) and "at most" its mirror. A plan carries the bias of plans: output
-    falls short of them.
+    sum over readings of weight x [(1 - eps) N(y; h + b, sigma) + eps N(y; h + b, 4 sigma)] with b of `shared_bias`;
+    "at least x" is Phi((h - x) / sigma) and "at most" its mirror.
     """
     sigma, eps = error_scale(given, o), given["source_all.outlier_share"]
-    shift = origin_bias(given, o)
-    if o.source_class == "vendor_plan":
-        shift = shift - given["source_vendor_plan.ln_bias"]
+    shift = shared_bias(given, o)
     screened = quantities.get(("screened", o.period, ""), np.ones(given.draws))
     out = {}
     for reading, weight in reading_weights(given, o, screened).items():
         value = quantities[(o.series, o.period, reading)]
         with np.errstate(divide="ignore"):
-            centre = np.log(value) - (np.log1p(-value) if o.is_yield else 0.0) + shift
+            centre = np.log(value) - (np.log1p(-value) if o.is_share else 0.0) + shift
             gap = np.clip((o.transformed - centre) / sigma, -1e6, 1e6)
         narrow, wide = _log_density(gap, o.relation, sigma), _log_density(gap / WIDE, o.relation, sigma * WIDE)
         with np.errstate(divide="ignore"):

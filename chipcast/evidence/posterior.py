@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from chipcast.base import draws
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
-from chipcast.base.infer import Posterior, temper
+from chipcast.base.infer import Guide, Posterior, temper
 from chipcast.base.summary import interval
 from chipcast.base.types import Array
 from chipcast.evidence.forward import quantities
@@ -30,14 +31,17 @@ LEAST = 1000
 WARN_ESS, REFUSE_ESS = 500.0, 100.0
 """Below the first a warning is printed; below the second the run is refused."""
 
-PROBE = 8000
-"""Prior draws on which plain importance sampling is measured."""
-
 SCREEN = 64
 """Draws on which names that do not matter are found."""
 
 FIGHT = 5.0
 """Reports fight where the posterior stays this many errors away from one of them."""
+
+MOVES = 4
+"""Moves at each temperature: guided ones reach across the posterior, so few do."""
+
+EXTEND = (1.0, 0.7, 1.0)
+"""Reach of the moves by which the copies of a larger run part, see `base.infer.GUIDES`."""
 
 Forward = Callable[[Given, Sequence[Observation]], Quantities]
 
@@ -57,13 +61,15 @@ class Evidence:
     ess: float
     """Effective sample size of the posterior draws: particles over their mean multiplicity after the moves."""
     importance_ess: float
-    """What plain importance sampling from `PROBE` prior draws would have had."""
+    """What plain importance sampling from as many prior draws as there are particles would have had."""
     log_evidence: float
     """Logarithm of the mean likelihood under the prior."""
     reading_weights: tuple[dict[str, float], ...]
     """Share of each reading in explaining each report. (report)"""
     residuals: tuple[float, ...]
     """Report less posterior median on the scale of its error, in standard errors. (report)"""
+    family: npt.NDArray[np.intp]
+    """First particle that each draw descends from: draws of one family share luck, see `median_error`. (draw)"""
 
 
 def condition(given: Given, reports: Sequence[Observation] | None = None, *, own: Iterable[Mapping[str, object]] = (),
@@ -94,7 +100,8 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
     names = moving_names(given, reports, forward) if reports else ()
     if not names:
         return Evidence(given=given, prior=given, reports=reports, names=names, ess=float(given.draws),
-                        importance_ess=float(PROBE), log_evidence=0.0, reading_weights=(), residuals=())
+                        importance_ess=float(given.draws), log_evidence=0.0, reading_weights=(), residuals=(),
+                        family=np.arange(given.draws))
 
     def like(base: Given) -> Callable[[Array], Array]:
         def of(z: Array) -> Array:
@@ -103,7 +110,8 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
         return of
 
     work = given.block(0, min(max(given.draws, LEAST), PARTICLES))
-    fit = temper(like(work), len(names), seed=given.seed, particles=work.draws, moves=6, stream="evidence")
+    fit = temper(like(work), len(names), seed=given.seed, particles=work.draws, moves=MOVES, stream="evidence",
+                 guided=True)
     z = _extend(fit, given, like(given), names)
     after = given.with_posterior(dict(zip(names, z, strict=True)))
     found = forward(after, reports)
@@ -112,7 +120,8 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
         raise InputError(_who_fights(reports, residuals, min(fit.ess, fit.prior_ess), work.draws))
     return Evidence(given=after, prior=given, reports=reports, names=names, ess=fit.ess,
                     importance_ess=fit.prior_ess, log_evidence=fit.log_evidence,
-                    reading_weights=tuple(reading_posterior(after, o, found) for o in reports), residuals=residuals)
+                    reading_weights=tuple(reading_posterior(after, o, found) for o in reports), residuals=residuals,
+                    family=fit.family[np.arange(given.draws) % work.draws])
 
 
 def moving_names(given: Given, reports: Sequence[Observation], forward: Forward) -> tuple[str, ...]:
@@ -143,11 +152,10 @@ def _extend(fit: Posterior, given: Given, like: Callable[[Array], Array], names:
         return fit.normals[:, :n]
     z = fit.normals[:, np.arange(n) % p]
     now = fit.log_likelihood[np.arange(n) % p]
-    root = np.linalg.cholesky(np.cov(fit.normals) + 1e-9 * np.eye(len(names))) * (2.38 / np.sqrt(len(names)))
-    for m, reach in enumerate((0.5, 0.0, 0.25)):
+    guide = Guide.of(fit.normals)
+    for m, reach in enumerate(EXTEND):
         noise = np.stack([draws.normals(given.seed, f"evidence:extend:{m}:{k}", 0, n) for k in range(len(names))])
-        new = np.sqrt(1 - reach**2) * z + reach * noise if reach else z + root @ noise
-        ratio = 0.0 if reach else -0.5 * (np.sum(new * new, 0) - np.sum(z * z, 0))
+        new, ratio = guide.towards(z, noise, reach)
         new_like = like(new)
         accept = np.log(draws.uniforms(given.seed, f"evidence:extend:{m}", 0, n)) < new_like - now + ratio
         z, now = np.where(accept, new, z), np.where(accept, new_like, now)
@@ -163,7 +171,7 @@ def _residual(given: Given, o: Observation, found: Quantities) -> float:
     gaps = []
     for (series, period, _), values in found.items():
         if series == o.series and period == o.period:
-            h = np.log(values) - (np.log1p(-values) if o.is_yield else 0.0) - shift
+            h = np.log(values) - (np.log1p(-values) if o.is_share else 0.0) - shift
             width = np.hypot(np.std(h), np.median(error_scale(given, o)))
             gaps.append(float((o.transformed - np.median(h)) / width))
     gap = min(gaps, key=abs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,13 +14,16 @@ from chipcast.base.errors import DataError, InputError, require, unknown
 from chipcast.base.units import parse_quantity
 
 YIELD_SERIES = ("smic_ai_die_yield", "910b.yield", "910c.yield", "910c.assembly_yield")
-"""Series on the logit scale."""
+"""Yields, which need a definition; on the logit scale."""
+
+SHARE_SERIES = ("huawei_share_of_china_cards",)
+"""Other shares, on the logit scale too."""
 
 COUNT_SERIES = ("huawei_910b_cards", "huawei_910c_packages", "huawei_ascend_cards", "ascend_dies", "foreign_dies",
                 "smic_ai_wafer_starts_per_month", "hbm_stacks_imported")
 """Series on the log scale."""
 
-SERIES = YIELD_SERIES + COUNT_SERIES
+SERIES = YIELD_SERIES + SHARE_SERIES + COUNT_SERIES
 """Everything a report may speak of."""
 
 READING_SETS: Mapping[str, tuple[str, ...]] = {
@@ -35,8 +39,8 @@ FIXED_READINGS = ("die.any", "die.perfect", "through", "blind", "assembly", "cou
 RELATIONS = ("about", "at least", "at most")
 """What the words of a report say of its number."""
 
-CLASSES = ("filing", "teardown", "vendor_plan", "testimony", "letter_or_broker", "newspaper", "forum")
-"""Source classes; a forum is refused unless it is asked for."""
+CLASSES = ("filing", "teardown", "vendor_plan", "testimony", "letter_or_broker", "forecast", "newspaper", "forum")
+"""Source classes; a forecast is a model's figure for a year that has not begun, a forum is refused unless asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +56,7 @@ class Observation:
     relation: str
     """Entry of `RELATIONS`."""
     value: float
-    """Value in the unit of the series: a share for yields, a count else."""
+    """Value in the unit of the series: a share for yields and shares, a count else."""
     definition: str
     """A fixed reading or a set of readings."""
     source_class: str
@@ -68,13 +72,23 @@ class Observation:
 
     @property
     def is_yield(self) -> bool:
-        """Whether it is judged on the logit scale."""
+        """Whether it is a yield, of a month and under a definition."""
         return self.series in YIELD_SERIES
 
     @property
+    def is_share(self) -> bool:
+        """Whether it is judged on the logit scale."""
+        return self.series not in COUNT_SERIES
+
+    @property
+    def publisher(self) -> str:
+        """Who published it: the origin without its date."""
+        return re.split(r"-\d{4}", self.origin)[0]
+
+    @property
     def transformed(self) -> float:
-        """Value on the scale of its error: logit of a yield, logarithm of a count."""
-        return math.log(self.value / (1 - self.value)) if self.is_yield else math.log(self.value)
+        """Value on the scale of its error: logit of a share, logarithm of a count."""
+        return math.log(self.value / (1 - self.value)) if self.is_share else math.log(self.value)
 
 
 def observations(catalog: Catalogue, *, own: Iterable[Mapping[str, object]] = (), without: Iterable[str] = (),
@@ -125,6 +139,8 @@ def own_observation(report: Mapping[str, object], number: int, as_of: date) -> O
             raise InputError(f"{name} gives a yield without its definition; write definition: one of "
                              + ", ".join([*FIXED_READINGS[:-1], *READING_SETS]))
         require(0 < value < 1, f"{name}.value", "lie inside 0 to 1 for a yield (write 35%)", value)
+    elif series in SHARE_SERIES:
+        require(0 < value < 1, f"{name}.value", "lie inside 0 to 1 for a share (write 75%)", value)
     else:
         require(value > 0, f"{name}.value", "be above 0", value)
     period = str(report.get("period") or (f"{published:%Y-%m}" if series in YIELD_SERIES else f"{published:%Y}"))
@@ -141,8 +157,8 @@ def _checked(o: Observation) -> Observation:
                                (o.definition, (*FIXED_READINGS, *READING_SETS), "definition")):
         if value not in known:
             unknown(f"{what} of report '{o.id}'", value, known)
-    if o.is_yield and not 0 < o.value < 1:
-        raise DataError(f"report '{o.id}': a yield must lie inside 0 to 1, got {o.value}")
-    if not o.is_yield and o.value <= 0:
+    if o.is_share and not 0 < o.value < 1:
+        raise DataError(f"report '{o.id}': a share must lie inside 0 to 1, got {o.value}")
+    if not o.is_share and o.value <= 0:
         raise DataError(f"report '{o.id}': a count must be above 0, got {o.value}")
     return o

@@ -7,35 +7,29 @@ months that are asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
 from chipcast.base.calendar import month_end, month_index, month_name, month_range, parse_date
 from chipcast.base.choose import choose
-from chipcast.base.draws import to_uniform
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.fab import delay, stocks
 from chipcast.fab.cost import unit_cost
-from chipcast.fab.harvest import at_least_each, split_means
-from chipcast.fab.patterning import recipe, scanner_limit
+from chipcast.fab.front import DAYS_PER_MONTH, Front, answered, front, scanner_cap
+from chipcast.fab.patterning import recipe
 from chipcast.fab.product import products
-from chipcast.fab.ramp import START, d0_path
+from chipcast.fab.ramp import START
 from chipcast.fab.record import LIMITS, PRODUCTS, Line
-from chipcast.fab.wafer import gross_dies_by_draw
-
-DAYS_PER_MONTH = 365 / 12
+from chipcast.fab.supply import screened, supply
 
 FIRST = "2025-01"
 """First month of every run: stocks are those of the end of 2024."""
 
 YEAR_BEFORE = month_range("2024-01", "2024-12")
-
-SCREENED = "latent:package_dual_die.screened"
-"""Luck that decides the flow of the two-die part; a name of its own, so that reports can move it."""
+"""Months that reports on 2024 speak of."""
 
 PACKAGE_LAGS = 12
 """Longest delay that is followed in assembly and test. [months]"""
@@ -52,145 +46,9 @@ CONTROLS: Mapping[bool, str] = {
 """What a run assumes about export controls."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Yields:
-    """Yields of the die by definition."""
-
-    perfect: Array
-    """All cores good (`die.perfect`). [1] (month, draw)"""
-    top: Array
-    """Fits the top bin (`die.bin(24)`). [1] (month, draw)"""
-    any: Array
-    """Fits the lowest sold bin (`die.any`). [1] (month, draw)"""
-
-
-def die_yields(given: Given, d0_per_cm2: Array) -> Yields:
-    """Return the yields of the accelerator die at these densities, by definition. (month, draw)"""
-    g = given
-    area = g.middle("ascend_die.width_mm") * g.middle("ascend_die.height_mm")
-    cores = round(g.middle("ascend_die.cores"))
-    core, fixed = split_means(area, d0_per_cm2, cores, g["smic_n2.core_area_share"], g["smic_n2.uncore_repair_share"])
-    alpha = g["smic_n2.cluster_alpha"]
-    needs = (cores, round(g.middle("ascend_die.cores_top_bin")), round(g.middle("ascend_die.cores_low_bin")))
-    perfect, top, low = at_least_each(cores, needs, core, fixed, alpha)
-    return Yields(perfect=perfect, top=top, any=low)
-
-
-def gross_dies(given: Given) -> Array:
-    """Return complete dies per wafer: exact counts for the drawn edge and scribe, phase in between. [dies] (draw)"""
-    g = given
-    return gross_dies_by_draw(g.middle("ascend_die.width_mm"), g.middle("ascend_die.height_mm"),
-                              g["smic_n2.edge_exclusion_mm"], g["smic_n2.scribe_mm"], g["smic_n2.phase_share"])
-
-
-def screened(given: Given) -> Array:
-    """Return 1 where two-die packages are made of tested dies, 0 where assembly is blind. (draw)"""
-    luck = to_uniform(given.normal(SCREENED))
-    known_good = luck < given["package_dual_die.known_good_die_probability"]
-    return np.where(known_good, 1.0, 0.0)
-
-
-def wafer_starts(given: Given, months: Sequence[str], *, controls: bool = True,
-                 closed: Mapping[str, date | str] | None = None) -> Array:
-    """Return AI wafers started each month before scanners cap them. [wafers/month] (month, draw)
-
-    Notes
-    -----
-    The average of 2025 times growth^(years from the middle of 2025), scaled so that 2025 keeps its average.
-    From the day the tools gate shuts, growth stops and starts shrink by the row of worn tools.
-    """
-    g = given
-    growth = g["smic_n2.ai_wafer_starts_growth_per_year"]
-    level = g["smic_n2.ai_wafer_starts_per_month"]
-    if not controls:
-        growth = g["no_controls.wafer_starts_growth_per_year"]
-        level = level * g["no_controls.wafer_starts_ratio"]
-    index = np.array([month_index(m) for m in months])
-    rate = np.log(growth) / 12
-    year = np.arange(12)[:, None]
-    scale = level / np.exp(rate * (year - 5.5)).mean(axis=0)
-    shut = _shut_month(closed, "tools")
-    years = (index - START - 5.5)[:, None]
-    starts: Array
-    if shut is None or index[-1] <= shut:
-        starts = scale * np.exp(rate * years)
-    else:
-        open_part = np.minimum(index, shut)[:, None] - START - 5.5
-        after = np.maximum(index - shut, 0)[:, None] / 12
-        starts = scale * np.exp(rate * open_part) * (1 - g["gates.wafer_loss_per_year_without_tools"]) ** after
-    return starts
-
-
-def scanner_cap(given: Given) -> Array:
-    """Return AI wafers a month that the immersion scanners can expose. [wafers/month] (draw)"""
-    g = given
-    all_wafers: Array = scanner_limit(g["smic_n2.immersion_scanners"], g["patterning.immersion_wafers_per_hour"],
-                                      g["patterning.scanner_uptime_share"],
-                                      g["smic_n2.immersion_exposures_per_wafer"])
-    return all_wafers * g["smic_n2.ai_share_of_scanner_hours"]
-
-
-def _shut_month(closed: Mapping[str, date | str] | None, gate: str) -> int | None:
-    if not closed or gate not in closed:
-        return None
-    return month_index(parse_date(closed[gate]))
-
-
-def _growing(level: Array, growth: Array, index: Array) -> Array:
-    """Return a quantity that has `level` on average in 2025 and grows by the year. (month, draw)"""
-    rate = np.log(growth) / 12
-    scale = level / np.exp(rate * (np.arange(12)[:, None] - 5.5)).mean(axis=0)
-    values: Array = scale * np.exp(rate * (index - START - 5.5)[:, None])
-    return values
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Front:
-    """What leaves the fab, before packaging."""
-
-    starts: Array
-    """Wafers started. [wafers/month] (month, draw)"""
-    out: Array
-    """Wafers out, line yield taken. [wafers/month] (month, draw)"""
-    d0: Array
-    """Density of killing defects. [1/cm2] (month, draw)"""
-    gross: Array
-    """Complete dies per wafer. [dies] (draw)"""
-    yields: Yields
-    """Die yields by definition."""
-    in_process: Array
-    """Wafers inside the fab at the end of each month. [wafers] (month, draw)"""
-
-
-def front(given: Given, months: Sequence[str], *, controls: bool = True, learning: str = "exponential",
-          closed: Mapping[str, date | str] | None = None, volume_factor: Numeric = 1.0,
-          before: Array | None = None) -> Front:
-    """Return wafers and die yields month by month, the pipeline filled by the starts of the months before."""
-    g = given
-    path = recipe(g, "n+2" if controls else "euv-twin")
-    index = month_index(months[0])
-    earlier = tuple(month_name(i) for i in range(index - delay.LAGS, index))
-    demand = wafer_starts(g, months, controls=controls, closed=closed) * volume_factor
-    # Scanners cap home starts only where no more of them can be bought.
-    starts = np.minimum(demand, scanner_cap(g)) if controls else demand
-    history = np.minimum(wafer_starts(g, earlier), scanner_cap(g)) if before is None else before
-    shares = delay.kernel(path.days / DAYS_PER_MONTH, g["smic_n2.pipeline_stages"])
-    raw = delay.through(starts, shares, history)
-    out = raw * g["smic_n2.line_yield"]
-    in_process = delay.inside(history, shares) + np.cumsum(starts - raw, axis=0)
-    wafers = None
-    if learning == "volume" and index >= START:
-        other = g["ramp.other_wafers_per_month"] * (np.arange(len(months)) + 0.5)[:, None]
-        wafers = g["ramp.wafers_before_2025"] + other + np.cumsum(out, axis=0) - out / 2
-    d0 = d0_path(g, months, learning=learning, wafers=wafers)
-    if not controls:
-        d0 = d0 * (path.d0_per_cm2 / g["smic_n2.d0_per_cm2"])
-    return Front(starts=starts, out=out, d0=d0, gross=gross_dies(g), yields=die_yields(g, d0), in_process=in_process)
-
-
 def run(given: Given, months: Sequence[str], *, controls: bool = True,
         closed: Mapping[str, date | str] | None = None, orders: Array | None = None,
-        volume_factor: Numeric | None = None, learning: str = "exponential") -> Line:
+        volume_factor: Numeric | None = None, learning: str = "exponential", answer: bool = False) -> Line:
     """Return the line for these months.
 
     Parameters
@@ -209,6 +67,8 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
         Multiplies wafer starts. [1] (month, draw) or anything that broadcasts to it
     learning : str
         Entry of `ramp.LEARNING`; with `volume` more wafers teach the line faster.
+    answer : bool
+        Whether orders raise wafer starts, see `answered`; needs `orders`.
 
     Raises
     ------
@@ -219,24 +79,19 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
     g = given
     whole = month_range(FIRST, months[-1])
     skip = len(whole) - len(months)
-    made = front(g, whole, controls=controls, closed=closed, learning=learning,
-                 volume_factor=_padded(volume_factor, skip, g.draws))
-    last = year_before(g)
-    given_to_pack, foreign = supply(g, whole, made, controls=controls, closed=closed,
-                                    orders=_padded_orders(orders, skip, g.draws))
-    flow = stocks.run(given_to_pack)
+    asked = _padded_orders(orders, skip, g.draws)
+    factor = _padded(volume_factor, skip, g.draws)
+    made = front(g, whole, controls=controls, closed=closed, learning=learning, volume_factor=factor)
+    if answer:
+        require(asked is not None, "orders", "be given where wafer starts answer them", None)
+        assert asked is not None
+        made = front(g, whole, controls=controls, closed=closed, learning=learning,
+                     volume_factor=factor * answered(g, made, asked))
+    given_to_pack, foreign = supply(g, whole, made, controls=controls, closed=closed, orders=asked)
+    flow, packages = packed(g, given_to_pack, year_before(g))
     single, dual = products(g)
-    tested, survive = given_to_pack.screened, given_to_pack.survive
+    tested = given_to_pack.screened
     good_in = given_to_pack.dies_in - foreign - flow.declined
-    assert survive is not None, "a supply of the line knows what survives"
-
-    shares = delay.kernel(g["package_line.assembly_test_days"] / DAYS_PER_MONTH, g["smic_n2.pipeline_stages"],
-                          lags=PACKAGE_LAGS)
-    quality = flow.quality**2
-    packages = np.stack([
-        delay.through(flow.starts[p] * survive[p] * (quality if p else 1.0), shares,
-                      np.broadcast_to(last[name] / 12, (PACKAGE_LAGS, g.draws)))
-        for p, name in enumerate(PRODUCTS)])
 
     wafer_usd = recipe(g, "n+2" if controls else "euv-twin").wafer_usd
     unit = np.stack([unit_cost(item, wafer_usd=wafer_usd, gross_dies=made.gross, line_yield=g["smic_n2.line_yield"],
@@ -245,16 +100,18 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
     price = np.stack([single.price_usd, dual.price_usd])
     fixed = g["ascend_line.fixed_cost_usd_per_year"] / 12
     profit = ((price[:, None, :] - unit) * packages).sum(axis=0) - fixed
-    # Where dies bind and half of them or more are this month's own, what is short is wafers.
-    fresh = good_in >= 0.5 * (flow.dies + flow.dies_used)
-    binding = np.where((flow.binding == stocks.DIES) & fresh, LIMITS.index("wafers"), flow.binding)
+    # Where dies bind and half of them or more are this month's own, what is short is wafers, and behind these
+    # scanner hours where most of the wafers were held back by them.
+    fresh = (flow.binding == stocks.DIES) & (good_in >= 0.5 * (flow.dies + flow.dies_used))
+    short = np.where(made.capped > 0.5, LIMITS.index("scanner_hours"), LIMITS.index("wafers"))
+    binding = np.where(fresh, short, flow.binding)
 
     keep = slice(skip, None)
     return Line(
-        months=tuple(months), products=PRODUCTS, wafer_starts=made.starts[keep], wafers_out=made.out[keep],
-        gross_dies=made.gross, d0_per_cm2=made.d0[keep], yield_die_perfect=made.yields.perfect[keep],
-        yield_die_any=made.yields.any[keep], yield_die_top=made.yields.top[keep],
-        assembly_yield=np.stack([single.assembly_yield, dual.assembly_yield]), screened=tested,
+        months=tuple(months), products=PRODUCTS, wafer_starts=made.starts[keep], scanner_cap=scanner_cap(g),
+        wafers_out=made.out[keep], gross_dies=made.gross, d0_per_cm2=made.d0[keep],
+        yield_die_perfect=made.yields.perfect[keep], yield_die_any=made.yields.any[keep],
+        yield_die_top=made.yields.top[keep], assembly_yield=np.stack([single.assembly_yield, dual.assembly_yield]), screened=tested,
         good_dies=good_in[keep], die_bank=flow.dies[keep], hbm_bank=flow.stacks[keep], hbm_inflow=flow.stacks_in[keep],
         dies_bought=foreign[keep], dies_used=flow.dies_used[keep], hbm_used=flow.stacks_used[keep],
         wafers_in_process=made.in_process[keep], die_quality=flow.quality[keep],
@@ -265,37 +122,26 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
         profit_usd=profit[keep])
 
 
-def supply(given: Given, months: Sequence[str], made: Front, *, controls: bool = True,
-           closed: Mapping[str, date | str] | None = None,
-           orders: Array | None = None) -> tuple[stocks.Supply, Array]:
-    """Return what packaging has to work with from January 2025 on, and the foreign dies in it. (month, draw)"""
-    g = given
-    index = np.array([month_index(m) for m in months])
-    raw_in = made.out * made.gross
-    foreign = np.zeros((len(months), g.draws))
-    share = g["die_bank.good_share"]
-    if not controls:
-        shut = _shut_month(closed, "foundry")
-        foreign[:] = g["no_controls.foreign_dies_per_year"] / 12 * share
-        if shut is not None:
-            foreign[index >= shut] = 0.0
-    hbm_in = _growing(g["hbm_inflow.stacks_per_month"] * g["hbm_bank.ascend_share"], g["hbm_inflow.growth_per_year"],
-                      index)
-    shut = _shut_month(closed, "hbm")
-    if shut is not None:
-        hbm_in[index >= shut] *= g["hbm_inflow.domestic_share"]
-    single, double = products(g)
-    bank = g["die_bank.dies"] * (1 - g["die_bank.used_before_2025_share"])
-    stacks_open = g["hbm_bank.stacks"] * g["hbm_bank.ascend_share"] * (1 - g["hbm_bank.used_before_2025_share"])
-    capacity = _growing(g["package_line.capacity_per_month"], g["package_line.capacity_growth_per_year"], index)
-    dual, home = g["package_line.dual_die_share"], raw_in * made.yields.any
-    return stocks.Supply(
-        dies=bank * share, raw_dies=bank, stacks=stacks_open, dies_in=home + foreign,
-        raw_dies_in=raw_in + foreign / share, stacks_in=hbm_in, capacity=capacity, dies_home=home,
-        home_yield=made.yields.any, stock_limit=g["smic_n2.die_stock_months"] * capacity * (1 + dual), dual_share=dual,
-        screened=screened(g), stacks_single=single.stacks, stacks_dual=double.stacks,
-        free_memory=not controls and shut is None, orders=orders,
-        survive=(single.assembly_yield * single.system_yield, double.assembly_yield * double.system_yield)), foreign
+def packed(given: Given, ready: stocks.Supply, last: Mapping[str, Array]) -> tuple[stocks.Flow, Array]:
+    """Return what packaging did with its supply, and the good packages that leave test. (product, month, draw)
+
+    Parameters
+    ----------
+    ready : Supply
+        From `supply`, beginning in January 2025.
+    last : mapping
+        From `year_before`: packages of 2024 are in the pipeline at the start.
+    """
+    g, survive = given, ready.survive
+    assert survive is not None, "a supply of the line knows what survives"
+    flow = stocks.run(ready)
+    shares = delay.kernel(g["package_line.assembly_test_days"] / DAYS_PER_MONTH, g["smic_n2.pipeline_stages"],
+                          lags=PACKAGE_LAGS)
+    quality = flow.quality**2
+    return flow, np.stack([
+        delay.through(flow.starts[p] * survive[p] * (quality if p else 1.0), shares,
+                      np.broadcast_to(last[name] / 12, (PACKAGE_LAGS, g.draws)))
+        for p, name in enumerate(PRODUCTS)])
 
 
 def shadow_values(given: Given, months: Sequence[str]) -> dict[str, Array]:
@@ -313,8 +159,13 @@ def shadow_values(given: Given, months: Sequence[str]) -> dict[str, Array]:
     return {limit: stocks.shadow_value(base, limit, amount) / amount for limit, amount in amounts.items()}
 
 
-def year_before(given: Given) -> dict[str, Array]:
+def year_before(given: Given, made: Front | None = None) -> dict[str, Array]:
     """Return the output of 2024 by product, and what it was made of: the forward side of reports on 2024.
+
+    Parameters
+    ----------
+    made : Front, optional
+        Wafers and yields of 2024, where they are at hand.
 
     Returns
     -------
@@ -330,7 +181,7 @@ def year_before(given: Given) -> dict[str, Array]:
     since the banks of the end of 2024 have ranges of their own.
     """
     g = given
-    made = front(g, YEAR_BEFORE)
+    made = front(g, YEAR_BEFORE) if made is None else made
     raw = made.out * made.gross
     dies_made = (raw * made.yields.any).sum(axis=0)
     out = made.out.sum(axis=0)

@@ -9,9 +9,9 @@ from chipcast.base.types import Array
 PRODUCTS = ("ascend-910b", "ascend-910c")
 """Products of the line; a 910B without a bin stands for the mixture of its bins."""
 
-LIMITS = ("wafers", "dies", "hbm", "packaging", "orders")
-"""What can bind the output of a month: foundry wafers in the pipeline, good dies (made and banked), memory
-stacks, package slots, or a lack of orders."""
+LIMITS = ("wafers", "scanner_hours", "dies", "hbm", "packaging", "orders")
+"""What can bind the output of a month: foundry wafers in the pipeline, scanner hours that cap their starts, good
+dies (made and banked), memory stacks, package slots, or a lack of orders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +24,8 @@ class Line:
     """Product names, `PRODUCTS`. (product)"""
     wafer_starts: Array
     """Wafers started for AI chips. [wafers/month] (month, draw)"""
+    scanner_cap: Array
+    """AI wafers that the immersion scanners can expose in a month. [wafers/month] (draw)"""
     wafers_out: Array
     """Wafers that left the fab, line yield taken. [wafers/month] (month, draw)"""
     gross_dies: Array

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chipcast.base.choose import choose
-from chipcast.base.types import Array
+from chipcast.base.types import Array, Numeric
 from chipcast.fab.record import LIMITS
 
 DIES, HBM, PACKAGING, ORDERS = (LIMITS.index(n) for n in ("dies", "hbm", "packaging", "orders"))
@@ -39,7 +39,7 @@ class Supply:
     capacity: Array
     """Packages that can be started. [packages/month] (month, draw)"""
     dual_share: Array
-    """Share of packages that hold two dies. [1] (draw)"""
+    """Share of packages that hold two dies. [1] (draw) or (month, draw)"""
     screened: Array
     """1 where dies are tested before assembly; 0 where two-die packages take untested dies. [1] (draw)"""
     stacks_single: Array
@@ -48,6 +48,8 @@ class Supply:
     """Memory stacks of a two-die package. [stacks] (draw)"""
     free_memory: bool = False
     """Whether memory can be bought as needed; then stacks arrive as they are used."""
+    free_until: int | None = None
+    """First month in which memory is no longer free, counted from 0; left out, it stays free."""
     survive: tuple[Array, Array] | None = None
     """Share of one-die and two-die starts that become cards, for turning orders into starts. [1] (draw)"""
     orders: Array | None = None
@@ -58,6 +60,8 @@ class Supply:
     """Home-made part of `dies_in`, needed with a limit. [dies/month] (month, draw)"""
     home_yield: Array | None = None
     """Good share of home-made dies, needed with a limit. [1] (month, draw)"""
+    pace_months: Array | None = None
+    """Months over which a memory stock that cannot be refilled is spread; left out, all of it may be used. (draw)"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +93,8 @@ def run(s: Supply) -> Flow:
 
     Notes
     -----
-    D_t = D_(t-1) + in - k s, H_t = H_(t-1) + in - q s, s = min(D/k, H/q, capacity, orders). In a blind draw
+    D_t = D_(t-1) + in - k s, H_t = H_(t-1) + in - q s, s = min(D/k, H/q, capacity, orders). With a pace p a
+    month takes no more memory than in + H_(t-1)/p, so that a hoard runs down and does not end. In a blind draw
     the two-die package takes two dies as they come, of which the good share g = good/all of the stock, so it
     uses 2g good ones; a one-die package always takes a tested die. With orders, each product first gets its
     share of what the limits allow; what one product does not need goes to the other.
@@ -97,22 +102,24 @@ def run(s: Supply) -> Flow:
     months, draws = s.dies_in.shape
     blind = s.screened < 0.5
     any_blind = bool(blind.any())
-    x = s.dual_share
+    dual = np.broadcast_to(s.dual_share, (months, draws))
     dies, raw, stacks = s.dies.astype(float).copy(), s.raw_dies.astype(float).copy(), s.stacks.astype(float).copy()
     one, two = np.empty((months, draws)), np.empty((months, draws))
     out = {k: np.empty((months, draws)) for k in ("binding", "dies", "stacks", "in", "dies_used", "stacks_used")}
     quality, declined = np.ones((months, draws)), np.zeros((months, draws))
-    mixed_stacks = x * s.stacks_dual + (1 - x) * s.stacks_single
     backlog = np.zeros((2, draws))
     q = np.ones(draws)
     for t in range(months):
+        x = dual[t]
         dies += s.dies_in[t]
         raw += s.raw_dies_in[t]
         if s.stock_limit is not None and s.dies_home is not None and s.home_yield is not None:
             declined[t] = np.minimum(np.maximum(dies - s.stock_limit[t], 0.0), s.dies_home[t])
             dies -= declined[t]
             raw -= declined[t] / s.home_yield[t]
-        if not s.free_memory:
+        usable, free = stacks, s.free_memory and (s.free_until is None or t < s.free_until)
+        if not free:
+            usable = s.stacks_in[t] + (stacks if s.pace_months is None else stacks / np.maximum(s.pace_months, 1.0))
             stacks += s.stacks_in[t]
         k = np.full(draws, 2.0)
         if any_blind:
@@ -125,19 +132,19 @@ def run(s: Supply) -> Flow:
         by_dies = dies / np.maximum(x * k + (1 - x), 1e-300)
         starts = np.minimum(by_dies, s.capacity[t])
         binds = np.where(by_dies <= s.capacity[t], DIES, PACKAGING)
-        if not s.free_memory:
-            by_stacks = stacks / mixed_stacks
+        if not free:
+            by_stacks = usable / (x * s.stacks_dual + (1 - x) * s.stacks_single)
             binds = np.where(by_stacks < starts, HBM, binds)
             starts = np.minimum(starts, by_stacks)
         b, c = (1 - x) * starts, x * starts
         if s.orders is not None:
-            b, c, binds = _served(s, t, b, c, k, dies, stacks, backlog, quality[t], binds)
+            b, c, binds = _served(s, t, b, c, k, dies, np.inf if free else usable, backlog, quality[t], binds)
         used, memory = b + k * c, s.stacks_single * b + s.stacks_dual * c
         if any_blind:
             raw = np.maximum(raw - np.where(blind, b / np.maximum(quality[t], 1e-300) + 2 * c, used), 0.0)
         dies = np.maximum(dies - used, 0.0)
-        arrived = memory if s.free_memory else s.stacks_in[t]
-        if not s.free_memory:
+        arrived = memory if free else s.stacks_in[t]
+        if not free:
             stacks = np.maximum(stacks - memory, 0.0)
         one[t], two[t] = b, c
         for name, value in (("binding", binds), ("dies", dies), ("stacks", stacks), ("in", arrived),
@@ -148,15 +155,17 @@ def run(s: Supply) -> Flow:
                 declined=declined)
 
 
-def _served(s: Supply, t: int, b: Array, c: Array, k: Array, dies: Array, stacks: Array, backlog: Array,
+def _served(s: Supply, t: int, b: Array, c: Array, k: Array, dies: Array, free: Numeric, backlog: Array,
             quality: Array, binds: Array) -> tuple[Array, Array, Array]:
-    """Return starts cut to what is ordered, with the slack of one product handed to the other."""
+    """Return starts cut to what is ordered, with the slack of one product handed to the other.
+
+    `free` are the memory stacks of the month, infinite where they can be bought as needed.
+    """
     assert s.orders is not None and s.survive is not None, "orders need the share of starts that survive"
     backlog += s.orders[:, t]
     yields = (s.survive[0], s.survive[1] * quality**2)
     want_b, want_c = (backlog[p] / np.maximum(yields[p], 1e-12) for p in (0, 1))
     b, c = np.minimum(b, want_b), np.minimum(c, want_c)
-    free = np.inf if s.free_memory else stacks
     slots = s.capacity[t] - b - c
     more_c = np.minimum(want_c - c, np.minimum(slots, np.minimum(
         (dies - b - k * c) / np.maximum(k, 1e-300), (free - s.stacks_single * b - s.stacks_dual * c) / s.stacks_dual)))

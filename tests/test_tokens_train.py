@@ -298,3 +298,15 @@ def test_the_paired_pipe_hides_the_exchange_of_experts() -> None:
     plain, pair = (train_step(model, replace(base, schedule=s), a100()) for s in ("1f1b", "dualpipe"))
     assert float(pair.ledger["exposed"]) < float(plain.ledger["exposed"])
     assert float(pair.total_s) < float(plain.total_s)
+
+
+@pytest.mark.parametrize("zero", [1, 2, 3])
+@pytest.mark.parametrize(("tp", "pp", "ep"), [(1, 1, 1), (2, 4, 64), (8, 2, 8), (4, 1, 1)])
+def test_the_sharded_state_of_a_model_with_experts_adds_to_the_whole(zero: int, tp: int, pp: int, ep: int) -> None:
+    model, ranks = load("deepseek-v3"), 512
+    parts = training_ledger(model, Job(chips_ranks=ranks, tp=tp, pp=pp, ep=ep, zero=zero, batch=512), a100())
+    assert parts["optimizer"] * ranks == pytest.approx(12.0 * model.params_total)
+    if zero >= 2:
+        assert parts["gradients"] * ranks == pytest.approx(2.0 * model.params_total)
+    if zero == 3:
+        assert parts["weights"] * ranks == pytest.approx(2.0 * model.params_total)

@@ -115,8 +115,14 @@ def activation_bytes(hidden: float, heads: float, layers: float, sequence: float
     return one * layers / pp * held
 
 
-def rank_params(model: Model, *, tp: Numeric, pp: Numeric, ep: Numeric) -> Numeric:
-    """Return the parameters of one rank: experts dealt out over ep (or cut by tp), the rest cut by tp, both by pp."""
+def rank_params(model: Model, *, tp: Numeric, pp: Numeric, ep: Numeric, ranks: Numeric,
+                ) -> tuple[tuple[Numeric, Numeric], tuple[Numeric, Numeric]]:
+    """Return (parameters of a rank, ranks that hold the same ones) of the dense part and of the experts.
+
+    The dense part is cut by tp, experts are dealt out over ep (or cut by tp where that is wider), both by pp; so each
+    part times pp times its cuts is the model, and a part's copies are the ranks that remain.
+    """
     experts = model.expert_params
-    dense = model.params_total - experts
-    return (dense / tp + experts / np.maximum(np.asarray(ep), tp)) / pp
+    cuts = np.maximum(np.asarray(ep, dtype=float), tp)[()]
+    return (((model.params_total - experts) / (tp * pp), ranks / (tp * pp)),
+            (experts / (cuts * pp), ranks / (cuts * pp)))

@@ -211,10 +211,12 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     m = job.micro_batches
     bubble = idle_s(job.schedule, job.pp, f, b, w, job.virtual, m)
     hops = 2 * (job.pp - 1) * job.virtual * _border_s(model, job, speed)
-    params = rank_params(model, tp=job.tp, pp=job.pp, ep=job.ep)
-    group = job.dp * job.cp
     sizes = choose({str(k): v for k, v in ZERO.items()}, str(job.zero), "ZeRO stage")
-    traffic = _gradient_s(params * STATES[job.states].weights, group, job, speed, sizes)
+    recipe = choose(STATES, job.states, "recipe of states")
+    held = rank_params(model, tp=job.tp, pp=job.pp, ep=job.ep, ranks=job.chips_ranks)
+    cuts = (job.tp, np.maximum(np.asarray(job.ep), job.tp))
+    traffic = sum(_gradient_s(params * recipe.weights, copies, stride, speed, sizes)
+                  for (params, copies), stride in zip(held, cuts, strict=True))
     if job.zero == 3:
         sums = m * (traffic - speed.hidden * np.minimum(traffic, f + b))
     else:
@@ -223,7 +225,7 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     by = [m * (per * (times[0] * work.products[i] + times[1] * work.core[i]) + 3 * work.head[i] / speed.maturity)
           for i in (0, 1)]
     overhead = 2 * m * over
-    touched = state_bytes(params, group, 3 if job.zero else 0, recipe=job.states)
+    touched = sum(state_bytes(params, copies, 3 if job.zero else 0, recipe=job.states) for params, copies in held)
     update = 2.0 * touched / (speed.memory_bytes_s * speed.stream)
     optimizer = update + speed.host_s
     total = by[0] + by[1] + overhead + bubble + exposed + optimizer
@@ -248,13 +250,14 @@ def _context_s(model: Model, job: Job, speed: Speed) -> Numeric:
     return np.where(cp > 1, (1 - speed.hidden) * bytes_ / rate, 0.0)
 
 
-def _gradient_s(size: Numeric, ranks: Numeric, job: Job, speed: Speed, sizes: float) -> Numeric:
-    """Return the time to sum gradients and share weights over the data-parallel ranks, level by level. [s]"""
-    inside = np.maximum(np.minimum(np.asarray(ranks, dtype=float), speed.domain / np.asarray(job.tp)), 1.0)
-    outside = np.maximum(np.asarray(ranks, dtype=float) / inside, 1.0)
+def _gradient_s(size: Numeric, ranks: Numeric, stride: Numeric, speed: Speed, sizes: float) -> Numeric:
+    """Return the time to sum gradients and share weights over ranks `stride` apart, level by level. [s]"""
+    count = np.asarray(ranks, dtype=float)
+    inside = np.maximum(np.minimum(count, speed.domain / np.asarray(stride)), 1.0)
+    outside = np.maximum(count / inside, 1.0)
     fast = (inside - 1) / inside * size / speed.link_bytes_s[0]
     slow = (outside - 1) / outside * (size / inside) / speed.link_bytes_s[1]
-    latency = np.where(outside > 1, np.log2(np.maximum(outside, 1)) * speed.alpha_s[1], 0.0)
+    latency = np.where((outside > 1) & (np.asarray(size) > 0), np.log2(outside) * speed.alpha_s[1], 0.0)
     return sizes * (fast + slow) + latency
 
 
@@ -265,18 +268,19 @@ def fits_training(model: Model, job: Job, speed: Speed) -> Numeric:
 
 def training_ledger(model: Model, job: Job, speed: Speed) -> dict[str, Numeric]:
     """Return the memory of a rank by part: weights, gradients, optimizer, activations, reserve. [B]"""
-    params = rank_params(model, tp=job.tp, pp=job.pp, ep=job.ep)
-    group, recipe = job.dp * job.cp, choose(STATES, job.states, "recipe of states")
+    recipe = choose(STATES, job.states, "recipe of states")
+    both = rank_params(model, tp=job.tp, pp=job.pp, ep=job.ep, ranks=job.chips_ranks)
     copies = choose(BURDEN, job.schedule, "pipeline schedule").weights
     heads = max(g.attention.heads for g in model.groups)
     held = activation_bytes(model.hidden, heads, model.layers, job.sequence / job.cp, job.micro, tp=job.tp, pp=job.pp,
                             recompute=job.recompute if job.recompute != "none" or not job.flash else "selective",
                             sequence_parallel=job.sequence_parallel, virtual=job.virtual, schedule=job.schedule,
                             micro_batches=job.micro_batches)
-    return {"weights": params * copies * recipe.weights / (group if job.zero >= 3 else 1.0),
-            "gradients": params * copies * recipe.gradients / (group if job.zero >= 2 else 1.0),
-            "optimizer": params * recipe.optimizer / (group if job.zero >= 1 else 1.0),
-            "activations": held, "reserve": speed.reserve_bytes}
+    def shared(each: float, from_stage: int) -> Numeric:
+        return sum(params * each / (group if job.zero >= from_stage else 1.0) for params, group in both)
+
+    return {"weights": shared(copies * recipe.weights, 3), "gradients": shared(copies * recipe.gradients, 2),
+            "optimizer": shared(recipe.optimizer, 1), "activations": held, "reserve": speed.reserve_bytes}
 
 
 def with_precision(job: Job, speed: Speed) -> Job:

@@ -26,7 +26,7 @@ from chipcast.fab.record import Line
 from chipcast.market.record import Market
 from chipcast.market.simulate import simulate
 from chipcast.plan.decide import plan
-from chipcast.plan.need import need_from
+from chipcast.plan.need import need_for
 from chipcast.plan.record import Plan
 from chipcast.rules import check
 from chipcast.rules.record import Verdicts
@@ -171,17 +171,71 @@ def trade(setting: Setting, given: Given, *, workers: int = 1) -> World:
 def _trade_block(task: tuple[Setting, Given]) -> World:
     setting, given = task
     line, service = make(setting, given), serve_news(given)
-    market = simulate(given, line, setting.verdicts, service, months=setting.months, threat=setting.threat,
-                      controls=setting.controls, local_push=setting.local_push,
-                      events=cast(Any, [e for e in setting.scenario.events if e.gate in ("us", "cn")]))
-    return World(setting=setting, given=given, line=line, service=service, market=market)
+    return World(setting=setting, given=given, line=line, service=service,
+                 market=deal(setting, given, line, service))
 
 
-def make(setting: Setting, given: Given, *, orders: Array | None = None) -> Line:
-    """Run the line; a gate of the scenario that shuts tools, memory or foundry binds from its date."""
+def deal(setting: Setting, given: Given, line: Line, service: Service) -> Market:
+    """Run the market of one block of draws on a line and a service."""
+    return simulate(given, line, setting.verdicts, service, months=setting.months, threat=setting.threat,
+                    controls=setting.controls, local_push=setting.local_push,
+                    events=cast(Any, [e for e in setting.scenario.events if e.gate not in UPSTREAM]))
+
+
+UPSTREAM = ("tools", "hbm", "foundry")
+"""Gates of a scenario that act on the line and not on the market."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """A market and a line that answer each other."""
+
+    world: World
+    """The last round."""
+    changes: tuple[float, ...]
+    """Change of the cards made from round to round, over all months, as a share of them. [1] (round)"""
+
+
+def settle(setting: Setting, given: Given, *, rounds: int = 8, tolerance: float = 0.005) -> Settled:
+    """Iterate the feedback: orders raise wafer starts, volume teaches the line, more and cheaper cards change orders.
+
+    Parameters
+    ----------
+    rounds : int
+        Most rounds.
+    tolerance : float
+        It stops when the cards made change by less than this share. [1]
+    """
+    cuts = [given.block(a, min(a + CHUNK, given.stop)) for a in range(given.start, given.stop, CHUNK)]
+    worlds = [_trade_block((setting, block)) for block in cuts]
+    changes: list[float] = []
+    for _ in range(rounds):
+        moved = made = 0.0
+        for i, world in enumerate(worlds):
+            asked = world.market.line_orders
+            early = len(world.line.months) - asked.shape[1]
+            orders = np.concatenate([np.repeat(asked[:, :1], early, axis=1), asked], axis=1)
+            line = make(setting, world.given, orders=orders, answer=True)
+            moved += float(np.abs(line.packages - world.line.packages).sum())
+            made += float(line.packages.sum())
+            worlds[i] = replace(world, line=line, market=deal(setting, world.given, line, world.service))
+        changes.append(moved / max(made, 1.0))
+        if changes[-1] < tolerance:
+            break
+    whole = World(setting=setting, given=given, line=join([w.line for w in worlds]),
+                  service=join([w.service for w in worlds]), market=join([w.market for w in worlds]))
+    return Settled(world=whole, changes=tuple(changes))
+
+
+def make(setting: Setting, given: Given, *, orders: Array | None = None, answer: bool = False) -> Line:
+    """Run the line; a gate of the scenario that shuts tools, memory or foundry binds from its date.
+
+    With `answer` orders raise wafer starts and volume teaches the line.
+    """
     closed: dict[str, date | str] = {e.gate: e.on for e in setting.scenario.events
-                                     if e.gate in ("tools", "hbm", "foundry") and e.to not in ("free", "open")}
-    return fab_line.run(given, setting.line_months, controls=setting.controls, closed=closed or None, orders=orders)
+                                     if e.gate in UPSTREAM and e.to not in ("free", "open")}
+    return fab_line.run(given, setting.line_months, controls=setting.controls, closed=closed or None, orders=orders,
+                        learning="volume" if answer else "exponential", answer=answer)
 
 
 def serve_news(given: Given) -> Service:
@@ -206,8 +260,7 @@ def decide(ready: Ready, market: Market, *, draws: int = PLAN_DRAWS, **options: 
     """Return what the scenario's buyer should order, on the market's own draws."""
     given = ready.given.block(0, min(draws, ready.given.draws))
     buyer = ready.setting.scenario.buyer
-    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips,
-                     ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms)
+    need = need_for(given, buyer)
     options.setdefault("decide_until", buyer.decide_until or None)
     return plan(given, need, cut(market, given.draws), serve_buyer(ready.setting, given), ready.setting.verdicts,
                 **options)

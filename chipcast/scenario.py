@@ -258,13 +258,18 @@ BUYER_UNITS = {
     "concurrent_users": "users", "tokens_per_user_day": "tokens", "requests_per_s": "requests/s",
     "input_tokens": "tokens", "output_tokens": "tokens", "input_share": "1", "growth_per_month": "1/month",
     "budget_usd": "USD", "budget_cny": "CNY", "power_kw": "kW", "shortage_usd_per_million_tokens": "USD/1e6 tokens",
+    "api_usd_per_million_tokens": "USD/1e6 tokens",
 }
 """Unit of each uncertain figure of a buyer."""
+
+ROOM_UNITS = {"power_kw": "kW", "rack_units": "1", "pue": "1", "usd_per_kwh": "USD/kWh"}
+"""Unit of each figure of a buyer's room."""
 
 
 def _buyer_rows(buyer: Buyer) -> list[Row]:
     stated = {**buyer.demand.model_dump(), "budget_usd": buyer.budget_usd, "budget_cny": buyer.budget_cny,
-              "power_kw": buyer.power_kw, "shortage_usd_per_million_tokens": buyer.shortage_usd_per_million_tokens}
+              "power_kw": buyer.power_kw, "shortage_usd_per_million_tokens": buyer.shortage_usd_per_million_tokens,
+              "api_usd_per_million_tokens": buyer.api_usd_per_million_tokens}
     out = []
     for key, text in stated.items():
         if text is None:
@@ -274,6 +279,12 @@ def _buyer_rows(buyer: Buyer) -> list[Row]:
         reads_as = "1" if key == "growth_per_month" and isinstance(text, str) else unit
         law = parse_law(text, reads_as, f"buyer.{key}", bounds=bounds)
         out.append(Row(name=f"buyer.{key}", law=law, unit=unit, kind="scenario", source="scenario", why=buyer.name))
+    for room in buyer.sites:
+        for key, unit in ROOM_UNITS.items():
+            text, name = getattr(room, key), f"buyer.site.{room.name}.{key}"
+            if text is not None:
+                law = parse_law(text, unit, name, bounds=(1.0 if key == "pue" else 0.0, math.inf))
+                out.append(Row(name=name, law=law, unit=unit, kind="scenario", source="scenario", why=room.name))
     return out
 
 

@@ -87,6 +87,16 @@ class Promise(_Strict):
     tpot_ms: float = 50.0
 
 
+class Room(_Strict):
+    """A room of the buyer's in which machines may stand."""
+
+    name: str
+    power_kw: Any = None
+    rack_units: Any = None
+    pue: Any = None
+    usd_per_kwh: Any = None
+
+
 class Buyer(_Strict):
     """The one for whom `plan` decides."""
 
@@ -100,8 +110,10 @@ class Buyer(_Strict):
     budget_usd: Any = None
     budget_cny: Any = None
     power_kw: Any = None
+    sites: tuple[Room, ...] = ()
     decide_until: str = ""
     shortage_usd_per_million_tokens: Any = None
+    api_usd_per_million_tokens: Any = None
     chips: tuple[str, ...] = ()
     max_domestic_wait_months: int | None = None
 
@@ -171,7 +183,7 @@ def refusal(error: ValidationError, tree: Any, path: Path) -> str:
         model: Any = File
         for key in place[:-1]:
             model = {"buyer": Buyer, "demand": Demand, "promise": Promise, "events": Event,
-                     "reports": Report}.get(str(key), model)
+                     "reports": Report, "sites": Room}.get(str(key), model)
         known = list(model.model_fields)
         close = nearest(str(place[-1]), known)
         hint = f"; did you mean '{close[0]}'?" if close else ";"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,22 @@ from chipcast.base.calendar import quarter_name
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """A room in which machines may stand."""
+
+    name: str = ""
+    """Name; empty where there is one."""
+    power_kw: float = np.inf
+    """Power limit, cooling included; infinite for none. [kW]"""
+    rack_units: float = np.inf
+    """Height of free racks; infinite for none. [rack units]"""
+    pue: float = np.nan
+    """Facility power over equipment power; not-a-number for the segment's. [1]"""
+    usd_per_kwh: float = np.nan
+    """Price of electricity; not-a-number for the segment's. [USD/kWh]"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +63,13 @@ class Need:
     """Promised time to the first token. [s]"""
     tpot_ms: float = np.inf
     """Promised time per generated token. [ms]"""
+    sites: tuple[Site, ...] = ()
+    """Rooms with their limits; empty for one room with the power limit above."""
+
+    @property
+    def rooms(self) -> tuple[Site, ...]:
+        """The sites, at least one."""
+        return self.sites or (Site(power_kw=self.power_kw),)
 
     def peak_tokens_per_s(self, months: int) -> Array:
         """Return generated tokens a second in the busiest hour, by month after the date. (month, draw)"""
@@ -99,6 +123,33 @@ def need_from(given: Given, name: str, segment: str, *, model: str = "", country
                 offsite_share_max=given.middle(outside), ttft_s=ttft_s, tpot_ms=tpot_ms)
 
 
+def need_for(given: Given, buyer: Any) -> Need:
+    """Return the need of a scenario's buyer: its texts from the scenario, its figures from `given`.
+
+    Raises
+    ------
+    InputError
+        As `need_from`; or if a site has no name of its own, or power stands both at the sites and over them.
+    """
+    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips,
+                     ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms)
+    names = [s.name for s in buyer.sites]
+    if not names:
+        return need
+    if np.isfinite(need.power_kw):
+        raise InputError("buyer states power_kw: and sites:; write the power of each site and drop power_kw:")
+    if len(set(names)) < len(names):
+        raise InputError(f"two sites have the name '{max(names, key=names.count)}'; give each its own")
+
+    def figure(name: str, key: str, otherwise: float) -> float:
+        row = f"buyer.site.{name}.{key}"
+        return given.middle(row) if row in given else otherwise
+
+    sites = tuple(Site(name=n, power_kw=figure(n, "power_kw", np.inf), rack_units=figure(n, "rack_units", np.inf),
+                       pue=figure(n, "pue", np.nan), usd_per_kwh=figure(n, "usd_per_kwh", np.nan)) for n in names)
+    return replace(need, sites=sites)
+
+
 def quarters_of(months: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
     """Return the calendar quarters that months touch, and months in each. (quarter)"""
     names: list[str] = [quarter_name(m) for m in months]
@@ -106,4 +157,4 @@ def quarters_of(months: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
     return unique, np.array([float(names.count(q)) for q in unique])
 
 
-__all__ = ["Need", "need_from", "quarters_of"]
+__all__ = ["Need", "Site", "need_for", "need_from", "quarters_of"]

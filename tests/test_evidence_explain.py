@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special, stats
 
 from chipcast.base import draws
 from chipcast.base.errors import InputError
-from chipcast.evidence.explain import explain, holds, parse_claim
+from chipcast.evidence.explain import distance, explain, holds, information, parse_claim
 
 A, B, C = (draws.normals(1, n, 0, 20_000) for n in "abc")
 KNOWN = {"910c.yield": "1", "huawei_ascend_cards.2025": "cards"}
@@ -17,6 +18,8 @@ KNOWN = {"910c.yield": "1", "huawei_ascend_cards.2025": "cards"}
     ("910c.yield >= 40%", "910c.yield", ">=", 0.4), ("910C yield 40%", "910c.yield", "about", 0.4),
     ("910c.yield<0.2", "910c.yield", "<", 0.2),
     ("huawei_ascend_cards.2025 > 400k", "huawei_ascend_cards.2025", ">", 4e5),
+    ("Ascend cards 2025 at least 400k", "huawei_ascend_cards.2025", ">=", 4e5),
+    ("yield of the 910C below 30 %", "910c.yield", "<", 0.3),
 ])
 def test_a_claim_reads_as_it_is_said(text: str, name: str, sign: str, value: float) -> None:
     assert parse_claim(text, KNOWN) == (name, sign, pytest.approx(value))
@@ -24,7 +27,8 @@ def test_a_claim_reads_as_it_is_said(text: str, name: str, sign: str, value: flo
 
 @pytest.mark.parametrize(("text", "match"), [
     ("profit", "cannot read the claim 'profit'; write NAME OP VALUE"), ("910d.yield > 3%", "did you mean '910c.yield'"),
-    ("910c.yield > 3 GB", "'3 GB' is a bytes"),
+    ("910c.yield > 3 GB", "'3 GB' is a bytes"), ("", "cannot read the claim ''"), ("40%", "cannot read the claim"),
+    ("wafers > 3", "unknown quantity of a claim 'wafers'; did you|unknown quantity of a claim 'wafers' known"),
 ])
 def test_a_claim_that_cannot_be_read_says_how_to_write_it(text: str, match: str) -> None:
     with pytest.raises(InputError, match=match):
@@ -56,3 +60,55 @@ def test_what_never_or_always_holds_needs_no_explanation() -> None:
 def test_chance_explains_nothing() -> None:
     share = explain(B > 1, {"a": A}, {})["settle_by"]["share_of_doubt"]
     assert share < 0.002
+
+
+def test_a_value_near_its_middle_narrows_its_cause_without_a_shift() -> None:
+    """Where a + b is near 0 the mean of a stays and its spread falls to sqrt(1/2): the cause must still be named."""
+    found = explain(np.abs(A + B) < 0.1, {"a": A, "b": B, "c": C}, {})
+    by_name = {r["name"]: r for r in found["must_hold"]}
+    assert set(by_name) == {"a", "b"}
+    assert abs(by_name["a"]["shift_sd"]) < 0.1
+    assert by_name["a"]["spread_ratio"] == pytest.approx(np.sqrt(0.5), abs=0.05)
+    pair = found["together"][0]
+    assert {pair["first"], pair["second"]} == {"a", "b"} and pair["rank_correlation"] < -0.9
+    assert pair["second_where_first_is_high"]["p50"] < pair["second_where_first_is_low"]["p50"]
+
+
+def test_expected_information_meets_quadrature() -> None:
+    """A claim on the sum of two normals, one measured: H(1/2) - E[H(Phi(rho x / sqrt(1 - rho^2)))] bits."""
+    rho = 0.8
+    y = rho * A + np.sqrt(1 - rho**2) * B
+    x = np.linspace(-8, 8, 20001)
+    p = np.clip(special.ndtr(rho * x / np.sqrt(1 - rho**2)), 1e-12, 1 - 1e-12)
+    left = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+    exact = 1 - np.trapezoid(left * np.exp(-x * x / 2) / np.sqrt(2 * np.pi), x)
+    assert information(y > 0, A) == pytest.approx(exact, abs=0.015)
+    assert information(y > 0, C) < 0.002
+
+
+def test_the_distance_is_that_of_two_distribution_functions() -> None:
+    other = stats.ks_2samp(A[B > 0.5], A[B <= 0.5]).statistic
+    assert distance(B > 0.5, A) == pytest.approx(other)
+    assert distance(B > 0.5, np.round(B, 1)) == pytest.approx(stats.ks_2samp(np.round(B, 1)[B > 0.5],
+                                                                             np.round(B, 1)[B <= 0.5]).statistic)
+
+
+def test_the_weakest_link_is_what_the_fewest_draws_fit() -> None:
+    """Both causes must be high; the one that counts more must go farther, so fewer draws fit it."""
+    found = explain(2 * A + B > 5, {"a": A, "b": B}, {})
+    fits = {r["name"]: r["fits"] for r in found["must_hold"]}
+    assert fits["a"] < fits["b"] and found["weakest_link"] == "a"
+
+
+def test_a_measurement_that_is_no_cause_may_settle_a_claim() -> None:
+    found = explain(A + B > 0, {"a": A, "b": B}, {}, measurable={"sum seen": A + B + 0.1 * C})
+    assert found["settle_by"]["name"] == "sum seen"
+    assert {r["name"] for r in found["must_hold"]} == {"a", "b"}
+
+
+def test_words_that_several_names_hold_are_told_apart() -> None:
+    known = {"910b.yield": "1", "910c.yield": "1", "hbm_bank.stacks": "stacks"}
+    with pytest.raises(InputError, match=r"'yield' may mean 910b\.yield, 910c\.yield; write one of these names"):
+        parse_claim("yield > 3%", known)
+    assert parse_claim("yield > 3%", known, first=("910c.yield",))[0] == "910c.yield"
+    assert parse_claim("hbm stacks over 4M", known) == ("hbm_bank.stacks", ">", 4e6)

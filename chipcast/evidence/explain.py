@@ -4,60 +4,89 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chipcast.base.errors import InputError, unknown
+from chipcast.base.errors import InputError, nearest
 from chipcast.base.summary import interval
 from chipcast.base.types import Array
-from chipcast.base.units import UNITS, parse_quantity
+from chipcast.base.units import parse_quantity
 
 OPERATORS: dict[str, Callable[[Array, float], Any]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }
 """Comparisons that a claim may use; a claim without one means `about`, within a tenth either way."""
 
+WORDS = {"at least": ">=", "at most": "<=", "more than": ">", "over": ">", "above": ">", "less than": "<",
+         "under": "<", "below": "<", "about": "=", "is": "="}
+"""Words that mean a comparison."""
+
 ABOUT = 0.10
 """Relative half-width of `about`: a figure in a newspaper is rarely meant more exactly."""
 
-SIGNAL = 4.0
-"""A quantity is named only where its shift is this many standard errors away from chance."""
+CHANCE = 2.2
+"""A quantity is named only where its two distributions lie farther apart than chance puts them: Kolmogorov's statistic,
+which passes this with probability 1e-4."""
 
 BINS = 20
 """Slices of equal mass in which the probability of a claim is compared, for `settle_by`."""
 
-PATTERN = re.compile(r"^\s*(.+?)\s*(>=|<=|>|<|=|\s)\s*([-+\d.].*?)\s*$")
+PATTERNS = (re.compile(r"^\s*(.+?)\s*(>=|<=|>|<|=)\s*([-+\d.].*?)\s*$"),
+            re.compile(r"^\s*(.+?)\s+(" + "|".join(WORDS) + r")\s+([-+\d.].*?)\s*$", re.IGNORECASE),
+            re.compile(r"^\s*(.+)(\s)\s*([-+\d.].*?)\s*$"))
+"""A claim with a sign, with words for it, or with neither."""
 
 
-def parse_claim(text: str, known: Mapping[str, str]) -> tuple[str, str, float]:
+def parse_claim(text: str, known: Mapping[str, str], *, first: Sequence[str] = ()) -> tuple[str, str, float]:
     """Read `NAME OP VALUE` as (name, operator, value in the quantity's unit).
 
     Parameters
     ----------
     text : str
-        For example `910c.yield >= 40%` or `910C yield 40%`.
+        For example `910c.yield >= 40%`, `910C yield 40%` or `wafer starts over 7k`.
     known : mapping
         Name of each quantity that a claim may speak of, with its unit.
+    first : sequence of str
+        Names to propose before others.
 
     Raises
     ------
     InputError
-        If the text has no number, or names no known quantity.
+        If the text has no number, or names no known quantity or several.
     """
-    match = PATTERN.match(text)
+    match = next((m for m in (p.match(text) for p in PATTERNS) if m), None)
     if not match:
         raise InputError(f"cannot read the claim '{text}'; write NAME OP VALUE, for example '910c.yield >= 40%', "
                          "or the id of a claim of the news")
-    word = re.sub(r"\s+", ".", match.group(1).strip().lower())
-    names = {name.lower(): name for name in known}
-    if word not in names:
-        unknown("quantity of a claim", word, known, limit=20)
-    name = names[word]
-    sign = match.group(2).strip() or "="
+    name = _named(match.group(1), known, first)
+    sign = WORDS.get(match.group(2).strip().lower(), match.group(2).strip()) or "="
     return name, "about" if sign == "=" else sign, parse_quantity(match.group(3), known[name], name)
+
+
+def _named(text: str, known: Mapping[str, str], first: Sequence[str]) -> str:
+    """Return the quantity that a text means: its name in any case, or words that only one name holds."""
+    words = re.split(r"[\s.]+", text.strip().lower())
+    spoken = ".".join(words)
+    names = {name.lower(): name for name in known}
+    if spoken in names:
+        return names[spoken]
+    parts = {name: set(re.split(r"[._]", name.lower())) for name in known}
+    asked = {w for word in words for w in re.split(r"[_-]", word)} - {"the", "of", "a"}
+    fits = [n for n, own in parts.items() if asked and all(any(o.startswith(w) for o in own) for w in asked)]
+    preferred = [n for n in fits if n in first] or fits
+    if len(preferred) == 1:
+        return preferred[0]
+    if preferred:
+        listed = ", ".join(sorted(preferred, key=len)[:6]) + (", ..." if len(preferred) > 6 else "")
+        raise InputError(f"'{text}' may mean {listed}; write one of these names")
+    close = nearest(spoken, first, 3) or nearest(spoken, known, 3)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    some = ", ".join((*first, *sorted(set(known) - set(first)))[:12])
+    raise InputError(f"unknown quantity of a claim '{spoken}'{hint} known: {some}, ... and every row of "
+                     "'chipcast evidence'")
 
 
 def holds(values: Array, sign: str, value: float) -> npt.NDArray[np.bool_]:
@@ -69,7 +98,7 @@ def holds(values: Array, sign: str, value: float) -> npt.NDArray[np.bool_]:
 
 
 def explain(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array], units: Mapping[str, str],
-            *, top: int = 8) -> dict[str, Any]:
+            *, top: int = 8, measurable: Mapping[str, Array] | None = None) -> dict[str, Any]:
     """Return what must hold where a claim holds.
 
     Parameters
@@ -80,45 +109,101 @@ def explain(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array], units:
         Uncertain quantities that might explain it.
     units : mapping
         Unit of each quantity.
+    measurable : mapping of arrays (draw), optional
+        Other quantities that could be measured to settle the claim; they are no causes.
 
     Returns
     -------
     dict
-        `probability`; `must_hold`: quantities that differ most where the claim holds, with their interval there and
-        over all draws and the shift in standard deviations; `weakest_link`: the one that must move farthest;
-        `settle_by`: the one whose measurement would most reduce the doubt, with the share of the claim's variance
-        that it explains.
+        `probability`; `must_hold`: quantities whose distribution where the claim holds differs most from the rest,
+        with their interval there and over all draws, the shift of the mean in standard deviations, the ratio of
+        spreads and `fits`, the share of all draws inside the interval; `together`: how the first of them hang
+        together where it holds (rank correlation, and the interval of the second where the first is low or high);
+        `weakest_link`: the one that the fewest draws fit; `settle_by`: the one whose measurement would reduce the
+        doubt most, with the share of the claim's variance that it explains and the expected information in bits.
+
+    Notes
+    -----
+    A mean that does not move can still be bound: a claim that a value lies near 40 percent narrows its causes. So the
+    distance is Kolmogorov's, the largest gap of two distribution functions, and not the shift of a mean.
     """
     probability = float(np.mean(mask))
     if not mask.any() or mask.all():
-        return {"probability": probability, "must_hold": [], "weakest_link": None, "settle_by": None}
-    rows, shares = [], {}
+        return {"probability": probability, "must_hold": [], "together": [], "weakest_link": None, "settle_by": None}
+    rows = []
     for name, values in quantities.items():
         sd = float(np.std(values))
         if sd == 0:
             continue
         inside = values[mask]
-        shift = (float(np.mean(inside)) - float(np.mean(values))) / sd
-        shares[name] = _share_explained(mask, values)
-        if abs(shift) * np.sqrt(inside.size) < SIGNAL:
+        gap = distance(mask, values)
+        if gap * np.sqrt(probability * (1 - probability) * mask.size) < CHANCE:
             continue
-        rows.append({"name": name, "unit": units.get(name, "1"), "interval": interval(inside),
-                     "all_draws": interval(values), "shift_sd": shift})
-    rows.sort(key=lambda r: -abs(float(str(r["shift_sd"]))))
+        there = interval(inside)
+        rows.append({"name": name, "unit": units.get(name, "1"), "interval": there, "all_draws": interval(values),
+                     "shift_sd": (float(np.mean(inside)) - float(np.mean(values))) / sd,
+                     "spread_ratio": float(np.std(inside)) / sd, "distance": gap,
+                     "fits": float(np.mean((values >= there["p05"]) & (values <= there["p95"])))})
+    rows.sort(key=lambda r: -float(str(r["distance"])))
+    telling = {**quantities, **(measurable or {})}
+    shares = {n: _share_explained(mask, v) for n, v in telling.items() if np.std(v) > 0}
     best = max(shares, key=lambda n: shares[n])
-    return {"probability": probability, "must_hold": rows[:top], "weakest_link": rows[0]["name"] if rows else best,
-            "settle_by": {"name": best, "share_of_doubt": shares[best]}}
+    weakest = min(rows[:top], key=lambda r: float(str(r["fits"])))["name"] if rows else best
+    return {"probability": probability, "must_hold": rows[:top],
+            "together": _together(mask, quantities, [str(r["name"]) for r in rows[:4]]), "weakest_link": weakest,
+            "settle_by": {"name": best, "share_of_doubt": shares[best], "bits": information(mask, telling[best]),
+                          "bits_of_doubt": float(_entropy(np.array(probability)))}}
+
+
+def distance(mask: npt.NDArray[np.bool_], values: Array) -> float:
+    """Return the largest gap between the distribution functions of a quantity where a claim holds and elsewhere."""
+    order = np.argsort(values, kind="stable")
+    inside = mask[order]
+    gaps = np.abs(np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum())
+    last = np.append(np.diff(values[order]) > 0, True)  # tied values count as one step
+    return float(gaps[last].max())
+
+
+def information(mask: npt.NDArray[np.bool_], values: Array) -> float:
+    """Return the expected information on a claim from measuring a quantity exactly. [bits]
+
+    Mutual information over slices of equal mass, less the mean of what chance gives (Miller and Madow).
+    """
+    p = np.array([s.mean() for s in _slices(mask, values)])
+    chance = (BINS - 1) / (2 * mask.size * np.log(2))
+    return float(max(0.0, _entropy(np.mean(mask)) - np.mean(_entropy(p)) - chance))
+
+
+def _entropy(p: Any) -> Any:
+    q = np.clip(p, 1e-12, 1 - 1e-12)
+    return -(q * np.log2(q) + (1 - q) * np.log2(1 - q))
+
+
+def _slices(mask: npt.NDArray[np.bool_], values: Array) -> list[Array]:
+    return np.array_split(mask[np.argsort(values, kind="stable")].astype(float), BINS)
 
 
 def _share_explained(mask: npt.NDArray[np.bool_], values: Array) -> float:
     """Return Var(P(claim | slice of the quantity)) / Var(claim), less what chance slices would give."""
-    order = np.argsort(values, kind="stable")
-    slices = np.array_split(mask[order].astype(float), BINS)
     p = float(np.mean(mask))
-    between = float(np.mean([(s.mean() - p) ** 2 for s in slices])) / (p * (1 - p))
+    between = float(np.mean([(s.mean() - p) ** 2 for s in _slices(mask, values)])) / (p * (1 - p))
     return max(0.0, between - (BINS - 1) / mask.size)
 
 
-def known_units(units: Mapping[str, str]) -> dict[str, str]:
-    """Return only the quantities whose unit a claim may use."""
-    return {name: unit for name, unit in units.items() if UNITS.get(unit, ("text", 1))[0] != "text"}
+def _together(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array],
+              names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return pairs by rank correlation where the claim holds; the second's interval where the first is low or high."""
+    ranks = {n: np.argsort(np.argsort(quantities[n][mask])).astype(float) for n in names}
+    size = int(mask.sum())
+    out = []
+    for i, a in enumerate(names):
+        for b in names[i + 1:]:
+            corr = float(np.corrcoef(ranks[a], ranks[b])[0, 1]) if size > 2 else 0.0
+            if abs(corr) * np.sqrt(size) < CHANCE:
+                continue
+            low, high = ranks[a] < size / 3, ranks[a] >= 2 * size / 3
+            held = quantities[b][mask]
+            out.append({"first": a, "second": b, "rank_correlation": corr,
+                        "second_where_first_is_low": interval(held[low]),
+                        "second_where_first_is_high": interval(held[high])})
+    return sorted(out, key=lambda r: -abs(r["rank_correlation"]))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -116,6 +116,31 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
     return Scenario(name=layers[-1][0].name or layers[-1][2], as_of=when, until=horizon,
                     set=stated, events=events, buyer=values["buyer"],
                     chips=chips, reports=reports, where=places)
+
+
+def with_events(scenario: Scenario, more: Sequence[Mapping[str, Any]]) -> Scenario:
+    """Return a scenario with further dated what-ifs.
+
+    Raises
+    ------
+    InputError
+        If an event has unknown keys or values, or contradicts another.
+    """
+    events = scenario.events
+    for keys in more:
+        unread = [k for k in keys if k not in Event.model_fields]
+        if unread:
+            unknown("key of an event", unread[0], Event.model_fields)
+        try:
+            events += (Event.model_validate(keys),)
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = first["msg"].removeprefix("Value error, ")
+            place = f"{first['loc'][0]}: " if first["loc"] else ""
+            raise InputError(f"event {' '.join(f'{k}={v}' for k, v in keys.items())}: {place}"
+                             f"{said[0].lower() + said[1:]}") from None
+    _no_contradiction(events)
+    return replace(scenario, events=events)
 
 
 def _no_contradiction(events: tuple[Event, ...]) -> None:

@@ -12,6 +12,13 @@ from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json
 WITHOUT = ("threat", "controls", "local-push")
 """What a market can be run without, on the same draws."""
 
+Events = Annotated[list[str] | None, typer.Option(
+    "--event", metavar="KEY=VALUE ...", help="A dated what-if on the same draws, such as 'on=2025-04-09 gate=us "
+    "chip=h20 to=licence' or 'on=2025-06-01 gate=demand value=1.5'; may be repeated.")]
+
+Feedback = Annotated[bool, typer.Option("--feedback", help="Let orders raise wafer starts and volume teach the line, "
+                                        "round by round until they agree.")]
+
 Without = Annotated[list[str] | None, typer.Option(
     "--without", metavar="threat|controls|local-push", help="Leave something out, on the same draws; may be repeated.")]
 
@@ -20,19 +27,27 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this module to the command line."""
 
     @app.command("market")
-    def market(scenario: ScenarioName = "february-2025", without: Without = None, draws: Draws = 2000,
-               seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
+    def market(scenario: ScenarioName = "february-2025", without: Without = None, event: Events = None,
+               feedback: Feedback = False, draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "",
+               as_json: Json = False) -> None:
         """Who orders, gets and holds which chips, month by month, and at what price."""
-        left_out = tuple(without or ())
-        results, given = _run(scenario, draws=draws, seed=seed, as_of=as_of, without=left_out)
-        effects = _effects(results) if left_out else []
+        left_out, happens = tuple(without or ()), tuple(event or ())
+        results, given, changes = _run(scenario, draws=draws, seed=seed, as_of=as_of, without=left_out, events=happens,
+                                       feedback=feedback)
+        # with the thing less without it: what is left out is missing in the first run, an event is there
+        effects = _effects(results[::-1] if happens and not left_out else results) if len(results) > 1 else []
+        what = " and ".join((*left_out, *(f"'{e}'" for e in happens)))
         if as_json:
             emit_json(payload(results[0], scenario=scenario, given=given, without=left_out)
-                      | ({"effects": effects} if left_out else {}))
+                      | ({"events": list(happens)} if happens else {}) | ({"effects": effects} if effects else {})
+                      | ({"feedback": {"changes": list(changes)}} if feedback else {}))
         else:
             _print(results[0], without=left_out)
-            if left_out:
-                _print_effects(effects, left_out)
+            if effects:
+                _print_effects(effects, what)
+            if feedback:
+                say("Feedback: the cards made changed by " + ", ".join(f"{c:.1%}" for c in changes)
+                    + " from round to round.")
 
     calibrate = typer.Typer(name="calibrate", no_args_is_help=True, help="Fit a station to what was known by a date.")
     calibrate.command("market", help="Fit the market since 2022 to filed quarters; prior, posterior and contraction."
@@ -126,8 +141,13 @@ def _forecast(s: Any, model: str) -> dict[str, Any]:
             "baselines": dict(s.baselines)}
 
 
-def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str, ...]) -> tuple[list[Any], Any]:
-    """Run the chain as far as the market; returns the record, the full one if something was left out, and `given`."""
+def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str, ...], events: tuple[str, ...],
+         feedback: bool) -> tuple[list[Any], Any, tuple[float, ...]]:
+    """Run the chain as far as the market.
+
+    Returns the market asked for, the plain one too where something was left out or happens, `given`, and the changes
+    of the feedback's rounds.
+    """
     from chipcast.base.errors import nearest
 
     for word in without:
@@ -138,12 +158,33 @@ def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str
     from dataclasses import replace
 
     from chipcast import chain
+    from chipcast.scenario import load, with_events
 
-    ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
+    plain = load(scenario, as_of=as_of or None)
+    story = with_events(plain, [read_event(text) for text in events])
+    ready = chain.prepare(plain, draws=draws, seed=seed)
     setting = replace(ready.setting, threat="threat" not in without, controls="controls" not in without,
                       local_push="local-push" not in without)
+    if events:
+        setting = replace(setting, scenario=story, verdicts=chain.prepare(story, draws=100, seed=seed).setting.verdicts)
+    if feedback:
+        settled = [chain.settle(s, ready.given) for s in ([setting] if setting is ready.setting else
+                                                          [setting, ready.setting])]
+        return [s.world.market for s in settled], ready.given, settled[0].changes
     runs = [setting] if setting == ready.setting else [setting, ready.setting]
-    return [chain.trade(s, ready.given).market for s in runs], ready.given
+    return [chain.trade(s, ready.given).market for s in runs], ready.given, ()
+
+
+def read_event(text: str) -> dict[str, str]:
+    """Return the keys of an event written as `key=value` words."""
+    pairs: dict[str, str] = {}
+    for word in text.replace(",", " ").split():
+        key, sign, value = word.partition("=")
+        if not sign or not value or key in pairs:
+            raise InputError(f"--event '{text}': '{word}' is no key=value of its own; write for example "
+                             "'on=2025-04-09 gate=us chip=h20 to=licence'")
+        pairs[key] = value
+    return pairs
 
 
 def _effects(results: list[Any]) -> list[dict[str, Any]]:
@@ -153,10 +194,10 @@ def _effects(results: list[Any]) -> list[dict[str, Any]]:
     return [e.as_row() for e in paired(results[-1], results[0])]
 
 
-def _print_effects(effects: list[dict[str, Any]], without: tuple[str, ...]) -> None:
+def _print_effects(effects: list[dict[str, Any]], what: str) -> None:
     from chipcast.base.summary import span
 
-    table(f"What {' and '.join(without)} does: with less without, paired draw by draw",
+    table(f"What {what} does: with less without, paired draw by draw",
           ("quantity", "unit", "year", "effect", "more in", "less in"),
           [(e["name"], e["unit"], e["year"], span(e["effect"]), f"{e['p_positive']:.0%}", f"{e['p_negative']:.0%}")
            for e in effects])
@@ -178,6 +219,12 @@ def payload(market: Any, *, scenario: str, given: Any, without: tuple[str, ...] 
         "months": list(market.months), "orders": by_buyer(market.orders), "deliveries": by_buyer(market.deliveries),
         "stocks": by_buyer(market.stocks), "price_usd": by_chip(market.price_usd), "fill": by_chip(market.fill),
         "lead_time_days": by_chip(market.lead_time_days),
+        "shipped": by_chip(market.shipped), "under_way": by_chip(market.under_way),
+        "written_down_usd": by_chip(market.written_down_usd),
+        "leased_abroad": {s: intervals(market.leased_abroad[i]) for i, s in enumerate(market.segments)},
+        "idle_share": {s: intervals(market.idle_share[i]) for i, s in enumerate(market.segments)},
+        "short_share": {s: intervals(market.short_share[i]) for i, s in enumerate(market.segments)},
+        "spent_usd": {s: intervals(market.spent_usd[i]) for i, s in enumerate(market.segments)},
         "cover_months": {s: intervals(market.cover_months[i]) for i, s in enumerate(market.segments)},
         "us_open": by_chip(market.us_open), "cn_open": by_chip(market.cn_open),
         "domestic_share": {"cards": intervals(market.domestic_share_cards),

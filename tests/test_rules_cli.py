@@ -169,7 +169,8 @@ def test_bad_words_get_one_sentence_and_exit_code_2(cli: Cli, words: tuple[str, 
 @pytest.mark.parametrize(("text", "message"), [
     ("fp16_tflop: 3\n", "unknown figure 'fp16_tflop'; did you mean 'fp16_tflops'"),
     ("fp16_tflops: 3\ndatacenter: maybe\n", "datacenter must be yes, no or unknown"),
-    ("name: x\n", "states no figure"), ("fp16_tflops: -3\n", "fp16_tflops"), ("- a\n- b\n", "written as 'key: value' lines"),
+    ("name: x\n", "states no figure"), ("fp16_tflops: -3\n", "fp16_tflops"),
+    ("- a\n- b\n", "written as 'key: value' lines"),
     ("fp16_tflops: [\n", "not valid YAML"), ("fp16_tflops: 3 GB\n", "TFLOPS"), ("base: h21\n", "unknown chip 'h21'"),
 ])
 def test_a_broken_chip_file_says_what_to_mend(cli: Cli, tmp_path: Path, text: str, message: str) -> None:

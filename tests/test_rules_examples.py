@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from chipcast.base.catalog import read_table
+from chipcast.rules.answer import Assessment
+from chipcast.rules.assess import assessor
 from chipcast.rules.design import class_2023, classes_by_area
 from chipcast.rules.expr import Interval, parse, truth
-from chipcast.rules.gates import Assessment, assessor
 from chipcast.rules.measure import Figures, build
 from chipcast.rules.rule import layer
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chipcast.base.catalog import Catalogue
+from chipcast.rules.assess import assessor
 from chipcast.rules.check import Verdict, ask_for, verdict
-from chipcast.rules.gates import assessor
 from chipcast.rules.measure import Figures
 from chipcast.rules.place import Place, place, places
 from chipcast.rules.record import STATUS_ORDER

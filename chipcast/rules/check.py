@@ -13,11 +13,13 @@ import numpy as np
 from chipcast.base.calendar import month_end
 from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.errors import InputError
-from chipcast.rules.gates import Answer, Assess, Shipment, assessor, cn_gate, cn_touches, live_layers, us_gate
+from chipcast.rules.answer import Answer, Shipment
+from chipcast.rules.assess import Assessor, assessor
+from chipcast.rules.gates import cn_gate, cn_touches, us_gate
 from chipcast.rules.measure import Figures, figures
 from chipcast.rules.place import place
 from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
-from chipcast.rules.rule import horizon, known_layers
+from chipcast.rules.rule import horizon, known_layers, live_layers
 
 EVENT_WORDS: Mapping[str, Mapping[str, str]] = {
     "us": {"free": "free", "open": "free", "notified_exception": "notice", "licence": "letter",
@@ -71,7 +73,7 @@ def status_of(us: str, cn: str) -> str:
     return STATUS_ORDER[max(STATUS_ORDER.index(a), STATUS_ORDER.index(b))]
 
 
-def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, hq_rule: str = "as_enforced",
+def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None, hq_rule: str = "as_enforced",
             letter_scope: str = "general") -> Verdict:
     """Return both gates' answer for one shipment, using nothing that became known after the catalogue's date."""
     end = horizon(catalog)

@@ -11,10 +11,11 @@ import numpy as np
 
 from chipcast.base.catalog import Catalogue
 from chipcast.base.types import Numeric
+from chipcast.rules.answer import Shipment
 from chipcast.rules.check import ask_for, signed, verdict
 from chipcast.rules.explain import against
-from chipcast.rules.expr import And, Compare, Label, Node, Not, Or, prongs, reason, slack, truth, without_upper
-from chipcast.rules.gates import Shipment, us_gate
+from chipcast.rules.expr import comparisons, prongs, reason, slack, truth, without_upper
+from chipcast.rules.gates import us_gate
 from chipcast.rules.measure import Figures
 from chipcast.rules.rule import known_layers, layer
 
@@ -43,19 +44,6 @@ def density_lines() -> tuple[float, ...]:
         assert test is not None
         out |= {c.limit for c in comparisons(test) if c.names == ("pd",)}
     return tuple(sorted(out))
-
-
-def comparisons(node: Node) -> tuple[Compare, ...]:
-    """Return all comparisons of a test."""
-    match node:
-        case Compare():
-            return (node,)
-        case Not(part) | Label(_, part):
-            return comparisons(part)
-        case And(parts) | Or(parts):
-            return tuple(c for p in parts for c in comparisons(p))
-        case _:
-            return ()
 
 
 def classes_by_area(f: Figures) -> list[dict[str, Any]]:

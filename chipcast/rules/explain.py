@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from chipcast.base.catalog import Catalogue, sources
+from chipcast.rules.answer import Assessment
 from chipcast.rules.check import Verdict, native_slack
 from chipcast.rules.costs import border_costs, permit_days
 from chipcast.rules.expr import Interval, Reason
-from chipcast.rules.gates import Assessment
 from chipcast.rules.measure import Figures
 from chipcast.rules.record import STATUS_OF
 from chipcast.rules.rule import Layer

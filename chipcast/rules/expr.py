@@ -378,6 +378,19 @@ def prongs(node: Node) -> dict[str, Node]:
             return {}
 
 
+def comparisons(node: Node) -> tuple[Compare, ...]:
+    """Return all comparisons of a test."""
+    match node:
+        case Compare():
+            return (node,)
+        case Not(part) | Label(_, part):
+            return comparisons(part)
+        case And(parts) | Or(parts):
+            return tuple(c for p in parts for c in comparisons(p))
+        case _:
+            return ()
+
+
 def names_in(node: Node) -> tuple[str, ...]:
     """Return all quantities and flags that a test names."""
     match node:

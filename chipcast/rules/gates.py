@@ -1,186 +1,35 @@
 """Two gates: what a US permit and a Chinese permit say of one shipment on one day, as known by a date.
 
-A hit is one layer looked at; a gate's answer is the strictest consequence of all that hold. Where a figure is
-unknown a layer may hold, and the answer is a range; where both ends agree it is the answer.
+A hit is one layer that holds or may hold; a gate's answer is the strictest consequence of all that hold. Where a
+figure is unknown a layer may hold, and the answer is a range; where all that is possible is one word it is the answer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from chipcast.base.catalog import Catalogue
 from chipcast.base.choose import choose
-from chipcast.rules.expr import Label, Reason, prongs, reason, slack, truth, without_upper
+from chipcast.rules.answer import FREE, NAMED, NO_REASON, Answer, Assessment, Hit, Shipment
+from chipcast.rules.assess import Assessor, assessor
+from chipcast.rules.expr import names_in, truth
 from chipcast.rules.measure import Figures
-from chipcast.rules.place import ARMS, MAINLAND, Place
+from chipcast.rules.place import ARMS, MAINLAND
 from chipcast.rules.record import CN_WORDS, US_WORDS
-from chipcast.rules.rule import Layer, known_layers
-
-NO_REASON = Reason(math.nan, "", (), "", math.nan)
-"""A layer without a line, such as one that names parts."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shipment:
-    """What is asked: which chip goes where, to whom, and when."""
-
-    figures: Figures
-    """The chip."""
-    to: Place
-    """Destination."""
-    hq: Place
-    """Seat of the buyer's headquarters or ultimate parent."""
-    on: date
-    """Day of the shipment."""
-    from_us: bool = True
-    """Whether it is exported from the United States."""
-    segment: str = "platform"
-    """Buyer class."""
-    entity: str = ""
-    """Name of the buyer where it may be listed, as in `rules.csv`."""
-    owned_by_listed: float = 0.0
-    """Share of the buyer that listed parties own. [1]"""
-    region: str = ""
-    """Place inside China, for local rules."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What a layer's test says of a chip, whatever the day."""
-
-    sure: bool
-    """Whether it holds for certain."""
-    may: bool
-    """Whether it may hold."""
-    prongs: tuple[str, ...]
-    """Prongs that hold for certain, in the order of the text."""
-    reason: Reason
-    """Which comparison decides."""
-    low: float
-    """Low end of the slack to leave this tier and all milder ones. [1]"""
-    high: float
-    """High end. [1]"""
-    own_low: float
-    """Low end of the slack to leave this tier alone. [1]"""
-    own_high: float
-    """High end. [1]"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hit:
-    """One layer that was looked at."""
-
-    layer: Layer
-    """The layer."""
-    assessment: Assessment
-    """What its test says."""
-    low: str
-    """Mildest consequence that it may have."""
-    high: str
-    """Strictest consequence that it may have."""
-    state: str
-    """yes or doubtful."""
-    through: str
-    """destination, headquarters, buyer or policy."""
-    by: str
-    """Row that the consequence is read from, where a policy changed it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What one gate says."""
-
-    word: str
-    """Consequence; unknown where the range has two ends."""
-    low: str
-    """Mildest possible."""
-    high: str
-    """Strictest possible."""
-    decided_by: str
-    """Row that decides; empty where free."""
-    prong: str
-    """Prong that decides, or the nearest one where free."""
-    reason: Reason
-    """Comparison behind it."""
-    slack_low: float
-    """Low end of the distance to freedom or to the nearest line. [1]"""
-    slack_high: float
-    """High end. [1]"""
-    slack_tier_a: float
-    """Slack to leave the strictest tier, not-a-number where there is none. [1]"""
-    enforced: str
-    """yes, doubtful or empty."""
-    hits: tuple[Hit, ...]
-    """All layers that hold or may hold."""
-    looked_at: tuple[tuple[Layer, Assessment], ...]
-    """Layers in force and in scope, with what their tests say."""
-    min_domestic_share: float = 0.0
-    """Least share of domestic chips. [1]"""
-    why: str = ""
-    """Reason in words where no layer decides."""
-    disputed: tuple[str, ...] = field(default=())
-    """Where sources differ on the word."""
-
-
-FREE = Answer(word="free", low="free", high="free", decided_by="", prong="", reason=NO_REASON, slack_low=math.nan,
-              slack_high=math.nan, slack_tier_a=math.nan, enforced="", hits=(), looked_at=())
-"""A gate that has nothing to say."""
-
-NAMED = Assessment(True, True, (), NO_REASON, math.nan, math.nan, math.nan, math.nan)
-"""What holds because the text names it, at no distance from any line."""
-
-Assess = Callable[[Layer], Assessment]
-
-
-def assessor(figures: Figures, *, from_us: bool = True) -> Assess:
-    """Return a function that tests layers on one chip and remembers what it found."""
-    values = figures.values(from_us=from_us)
-    memo: dict[str, Assessment] = {}
-
-    def assess(layer: Layer) -> Assessment:
-        if layer.rule_id not in memo:
-            memo[layer.rule_id] = _assess(layer, figures, values)
-        return memo[layer.rule_id]
-
-    return assess
-
-
-def _assess(layer: Layer, figures: Figures, values: Mapping[str, tuple[float, float]]) -> Assessment:
-    named = figures.id in layer.parts
-    if layer.test is None:
-        caught = named if layer.parts else True
-        return replace(NAMED, sure=caught, may=caught, prongs=("named",) if named else ())
-    sure, may = (bool(x) for x in truth(layer.test, values))
-    own = [float(x) for x in slack(layer.test, values)]
-    wide = None if layer.form == "policy" else without_upper(layer.test)
-    low, high = own if wide is None else [float(x) for x in slack(wide, values)]
-    parts = prongs(layer.test)
-    holding = tuple(k for k, v in parts.items() if bool(truth(v, values)[0]))
-    if sure and holding and layer.form != "letter":
-        why = reason(Label(holding[0], parts[holding[0]]), values)
-    else:
-        why = reason(layer.test if sure or wide is None else wide, values, end=1 if sure or not may else 0)
-    return Assessment(sure or named, may or named, holding, why, low, high, own[0], own[1])
-
-
-def _worst(gate: tuple[str, ...], words: list[str]) -> str:
-    return max(words, key=gate.index, default="free")
-
-
-def live_layers(catalog: Catalogue, on: date) -> tuple[Layer, ...]:
-    """Return the layers that bind on a day, as known by the catalogue's date."""
-    return tuple(x for x in known_layers(catalog) if x.phase(on, catalog.as_of) == "binding")
+from chipcast.rules.rule import Layer, all_tests, known_layers, live_layers
 
 
 def _any_vendor(layer: Layer, figures: Figures) -> bool:
-    return not layer.addressees or figures.vendor in layer.addressees
+    return not layer.addressees or figures.vendor.upper() in layer.addressees
 
 
 def _addressees(layer: Layer, figures: Figures) -> bool:
-    return figures.vendor in layer.addressees or figures.id in layer.parts
+    return figures.vendor.upper() in layer.addressees or figures.id in layer.parts
 
 
 LETTER_SCOPE = {"general": _any_vendor, "addressee_only": _addressees}
@@ -190,7 +39,7 @@ HQ_RULE = ("as_enforced", "as_text", "off")
 """How the headquarters rule is read: with doubt shown where it was not applied, as the text says, or not at all."""
 
 
-def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, hq_rule: str = "as_enforced",
+def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None, hq_rule: str = "as_enforced",
             letter_scope: str = "general", live: Sequence[Layer] | None = None) -> Answer:
     """Return what the US gate says of a shipment on a day, as known by the catalogue's date.
 
@@ -200,7 +49,7 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, 
         Rows known by the information date.
     ask : Shipment
         Chip, destination, headquarters, day, buyer.
-    assess : function, optional
+    assess : Assessor, optional
         Test results of the chip that another call has already found.
     hq_rule, letter_scope : str
         Entries of `HQ_RULE` and `LETTER_SCOPE`.
@@ -241,7 +90,11 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assess | None = None, 
                 hits.append(_with_policy(layer, found, through, layer.word(*group_words), state, binding, ask, assess,
                                          catalog))
     buyer = [] if figures.domestic else _buyer_hits(binding, ask, catalog)
-    return _answer(US_WORDS, hits, buyer, looked, lines)
+    places = [] if figures.domestic else _place_hits(binding, ask, catalog)
+    answer = _answer(US_WORDS, [*buyer, *hits, *places], buyer, looked, lines)
+    if answer.low != answer.high:
+        answer = _refined(answer, [*buyer, *hits], places, assess, catalog)
+    return answer
 
 
 def _ways(layer: Layer, ask: Shipment, hq: Layer | None, catalog: Catalogue,
@@ -263,10 +116,11 @@ def _ways(layer: Layer, ask: Shipment, hq: Layer | None, catalog: Catalogue,
 
 
 def _with_policy(layer: Layer, found: Assessment, through: str, word: str, state: str, live: Mapping[str, Layer],
-                 ask: Shipment, assess: Assess, catalog: Catalogue) -> Hit:
+                 ask: Shipment, assess: Assessor, catalog: Catalogue) -> Hit:
     """Return a hit with the consequence that a review policy may have changed."""
     low = high = word
     by = layer.rule_id
+    eased = []
     for policy in live.values():
         if policy.form != "policy" or layer.rule_id not in policy.modifies or through != "destination":
             continue
@@ -274,41 +128,101 @@ def _with_policy(layer: Layer, found: Assessment, through: str, word: str, state
             continue
         met = assess(policy)
         milder = policy.word(*ask.to.groups)
+        if met.may:
+            eased.append((policy, milder))
         if met.sure:
             low = high = milder
             by, state = policy.rule_id, policy.state(ask.on, catalog.as_of)
         elif met.may:
             low = min(low, milder, key=US_WORDS.index)
-    return Hit(layer=layer, assessment=found, low=low if found.sure else "free", high=high, state=state,
-               through=through, by=by)
+    return Hit(layer=layer, assessment=found, word=word, eased=tuple(eased), low=low if found.sure else "free",
+               high=high, state=state, through=through, by=by)
 
 
 def _buyer_hits(live: Mapping[str, Layer], ask: Shipment, catalog: Catalogue) -> list[Hit]:
     """Return the entity layers that name the buyer, or reach it through its owners."""
     out = []
     values = {"owned_by_listed": (ask.owned_by_listed, ask.owned_by_listed)}
-    for layer in live.values():
+    lapsed = [x for x in known_layers(catalog) if ask.owned_by_listed and x.subject == "affiliate"
+              and x.phase(ask.on, catalog.as_of) == "unknown"]
+    for layer in (*live.values(), *lapsed):
         named = layer.subject == "entity" and ask.entity in layer.addressees
         owned = layer.subject == "affiliate" and layer.test is not None and bool(truth(layer.test, values)[0])
         if named or owned:
-            found = replace(NAMED, prongs=("buyer",))
+            found = replace(NAMED, sure=layer not in lapsed, prongs=("buyer",))
             word = layer.word(*ask.to.groups)
-            out.append(Hit(layer=layer, assessment=found, low=word, high=word,
-                           state=layer.state(ask.on, catalog.as_of), through="buyer", by=layer.rule_id))
+            out.append(Hit(layer=layer, assessment=found, word=word, eased=(), low=word if found.sure else "free",
+                           high=word, state=layer.state(ask.on, catalog.as_of), through="buyer", by=layer.rule_id))
     return out
 
 
-def _answer(gate: tuple[str, ...], hits: list[Hit], buyer: list[Hit], looked: list[tuple[Layer, Assessment]],
+def _place_hits(live: Mapping[str, Layer], ask: Shipment, catalog: Catalogue) -> list[Hit]:
+    """Return the controls on a whole place whose text is not in the rows: they may stop any chip."""
+    return [Hit(layer=x, assessment=replace(NAMED, sure=False), word=x.word(*ask.to.groups), eased=(), low="free",
+                high=x.word(*ask.to.groups), state=x.state(ask.on, catalog.as_of), through="place", by=x.rule_id)
+            for x in live.values() if x.subject == "place" and x.reaches(ask.to.groups, ask.on)]
+
+
+def _refined(answer: Answer, hits: list[Hit], places: list[Hit], assess: Assessor, catalog: Catalogue) -> Answer:
+    """Return the answer with the words that are really possible: layers hold together, since a chip has one figure."""
+    tests = all_tests(catalog)
+    strictest: Any = np.zeros(1, np.int8)
+    for h in hits:
+        if h.through == "buyer":
+            codes: Any = np.array([US_WORDS.index(w) for w in dict.fromkeys((h.low, h.high))], np.int8)
+            strictest = np.maximum.outer(codes, strictest).ravel()
+            continue
+        word: Any = np.int8(US_WORDS.index(h.word))
+        for policy, milder in h.eased:
+            word = np.where(assess.at_points(policy, tests), np.int8(US_WORDS.index(milder)), word)
+        strictest = np.maximum(strictest, np.where(assess.at_points(h.layer, tests), word, np.int8(0)))
+    found = set(np.unique(strictest).tolist())
+    found |= {max(code, US_WORDS.index(h.high)) for h in places for code in found}
+    possible = tuple(US_WORDS[i] for i in sorted(found))
+    needs = tuple(dict.fromkeys(n for h in hits for n in _open_names(h, assess.figures)))
+    if len(possible) > 1:
+        return replace(answer, word="unknown", low=possible[0], high=possible[-1], possible=possible, needs=needs)
+    word = possible[0]
+    if word == "free":
+        return replace(answer, word=word, low=word, high=word, possible=possible, decided_by="", enforced="")
+    first = _first([h for h in hits if word in (h.low, h.high, h.word)] or hits)
+    return replace(answer, word=word, low=word, high=word, possible=possible, decided_by=first.by,
+                   prong=first.assessment.reason.prong, reason=first.assessment.reason, enforced=first.state)
+
+
+def _open_names(hit: Hit, figures: Figures) -> list[str]:
+    """Return the figures that leave it open whether a layer holds, by the names of `Figures`."""
+    values = figures.values()
+    asked = [hit.layer] if hit.assessment.may and not hit.assessment.sure else []
+    out = []
+    for layer in (*asked, *(policy for policy, _ in hit.eased)):
+        if layer.test is None:
+            continue
+        for name in names_in(layer.test):
+            if name in values and values[name][0] != values[name][1]:
+                out.append("area_mm2" if name == "pd" and figures.tpp[0] == figures.tpp[1] else name)
+    return out
+
+
+def _first(pool: list[Hit]) -> Hit:
+    return min(pool, key=lambda h: (h.state != "yes", h.layer.form == "letter", h.layer.rule_id))
+
+
+def _worst(gate: tuple[str, ...], words: list[str]) -> str:
+    return max(words, key=gate.index, default="free")
+
+
+def _answer(gate: tuple[str, ...], every: list[Hit], buyer: list[Hit], looked: list[tuple[Layer, Assessment]],
             lines: list[Assessment]) -> Answer:
-    every = [*buyer, *hits]
     low = _worst(gate, [h.low for h in every])
     high = _worst(gate, [h.high for h in every])
     slack_low = min((a.low for a in lines), default=math.nan)
     slack_high = min((a.high for a in lines), default=math.nan)
-    tier = [h.assessment for h in hits if h.layer.rule_id == "US-3A090A-2023"]
+    tier = [h.assessment for h in every if h.layer.rule_id == "US-3A090A-2023"]
     tier_slack = tier[0].high if tier else math.nan
-    common = {"low": low, "high": high, "slack_low": slack_low, "slack_high": slack_high, "slack_tier_a": tier_slack,
-              "hits": tuple(every), "looked_at": tuple(looked)}
+    possible = (low,) if low == high else (low, high)
+    common = {"low": low, "high": high, "possible": possible, "slack_low": slack_low, "slack_high": slack_high,
+              "slack_tier_a": tier_slack, "hits": tuple(every), "looked_at": tuple(looked)}
     if low == high == "free":
         nearest = min(lines, key=lambda a: a.high, default=None)
         why = nearest.reason if nearest else NO_REASON
@@ -318,8 +232,8 @@ def _answer(gate: tuple[str, ...], hits: list[Hit], buyer: list[Hit], looked: li
             text = f"{caught} {every[0].layer.rule_id}, whose exception needs no notice here"
         return Answer(word="free", decided_by="", prong=why.prong, reason=why, enforced="", why=text, **common)  # type: ignore[arg-type]
     word = low if low == high else "unknown"
-    pool = buyer or [h for h in every if (h.low if low == high else h.high) == (low if low == high else high)]
-    first = min(pool, key=lambda h: (h.state != "yes", h.layer.form == "letter", h.layer.rule_id))
+    decisive = low if low == high else high
+    first = _first(buyer or [h for h in every if (h.low if low == high else h.high) == decisive])
     disputed = tuple(dict.fromkeys(h.layer.disputed for h in every if h.layer.disputed))
     prong = first.assessment.reason.prong or ", ".join(first.assessment.prongs[:1])
     return Answer(word=word, decided_by=first.by, prong=prong, reason=first.assessment.reason, enforced=first.state,
@@ -330,7 +244,15 @@ def cn_touches(live: Sequence[Layer], figures: Figures, code: str, segment: str)
     """Return whether any Chinese row in force has a word for this chip and buyer class; else the gate is free."""
     if code != "CN" or figures.domestic:
         return False
-    return any(x.gate == "cn" and x.word(segment) and (x.subject == "share" or figures.id in x.parts) for x in live)
+    return any(x.gate == "cn" and x.word(segment) and (x.subject == "share" or _caught_in_china(x, figures))
+               for x in live)
+
+
+def _caught_in_china(layer: Layer, figures: Figures) -> bool:
+    """Return whether a Chinese row speaks of a chip: by name, or by the test of a row that a user added."""
+    if figures.id in layer.parts:
+        return True
+    return layer.test is not None and bool(truth(layer.test, figures.values())[0])
 
 
 def cn_gate(catalog: Catalogue, ask: Shipment, *, live: Sequence[Layer] | None = None) -> Answer:
@@ -355,19 +277,18 @@ def cn_gate(catalog: Catalogue, ask: Shipment, *, live: Sequence[Layer] | None =
         word = layer.word(ask.segment)
         if layer.subject == "share" and word:
             share = max(share, layer.share)
-        caught = bool(word) and (layer.subject == "share" or ask.figures.id in layer.parts)
+        caught = bool(word) and (layer.subject == "share" or _caught_in_china(layer, ask.figures))
         found = replace(NAMED, sure=caught, may=caught, prongs=("named",) if ask.figures.id in layer.parts else ())
         looked.append((layer, found))
         if not caught:
             continue
         state = layer.state(ask.on, catalog.as_of)
-        weak = state != "yes"
-        every.append(Hit(layer=layer, assessment=found, low="free" if weak else word, high="free" if weak else word,
-                         state=state, through="buyer class", by=layer.rule_id))
+        binds = word if state == "yes" else "free"
+        every.append(Hit(layer=layer, assessment=found, word=word, eased=(), low=binds, high=binds, state=state,
+                         through="buyer class", by=layer.rule_id))
     answer = _answer(CN_WORDS, every, [], looked, [])
     return replace(answer, min_domestic_share=share, why="" if answer.word != "free" else
                    "no Chinese rule found for this class and chip")
 
 
-__all__ = ["HQ_RULE", "LETTER_SCOPE", "Answer", "Assessment", "Hit", "Shipment", "assessor", "cn_gate", "cn_touches",
-           "live_layers", "us_gate"]
+__all__ = ["HQ_RULE", "LETTER_SCOPE", "cn_gate", "cn_touches", "us_gate"]

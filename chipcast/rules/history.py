@@ -9,8 +9,9 @@ from xml.sax.saxutils import escape
 
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import require
+from chipcast.rules.answer import Shipment
+from chipcast.rules.assess import assessor
 from chipcast.rules.check import Verdict, verdict
-from chipcast.rules.gates import Shipment, assessor
 from chipcast.rules.record import STATUS_OF
 from chipcast.rules.rule import horizon, known_layers, layers
 

@@ -146,6 +146,18 @@ def known_layers(catalog: Catalogue) -> tuple[Layer, ...]:
     return tuple(x for x in layers() if x.known(catalog.as_of))
 
 
+@lru_cache(maxsize=64)
+def all_tests(catalog: Catalogue) -> tuple[Node, ...]:
+    """Return the tests of all US rows on chips, whatever their date: their lines cut what open figures allow."""
+    return tuple(x.test for x in layers()
+                 if x.test is not None and x.gate == "us" and x.subject in ("chip", "prc_chip"))
+
+
+def live_layers(catalog: Catalogue, on: date) -> tuple[Layer, ...]:
+    """Return the layers that bind on a day, as known by the catalogue's date."""
+    return tuple(x for x in known_layers(catalog) if x.phase(on, catalog.as_of) == "binding")
+
+
 def layer(rule_id: str) -> Layer:
     """Return one layer by id."""
     for found in layers():

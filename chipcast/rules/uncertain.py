@@ -14,9 +14,9 @@ from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.chip.spec import chip
+from chipcast.rules.answer import Shipment
 from chipcast.rules.check import Verdict, verdict
 from chipcast.rules.expr import Interval
-from chipcast.rules.gates import Shipment
 from chipcast.rules.measure import COUNTED, UNKNOWN, Figures
 
 ABSENT = -1.0

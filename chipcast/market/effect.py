@@ -58,10 +58,41 @@ def _price(run: Market, a: int, b: int) -> Array:
     return np.asarray(run.price_usd[run.chips.index("h20-96"), b - 1], dtype=np.float64)
 
 
+def _of(*chips: str) -> Callable[[Market, int, int], Array]:
+    """Return a measure: cards of these chips that arrived."""
+    def cards(run: Market, a: int, b: int) -> Array:
+        rows = [run.chips.index(c) for c in chips]
+        return np.asarray(run.deliveries[:, rows, a:b].sum((0, 1, 2), dtype=np.float64))
+    return cards
+
+
+def _abroad(run: Market, a: int, b: int) -> Array:
+    return np.asarray(run.leased_abroad[:, b - 1].sum(0, dtype=np.float64))
+
+
+def _short(run: Market, a: int, b: int) -> Array:
+    """Return domestic cards wanted for need and not delivered, at the end: what supply and not choice withholds."""
+    home = [k for k, c in enumerate(run.chips) if c in DOMESTIC]
+    wanted = run.need[:, home, b - 1].sum((0, 1), dtype=np.float64)
+    return np.asarray(np.maximum(wanted - run.deliveries[:, home, b - 1].sum((0, 1), dtype=np.float64), 0.0))
+
+
+def _home_tokens(run: Market, a: int, b: int) -> Array:
+    return np.asarray(run.domestic_share_tokens[b - 1], dtype=np.float64)
+
+
+def _loss(run: Market, a: int, b: int) -> Array:
+    return np.asarray(run.written_down_usd[:, a:b].sum((0, 1), dtype=np.float64))
+
+
 MEASURES: dict[str, tuple[str, Callable[[Market, int, int], Array]]] = {
     "H20 ordered": ("cards", _ordered), "H20 delivered": ("cards", _delivered),
     "domestic cards delivered": ("cards", _domestic), "domestic share of cards": ("1", _share),
-    "tokens served": ("tokens", _served), "H20 price at the end": ("USD", _price)}
+    "domestic share of tokens": ("1", _home_tokens), "domestic cards short": ("cards", _short),
+    "lesser and redesigned foreign cards": ("cards", _of("nvidia_other", "nvidia_next")),
+    "grey cards": ("cards", _of("h800-sxm")), "cards leased abroad": ("cards", _abroad),
+    "seller's write-down": ("USD", _loss), "tokens served": ("tokens", _served),
+    "H20 price at the end": ("USD", _price)}
 """What is compared: unit and (run, first month, month after the last) to a value per draw."""
 
 

@@ -143,11 +143,10 @@ def keep(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = Non
     pace = slow / (1 - place.missing)
     cost = np.broadcast_to(np.asarray(case.checkpoint_s, dtype=float), back.shape)
     tau, segments = _interval(case, back * pace, near_back * pace, cost / pace, interval_s)
-    if interval_s is None:
-        tau = np.maximum(tau, case.write_s / pace / segments)
-    elif np.any(case.write_s > tau * pace * segments):
-        raise InfeasibleError(f"a checkpoint takes up to {np.max(case.write_s):.0f} s to write and is due every "
-                              f"{np.min(tau):.0f} s of work; save less often or use a faster store")
+    if interval_s is not None and np.median(case.write_s) > np.median(tau * pace * segments):
+        raise InfeasibleError(f"a checkpoint takes {np.median(case.write_s):.0f} s to write and is due every "
+                              f"{np.median(tau * pace * segments):.0f} s; save less often or use a faster store")
+    tau = np.maximum(tau, case.write_s / pace / segments)  # the next one waits until the last is written
     if case.near is None:
         p = segment_stretch(back, pace * tau, cost) * pace
         saved = cost / tau
@@ -214,6 +213,13 @@ def chips_by_class(case: Case, chips: Array) -> Array:
     return out
 
 
+def rollback_rate(case: Case, sizes: tuple[int, ...]) -> Array:
+    """Return how often jobs of these sizes go back to a checkpoint. [1/s] (size, draw)"""
+    chips = np.asarray(sizes, dtype=float)[:, None]
+    rate: Array = (fault_rates(case) / 3600.0 * chips_by_class(case, chips) * case.masking.rollback).sum(axis=1)
+    return rate
+
+
 def require_progress(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = None) -> None:
     """Refuse a checkpoint or an interval that a user states if it is longer than the usual time between rollbacks.
 
@@ -222,8 +228,7 @@ def require_progress(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric 
     InfeasibleError
         If the median stall, or the interval, exceeds the median time between rollbacks at the largest size.
     """
-    rate = (fault_rates(case) * case.masking.rollback).sum(axis=0) * max(sizes) / 3600.0
-    gap = float(np.median(1 / np.maximum(rate, 1e-300)))
+    gap = float(np.median(1 / np.maximum(rollback_rate(case, (max(sizes),)), 1e-300)))
     stall = float(np.median(case.checkpoint_s))
     work = 0.0 if interval_s is None else float(np.median(interval_s))
     if stall + work > gap:

@@ -13,6 +13,7 @@ from chipcast.base.types import Array
 from chipcast.cluster.case import keep
 from chipcast.cluster.faults import CLASSES
 from chipcast.cluster.goodput import case_of
+from chipcast.cluster.options import with_options
 from chipcast.cluster.platform import figure
 from chipcast.cluster.record import PARTS
 
@@ -84,14 +85,14 @@ class Comparison:
 def equal_compute(given: Given, chips: Sequence[str], size: int) -> tuple[int, ...]:
     """Return for each chip the whole servers' worth of chips with the peak 16-bit throughput of `size` of the first."""
     servers = round(given.middle("cluster.chips_per_server"))
-    peaks = [float(np.median(figure(given, chip, "bf16_tflops"))) for chip in chips]
+    peaks = [float(np.mean(figure(given, chip, "bf16_tflops"))) for chip in chips]
     return tuple(size if i == 0 else max(round(size * peaks[0] / peak / servers), 1) * servers
                  for i, peak in enumerate(peaks))
 
 
 def compare(given: Given, chips: Sequence[str], size: int | Sequence[int], *, same: str = "chips",
             threshold: float | None = None, ladder: str = "vendor", detection: str = "mixed",
-            slow: bool = True) -> Comparison:
+            slow: bool = True, chosen: Sequence[tuple[str, str]] = (), days: float = 60.0) -> Comparison:
     """Return the paired comparison of jobs on these chips.
 
     Parameters
@@ -108,6 +109,8 @@ def compare(given: Given, chips: Sequence[str], size: int | Sequence[int], *, sa
         Share of wall time in progress below which a job stumbles; the anchor run's bound if left out. [1]
     ladder, detection, slow
         As in `case_of`.
+    chosen, days
+        Policies and length of the run, as in `options.with_options`.
     """
     require(len(chips) >= 1, "chips", "name at least one", tuple(chips))
     bound = default_threshold(given) if threshold is None else threshold
@@ -118,8 +121,8 @@ def compare(given: Given, chips: Sequence[str], size: int | Sequence[int], *, sa
     else:
         sizes = tuple(size)
         require(len(sizes) == len(chips), "sizes", f"be one, or one for each of {len(chips)} chips", sizes)
-    kept = [keep(case_of(given, chip, ladder=ladder, detection=detection, slow=slow), (n,))
-            for chip, n in zip(chips, sizes, strict=True)]
+    kept = [keep(with_options(given, case_of(given, chip, ladder=ladder, detection=detection, slow=slow), chosen,
+                              days=days), (n,)) for chip, n in zip(chips, sizes, strict=True)]
     ledger = np.stack([k.ledger[0] for k in kept])
     extra = ledger[:, [PARTS.index("checkpoint"), PARTS.index("slow_down")]]
     loss = np.concatenate([np.stack([k.loss_by_class[0] for k in kept]), extra], axis=1)

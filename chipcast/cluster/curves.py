@@ -61,11 +61,11 @@ def timelines(case: Case, chips: int, *, days: float = 3.0, runs: int = 200, see
     return rows
 
 
-def checkpoint_curve(case: Case, chips: int, *, points: int = 60) -> list[dict[str, float]]:
+def checkpoint_curve(case: Case, chips: int, *, points: int = 60, least_s: float = 0.0) -> list[dict[str, float]]:
     """Return rows (interval_s, p05, p50, p95) of time in progress against the work between checkpoints."""
     best = float(np.median(keep(case, (chips,)).checkpoint_every_s))
     return [{"interval_s": float(x), **interval(keep(case, (chips,), interval_s=float(x)).ettr[0])}
-            for x in np.geomspace(best / 8, best * 8, points)]
+            for x in np.geomspace(best / 8, best * 8, points) if x > least_s]
 
 
 def interval_marks(rate_per_s: float, checkpoint_s: float) -> dict[str, float]:

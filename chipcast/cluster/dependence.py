@@ -19,6 +19,9 @@ from chipcast.base.errors import require
 from chipcast.base.types import Array
 from chipcast.cluster.trace import GRID_DAYS, Ints, Trace, cluster_sizes
 
+KERNEL_DAYS, KERNEL_WEIGHTS = (1.0, 12.0, 40.0), (0.30, 0.35, 0.35)
+"""Means of the exponential delays of relapses, and their weights, as fitted to the published log."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Habits:
@@ -42,9 +45,9 @@ class Habits:
     """Log-sd of the log-normal factor of mean 1 on the repairs that begin in an epoch. [1]"""
     branching: float = 0.38
     """Later faults on the same node that one fault brings about. [1]"""
-    kernel_days: tuple[float, ...] = (1.0, 12.0, 40.0)
+    kernel_days: tuple[float, ...] = KERNEL_DAYS
     """Means of the exponential delays of relapses. [days]"""
-    kernel_weights: tuple[float, ...] = (0.30, 0.35, 0.35)
+    kernel_weights: tuple[float, ...] = KERNEL_WEIGHTS
     """Weights of those delays. [1]"""
     frailty_shape: float = 0.93
     """Shape of the Gamma factor of mean 1 on a node's rate, where nodes differ for good. [1]"""

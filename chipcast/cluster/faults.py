@@ -73,6 +73,11 @@ def anchor_counts(given: Given) -> Counts:
     return Counts(by_class=MappingProxyType(counts), exposure_h=chips * days * 24)
 
 
+def anchor_chips(given: Given) -> float:
+    """Return the chips of the job on which the anchor's stops were counted. [chips]"""
+    return max(float(row["chips"]) for row in given.catalog.rows("faults") if row["id"].startswith(ANCHOR_ROWS))
+
+
 def jeffreys(count: Numeric, exposure_h: Numeric, uniforms: Numeric) -> Numeric:
     """Return the quantile of a fault rate after `count` faults in `exposure_h`. [1/h]
 

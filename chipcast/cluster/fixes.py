@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -12,7 +12,8 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.cluster.case import Case, keep
 from chipcast.cluster.faults import CLASSES
-from chipcast.cluster.ladder import TIERS, Masking, detection, masking, tiers
+from chipcast.cluster.ladder import TIERS, Masking, Tier, detection, masking, tiers
+from chipcast.cluster.options import read_options, with_options
 from chipcast.cluster.record import PARTS
 
 Change = Callable[[Given, str, Case], Case]
@@ -31,10 +32,19 @@ def _active(given: Given, chip: str, case: Case) -> Case:
     return replace(case, detection_s=found, restart_s=again)
 
 
-def _rungs(given: Given, chip: str, case: Case, *, everything: bool) -> Case:
-    on = np.ones(given.draws)
-    every = tuple(tier(given, on) for tier in TIERS.values())
-    rungs = every if everything else tiers(given, chip, "full")
+def _documented(given: Given, chip: str, case: Case) -> Case:
+    return _rungs(given, case, tiers(given, chip, "full"))
+
+
+def _rung(*names: str) -> Change:
+    def change(given: Given, chip: str, case: Case) -> Case:
+        del chip
+        return _rungs(given, case, tuple(TIERS[name](given, np.ones(given.draws)) for name in names))
+
+    return change
+
+
+def _rungs(given: Given, case: Case, rungs: Sequence[Tier]) -> Case:
     new = masking(rungs, given.draws)
     # A fix never takes away what a draw has already.
     better = new.rollback <= case.masking.rollback
@@ -46,12 +56,30 @@ def _fast_end(given: Given, name: str, now: Array) -> Array:
     return np.minimum(now, given.row(name).law.low)
 
 
+def _option(name: str) -> Change:
+    def change(given: Given, chip: str, case: Case) -> Case:
+        del chip
+        return with_options(given, case, read_options(name))
+
+    return change
+
+
+HALVED = "half the size"
+"""Name of the fix that is no change of the case: a job of half the chips."""
+
 FIXES: Mapping[str, Change] = MappingProxyType({
     "notice by heartbeat": _active,
-    "documented recovery switched on": lambda g, c, x: _rungs(g, c, x, everything=False),
-    "every tier, also undocumented ones": lambda g, c, x: _rungs(g, c, x, everything=True),
+    "documented recovery switched on": _documented,
+    "rung: collectives retried": _rung("operator_retry"),
+    "rung: memory faults mended online": _rung("hbm_online"),
+    "rung: links re-routed online": _rung("link_online"),
+    "every rung, also undocumented ones": _rung(*TIERS),
     "checkpoints at the fast end": lambda g, c, x: replace(
         x, checkpoint_s=_fast_end(g, "checkpoint.stall_s", np.asarray(x.checkpoint_s))),
+    "copies in peers' memory": _option("near"),
+    "checkpoints in the background": _option("background"),
+    "lemons put out": _option("evict"),
+    "repaired servers tested for a day": _option("quarantine"),
     "half the memory faults": lambda g, c, x: _fewer(x, "hbm"),
     "half the link faults": lambda g, c, x: _fewer(x, "network"),
     "half the logic faults": lambda g, c, x: _fewer(x, "logic"),
@@ -67,13 +95,15 @@ class Fix:
     """What one fix does."""
 
     name: str
-    """Entry of `FIXES`, or `half the size`."""
+    """Entry of `FIXES`, or `HALVED`."""
     p_stumble: float
     """Probability of a stumble with it. [1]"""
     gain: Array
     """Time in progress gained, paired draw by draw. [1] (draw)"""
     useful: Array
     """Useful share of wall time gained, slow steps counted as loss, paired draw by draw. [1] (draw)"""
+    goodput: Array
+    """Goodput gained, spares that it adds or saves included, paired draw by draw. [1] (draw)"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,17 +128,17 @@ def waterfall(given: Given, chip: str, chips: int, case: Case, threshold: float,
     Every entry is computed on the same draws, so its gain is its own and not luck.
     """
     def progress(x: Case, size: int = chips) -> Array:
-        """Return time in progress, and the useful share. (2, draw)"""
+        """Return time in progress, the useful share and goodput. (3, draw)"""
         kept = keep(x, (size,))
-        return np.stack([kept.ettr[0], kept.ledger[0, PARTS.index("productive")]])
+        return np.stack([kept.ettr[0], kept.ledger[0, PARTS.index("productive")], kept.goodput[0]])
 
     def judge(name: str, now: Array, then: Array) -> Fix:
         return Fix(name=name, p_stumble=float((then[0] < threshold).mean()), gain=then[0] - now[0],
-                   useful=then[1] - now[1])
+                   useful=then[1] - now[1], goodput=then[2] - now[2])
 
     base = progress(case)
     alone = [judge(name, base, progress(change(given, chip, case))) for name, change in FIXES.items()]
-    alone.append(judge("half the size", base, progress(case, max(chips // 2, 1))))
+    alone.append(judge(HALVED, base, progress(case, max(chips // 2, 1))))
     left, now, held, together = dict(FIXES), base, case, list[Fix]()
     for _ in range(steps):
         tried = {name: progress(change(given, chip, held)) for name, change in left.items()}

@@ -248,8 +248,44 @@ def _together(parts: Sequence[Numeric], overlap: bool) -> Numeric:
 ALL_TO_ALL = {"direct": _direct, "at_once": _at_once, "two_stage": _two_stage}
 """Ways of an all-to-all over several levels."""
 
+def broadcast(fabric: Sequence[Level], ranks: Numeric, size: Numeric, *, algorithm: str = "best",
+              local: Numeric | None = None) -> Numeric:
+    """Return the seconds of a broadcast of `size` bytes: between domains first, then inside each."""
+    total: Numeric = 0.0
+    for stage in stages(fabric, ranks, local=local):
+        total = total + seconds("broadcast", algorithm, stage.ranks, size, stage.level.alpha_s,
+                                reach(stage.level, stage.ranks))
+    return total
+
+
+def point_to_point(fabric: Sequence[Level], ranks: Numeric, size: Numeric, *, algorithm: str = "best",
+                   local: Numeric | None = None) -> Numeric:
+    """Return the seconds of one message between the farthest two ranks of a group: over its outermost level.
+
+    Inside a full mesh a pair has one link of its own, (g-1) times less than a rank has in all.
+    """
+    total: Numeric = 0.0
+    for stage in stages(fabric, ranks, local=local):
+        used = np.asarray(stage.ranks) > 1
+        one = seconds("point-to-point", "direct" if algorithm == "best" else algorithm, 2.0, size,
+                      stage.level.alpha_s, reach(stage.level, 2.0))
+        total = np.where(used, one, total)
+    return np.asarray(total)[()]
+
+
+def flat_times(fabric: Sequence[Level], operation: str, ranks: Numeric, size: Numeric) -> dict[str, Numeric]:
+    """Return the seconds of every algorithm that takes the group for one level, the outermost that it uses.
+
+    What a library does that knows nothing of domains; for comparison with the leveled ways.
+    """
+    outer = [s for s in stages(fabric, ranks) if np.all(np.asarray(s.ranks) > 1)]
+    level = outer[-1].level if outer else fabric[0]
+    return {name: entry(ranks, size, level.alpha_s, reach(level, ranks))
+            for name, entry in COLLECTIVES[operation].items()}
+
+
 OPERATIONS = {"all-reduce": all_reduce, "all-gather": all_gather, "reduce-scatter": reduce_scatter,
-              "all-to-all": all_to_all}
+              "all-to-all": all_to_all, "broadcast": broadcast, "point-to-point": point_to_point}
 """Operation -> seconds over a fabric, called as (fabric, ranks, bytes, algorithm=, local=)."""
 
 
@@ -265,5 +301,5 @@ def flat(given: Given, chip: str) -> Array:
 
 
 __all__ = ["ALL_TO_ALL", "COLLECTIVES", "DIRECT", "KINDS", "Level", "OPERATIONS", "Stage", "UNBOUNDED", "all_gather",
-           "all_reduce", "all_to_all", "all_to_all_parts", "bus_bytes_s", "degraded", "flat", "levels", "lower_bound",
-           "reach", "reduce_scatter", "seconds", "stages"]
+           "all_reduce", "all_to_all", "all_to_all_parts", "broadcast", "bus_bytes_s", "degraded", "flat", "flat_times",
+           "levels", "lower_bound", "point_to_point", "reach", "reduce_scatter", "seconds", "stages"]

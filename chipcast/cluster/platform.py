@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import overload
@@ -12,8 +13,11 @@ from chipcast.base.errors import unknown
 from chipcast.base.given import Given
 from chipcast.base.types import Numeric
 
-NAMES = {"ascend-910b": "ascend-910b2", "910b": "ascend-910b2"}
-"""Names without a bin: training clusters are built from the usual 64 GB bin; the 32 GB bin is sold for inference."""
+BINS = {"ascend-910b": ("ascend-910b1", "ascend-910b2", "ascend-910b3", "ascend-910b4")}
+"""Names without a bin -> the bins that may stand for them; rows `<name>.bin_weight_b1` and so on weigh them."""
+
+NAMES = {"910b": "ascend-910b"}
+"""Common names of those."""
 
 ANCHOR = "h100-sxm"
 """The chip whose counted faults all others are measured by."""
@@ -59,12 +63,39 @@ PLATFORMS = (
 
 
 def known_as(chip: str) -> str:
-    """Return the id that stands for a name without a bin.
+    """Return the id of a common name without a bin, else the name.
 
-    >>> known_as("ascend-910b")
-    'ascend-910b2'
+    >>> known_as("910b")
+    'ascend-910b'
     """
     return NAMES.get(chip, chip)
+
+
+def bins_of(chip: str) -> tuple[str, ...]:
+    """Return the ids of the bins that a name without a bin may stand for; of any other name itself."""
+    return BINS.get(known_as(chip), (known_as(chip),))
+
+
+def bin_weights(given: Given, chip: str) -> dict[str, float]:
+    """Return the weight of each bin of a name without a bin; empty for a name with one. [1]
+
+    A cluster is of one bin, and which one is part of the uncertainty: each draw has a bin of its own.
+    """
+    item = known_as(chip)
+    if item not in BINS:
+        return {}
+    weights = [given.middle(f"{item}.bin_weight_b{b.removeprefix(item)}") for b in BINS[item]]
+    return {b: w / sum(weights) for b, w in zip(BINS[item], weights, strict=True)}
+
+
+def mixed(given: Given, chip: str, values: Sequence[Numeric]) -> Numeric:
+    """Return one value per draw from those of the bins of a name, by their weights. (draw)"""
+    if len(values) == 1:
+        return values[0]
+    edges = np.cumsum(list(bin_weights(given, chip).values()))
+    pick = np.minimum(np.searchsorted(edges, given.shock(f"{known_as(chip)}.bin"), side="right"), len(values) - 1)
+    table = np.stack([np.broadcast_to(np.asarray(v, dtype=float), (given.draws,)) for v in values])
+    return table[pick, np.arange(given.draws)]
 
 
 def platform(given: Given, chip: str) -> Platform:
@@ -90,6 +121,9 @@ def figure(given: Given, chip: str, name: str, default: float | None = -1.0) -> 
     InputError
         If neither has it and no default is given.
     """
+    if known_as(chip) in BINS:
+        each = [figure(given, b, name, default) for b in bins_of(chip)]
+        return None if any(v is None for v in each) else mixed(given, chip, each)
     item = known_as(chip)
     row = f"{item}.{name}"
     if row in given:

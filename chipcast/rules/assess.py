@@ -14,6 +14,10 @@ from chipcast.rules.expr import Interval, Label, Node, prongs, reason, slack, tr
 from chipcast.rules.measure import Figures
 from chipcast.rules.rule import Layer
 
+BY_NAME = {(caught, named): replace(NAMED, sure=caught, may=caught, prongs=("named",) if named else ())
+           for caught in (True, False) for named in (True, False)}
+"""What a row without a line says of a chip: by whether it catches it, and whether it names it."""
+
 
 class Assessor:
     """Tests layers on one chip and remembers what it found."""
@@ -60,7 +64,7 @@ def _assess(layer: Layer, figures: Figures, values: Mapping[str, Interval]) -> A
     named = figures.id in layer.parts
     if layer.test is None:
         caught = named if layer.parts else True
-        return replace(NAMED, sure=caught, may=caught, prongs=("named",) if named else ())
+        return BY_NAME[caught, named]
     sure, may = (bool(x) for x in truth(layer.test, values))
     own = [float(x) for x in slack(layer.test, values)]
     wide = None if layer.form == "policy" else without_upper(layer.test)

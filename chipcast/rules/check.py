@@ -19,7 +19,7 @@ from chipcast.rules.gates import cn_gate, cn_touches, us_gate
 from chipcast.rules.measure import Figures, figures
 from chipcast.rules.place import place
 from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
-from chipcast.rules.rule import horizon, known_layers, live_layers
+from chipcast.rules.rule import Layer, horizon, known_layers, live_layers
 
 EVENT_WORDS: Mapping[str, Mapping[str, str]] = {
     "us": {"free": "free", "open": "free", "notified_exception": "notice", "licence": "letter",
@@ -155,26 +155,36 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     distance = np.full(shape, np.nan)
     known = [(own or {}).get(c) or figures(catalog, c) for c in chips]
     lives = [live_layers(catalog, day if end is None else min(day, end)) for day, _ in spans]
+    chinese: dict[Any, Answer] = {}
+    asked = [day if end is None else min(day, end) for day, _ in spans]
+    alike = [_us_state(catalog, lives[i], on) for i, on in enumerate(asked)]
     for k, found in enumerate(known):
         assess = assessor(found, from_us=True)
+        answers: dict[Any, Answer] = {}
         for i, (day, _) in enumerate(spans):
-            ask = Shipment(figures=found, to=target, hq=seat, on=day if end is None else min(day, end))
-            first = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope, live=lives[i])
+            ask = Shipment(figures=found, to=target, hq=seat, on=asked[i])
+            if alike[i] not in answers:
+                answers[alike[i]] = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope,
+                                            live=lives[i])
+            first = answers[alike[i]]
             past = end is not None and day > end and beyond == "unknown"
             us[i, :, k] = US_WORDS.index("unknown" if past else first.word)
             by[i, :, k], prong[i, :, k], distance[i, :, k] = first.decided_by, first.prong, signed(first)
             if past:
                 cn[i, :, k] = CN_WORDS.index("unknown")
             for j, segment in enumerate(segments):
-                if not cn_touches(lives[i], found, target.code, segment):
+                rows = cn_touches(lives[i], found, target.code, segment)
+                if not rows:
                     continue
-                second = cn_gate(catalog, replace(ask, segment=segment), live=lives[i])
+                if (i, segment, rows) not in chinese:
+                    chinese[i, segment, rows] = cn_gate(catalog, replace(ask, segment=segment), live=lives[i])
+                second = chinese[i, segment, rows]
                 cn[i, j, k] = CN_WORDS.index("unknown" if past else second.word)
                 if _stricter(first, second) is second:
                     by[i, j, k], prong[i, j, k] = second.decided_by, second.prong or first.prong
     where = np.empty(len(days), np.int64)
-    for i, (_, rows) in enumerate(spans):
-        where[rows] = i
+    for i, (_, at) in enumerate(spans):
+        where[at] = i
     us, cn, by, prong, distance = us[where], cn[where], by[where], prong[where], distance[where]
     _apply(events, days, chips, [not f.domestic for f in known], us, cn, by, prong)
     share = _shares(catalog, segments, [d if end is None else min(d, end) for d in days], target.code)
@@ -206,6 +216,13 @@ def _spans(catalog: Catalogue, days: Sequence[date]) -> list[tuple[date, list[in
                *[min(at, later) == later for x in known for later in x.scope_from.values()])
         groups.setdefault(key, (day, []))[1].append(i)
     return list(groups.values())
+
+
+def _us_state(catalog: Catalogue, live: Sequence[Layer], on: date) -> tuple[Any, ...]:
+    """Return what tells days apart for the US gate: rows on chips and places that bind, how they are applied, reach."""
+    rows = [x for x in live if x.gate == "us" and x.subject in ("chip", "prc_chip", "hq", "place")]
+    return (*[(x.rule_id, x.state(on, catalog.as_of)) for x in rows],
+            *[on >= later for x in rows for later in x.scope_from.values()])
 
 
 def _shares(catalog: Catalogue, segments: Sequence[str], days: Sequence[date], code: str) -> np.ndarray[Any, Any]:

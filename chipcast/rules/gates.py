@@ -16,7 +16,7 @@ import numpy as np
 from chipcast.base.catalog import Catalogue
 from chipcast.base.choose import choose
 from chipcast.rules.answer import FREE, NAMED, NO_REASON, Answer, Assessment, Hit, Shipment
-from chipcast.rules.assess import Assessor, assessor
+from chipcast.rules.assess import BY_NAME, Assessor, assessor
 from chipcast.rules.expr import names_in, truth
 from chipcast.rules.measure import Figures
 from chipcast.rules.place import ARMS, MAINLAND
@@ -240,12 +240,12 @@ def _answer(gate: tuple[str, ...], every: list[Hit], buyer: list[Hit], looked: l
                   disputed=disputed, **common)  # type: ignore[arg-type]
 
 
-def cn_touches(live: Sequence[Layer], figures: Figures, code: str, segment: str) -> bool:
-    """Return whether any Chinese row in force has a word for this chip and buyer class; else the gate is free."""
+def cn_touches(live: Sequence[Layer], figures: Figures, code: str, segment: str) -> tuple[str, ...]:
+    """Return the Chinese rows in force that have a word for this chip and buyer class; none leaves the gate free."""
     if code != "CN" or figures.domestic:
-        return False
-    return any(x.gate == "cn" and x.word(segment) and (x.subject == "share" or _caught_in_china(x, figures))
-               for x in live)
+        return ()
+    return tuple(x.rule_id for x in live if x.gate == "cn" and x.subject in ("chip", "share") and x.word(segment)
+                 and (x.subject == "share" or _caught_in_china(x, figures)))
 
 
 def _caught_in_china(layer: Layer, figures: Figures) -> bool:
@@ -278,7 +278,7 @@ def cn_gate(catalog: Catalogue, ask: Shipment, *, live: Sequence[Layer] | None =
         if layer.subject == "share" and word:
             share = max(share, layer.share)
         caught = bool(word) and (layer.subject == "share" or _caught_in_china(layer, ask.figures))
-        found = replace(NAMED, sure=caught, may=caught, prongs=("named",) if ask.figures.id in layer.parts else ())
+        found = BY_NAME[caught, ask.figures.id in layer.parts]
         looked.append((layer, found))
         if not caught:
             continue

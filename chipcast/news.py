@@ -206,17 +206,23 @@ def smallest(ready: Ready, given: Given) -> tuple[Array, str]:
 
     The cheapest at the medians among the chips on sale, whole servers and network included.
     """
-    service = serve_buyer(ready.setting, given)
-    segment = ready.setting.scenario.buyer.segment
-    factor = given.first(f"{segment}.server_factor", "ownership.server_factor") * (1 + given["ownership.network_share"])
-    offers = {}
-    for k, chip in enumerate(service.chips):
-        if service.min_chips[k] > 0 and f"{chip}.price_usd" in given and chip in FIGURES:
-            offers[chip] = (service.min_chips[k], service.min_chips[k] * given[f"{chip}.price_usd"] * factor)
+    offers = {chip: offer for chip, offer in deployments(ready, given).items() if chip in FIGURES}
     if not offers:
         return np.full(given.draws, np.inf), "none that keeps the promise"
     chip = min(offers, key=lambda c: float(np.median(offers[c][1])))
     return offers[chip][1], f"{offers[chip][0]} x {claims.label(chip)}"
+
+
+def deployments(ready: Ready, given: Given) -> dict[str, tuple[int, Array]]:
+    """Return the smallest deployment of each priced chip that keeps the buyer's promise: chips, and price. [USD] (draw)
+
+    Whole servers; servers and network included.
+    """
+    service = serve_buyer(ready.setting, given)
+    segment = ready.setting.scenario.buyer.segment
+    factor = given.first(f"{segment}.server_factor", "ownership.server_factor") * (1 + given["ownership.network_share"])
+    return {chip: (service.min_chips[k], service.min_chips[k] * given[f"{chip}.price_usd"] * factor)
+            for k, chip in enumerate(service.chips) if service.min_chips[k] > 0 and f"{chip}.price_usd" in given}
 
 
 def with_orders(ready: Ready, world: World) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chipcast import __version__, news
-from chipcast.base.catalog import DATA, sources
+from chipcast.base.catalog import DATA, read_table, sources
 from chipcast.base.given import Given
 from chipcast.base.summary import interval, to_json
 from chipcast.base.types import Array
@@ -23,6 +23,7 @@ from chipcast.fab.patterning import Route, route
 from chipcast.fab.product import product
 from chipcast.market.forecast import series
 from chipcast.plan.record import Plan
+from chipcast.report.driver import Drivers
 from chipcast.report.record import Story
 from chipcast.rules.check import status_of
 from chipcast.rules.measure import figures
@@ -67,16 +68,26 @@ def run(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, workers
 
 def tell(r: Run) -> Story:
     """Put a run side by side for the report."""
-    given, line = r.ready.given, r.world.line
+    given, line, blind = r.ready.given, r.world.line, r.worlds["base"].given
     prior_line = make(r.ready.setting, r.ready.evidence.prior)
+    asked = Drivers(blind)
     return Story(
         scenario=r.ready.setting.scenario.name, as_of=given.as_of.isoformat(), draws=given.draws, seed=given.seed,
-        version=__version__, claims=[c.as_dict() for c in r.claims], line=line, line_prior=prior_line,
+        version=__version__, claims=[c.as_dict() | {"rests_on": [n for n, _ in asked.top(c.holds.astype(float))]}
+                                     for c in r.claims], line=line, line_prior=prior_line,
         routes=[_route(route(given, "n+2"), "without EUV"), _route(route(given, "euv-twin"), "with EUV")],
         waterfall=_waterfall(r), verdicts=r.ready.setting.verdicts, measures=measures(given, r.ready.setting.verdicts),
         service=r.world.service, fleet=r.fleet, market=r.worlds["base"].market,
         market_without_threat=r.worlds["threat"].market, market_without_push=r.worlds["local_push"].market, plan=r.plan,
-        posterior=posterior_table(r.ready.evidence), ess=r.ready.evidence.ess, given=given, sources=sources())
+        posterior=posterior_table(r.ready.evidence), ess=r.ready.evidence.ess, given=given, given_blind=blind,
+        deployments=deployments(r), backtests=read_table("backtests"), sources=sources())
+
+
+def deployments(r: Run) -> list[dict[str, Any]]:
+    """Return the smallest deployment of each chip that keeps the buyer's promise, on the draws of a what-if."""
+    few = r.ready.given.block(0, whatif_draws(r.ready.given))
+    return [{"chip": chip, "chips": count, "usd": usd, "model": r.ready.setting.scenario.buyer.model}
+            for chip, (count, usd) in news.deployments(r.ready, few).items()]
 
 
 def _route(way: Route, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from chipcast.base.given import Given
 from chipcast.base.summary import interval
 from chipcast.cluster.record import PARTS, Fleet
 from chipcast.fab.record import Line
-from chipcast.market.record import CHIPS, Market
+from chipcast.market.record import CHIPS, DOMESTIC, Market
 from chipcast.plan.record import Order, Plan
 from chipcast.report.record import Story
 from chipcast.rules.record import Verdicts
@@ -196,12 +196,12 @@ def market(fear: float = 1.0, push: float = 1.0) -> Market:
     size = (
         np.array([90, 40, 15, 10, 20, 6.0])[:, None, None, None]
         * 1000
-        * np.array([0.5, 0.05, 0.15, 0.15, 0.1, 0.05])[:, None, None]
+        * np.array([0.5, 0.05, 0.15, 0.15, 0.1, 0.05, *[0.02] * (c - 6)])[:, None, None]
     )
     t = np.arange(n)[:, None]
     luck = np.exp(0.35 * _noise("market"))
     wave = 1 + fear * 1.2 * np.exp(-t / 3) * np.exp(0.3 * _noise("fear"))
-    home = np.array([0, 0, 0, 1, 1, 1])[:, None, None]
+    home = np.array([c in DOMESTIC for c in CHIPS], dtype=float)[:, None, None]
     tilt = 1 + home * push * 0.03 * t
     need = np.broadcast_to(size * (1 + 0.02 * t) * luck, (s, c, n, DRAWS))
     orders = (need * np.where(home == 1, tilt, wave)).astype(np.float32)
@@ -283,7 +283,7 @@ def plan() -> Plan:
         },
         service_share={"p05": 0.8, "p50": 0.97, "p95": 1.0},
         fails=("demand grows above 9 % a month and the gate shuts before June 2025.",),
-        shadow_prices={},
+        shadow_prices={"one more kilowatt": 120.0},
         solver={"status": "optimal"},
         sentence="Order 192 H20 now and decide on 910C in the third quarter",
         detail=plan_detail(quarters),
@@ -305,6 +305,10 @@ def plan_detail(quarters: tuple[str, ...]) -> dict[str, Any]:
             "plan": {"p05": 4e6, "p50": 5.2e6, "p95": 8e6, "mean": 5.5e6},
             "all-h20": {"p05": 4e6, "p50": 5.5e6, "p95": 9e6, "mean": 5.9e6},
         },
+        "by_date": [{"quarters": n, "until": quarters[n - 1] if n else "", "cost": 5e6 + 1e5 * n} for n in range(4)],
+        "frontier": [
+            {"tail_weight": w, "mean": 5e6 + 1e5 * w, "cvar": 8e6 - 1e6 * w} for w in (0.0, 0.25, 0.5, 0.75, 0.95)
+        ],
         "failures": {
             "causes": {"quarter of the cut-off": cut, "growth of need a month": growth},
             "fails": [c < 3 and g > 0.06 for c, g in zip(cut, growth, strict=True)],
@@ -425,6 +429,12 @@ def story(**parts: Any) -> Story:
         ],
         ess=2310.0,
         given=table,
+        given_blind=table,
+        deployments=[
+            {"chip": c, "chips": n, "model": "deepseek-r1", "usd": n * u * np.exp(0.1 * _noise(f"deploy {c}"))}
+            for c, n, u in (("h20-96", 8, 20_000.0), ("ascend-910c", 16, 30_000.0), ("h800-sxm", 8, 40_000.0))
+        ],
+        backtests=catalog.read_table("backtests"),
         sources=catalog.sources(),
     )
     return Story(**{**whole, **parts})

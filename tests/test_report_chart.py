@@ -18,10 +18,15 @@ from chipcast.report import (
     chart_line,
     chart_market,
     chart_plan,
+    chart_profit,
     chart_rules,
     chart_step,
+    chart_value,
     chart_wafer,
+    chart_yield,
+    driver,
     form,
+    form_time,
     theme,
 )
 from chipcast.report.record import Story
@@ -38,7 +43,7 @@ def test_every_picture_is_valid_for_altair_and_small(name: str, story: Story) ->
     picture = chart.PICTURES[name](story)
     assert picture is not None and picture.id == name
     chart.altair_chart(picture)
-    assert len(json.dumps([p.spec for p in picture.panels])) < 120_000
+    assert len(json.dumps([p.spec for p in picture.panels])) < 160_000
     assert picture.title and picture.note and picture.rows
     for panel in picture.panels:
         assert panel.svg.startswith("<svg ") or panel.spec["width"] == "container"
@@ -78,7 +83,7 @@ def test_five_are_the_percentiles_of_the_draws() -> None:
 
 def test_whole_quarters_only_and_their_sums() -> None:
     months = ("2025-02", "2025-03", "2025-04", "2025-05", "2025-06", "2025-07")
-    quarters, sums = chart_line.by_quarter(months, np.arange(6.0)[:, None] * np.ones((6, 3)))
+    quarters, sums = form_time.by_quarter(months, np.arange(6.0)[:, None] * np.ones((6, 3)))
     assert quarters == ["2025Q2"]
     assert sums.tolist() == [[9.0, 9.0, 9.0]]
 
@@ -100,17 +105,17 @@ def test_waterfall_steps_join_and_end_at_their_sum(story: Story) -> None:
 
 def test_rank_correlation_is_spearmans() -> None:
     x = np.array([1.0, 2, 3, 4, 5])
-    assert chart_cost.rank_correlation(x, np.exp(x)) == pytest.approx(1)
-    assert chart_cost.rank_correlation(x, -(x**3)) == pytest.approx(-1)
-    assert chart_cost.rank_correlation(x, np.array([2.0, 1, 4, 3, 5])) == pytest.approx(1 - 6 * 4 / (5 * 24))
-    assert chart_cost.rank_correlation(x, np.ones(5)) == 0
+    assert driver.rank_correlation(x, np.exp(x)) == pytest.approx(1)
+    assert driver.rank_correlation(x, -(x**3)) == pytest.approx(-1)
+    assert driver.rank_correlation(x, np.array([2.0, 1, 4, 3, 5])) == pytest.approx(1 - 6 * 4 / (5 * 24))
+    assert driver.rank_correlation(x, np.ones(5)) == 0
 
 
 def test_profit_that_hangs_on_price_alone_is_told_so(story: Story) -> None:
     assert story.line is not None
     price = story.line.price_usd[1] - np.median(story.line.price_usd[1])
     line = dataclasses.replace(story.line, profit_usd=np.broadcast_to(price, story.line.profit_usd.shape))
-    assert "Profit hangs most on the price of a 910C (rank correlation +1.00)" in chart_cost.break_even(line).title
+    assert "Profit hangs most on the price of a 910C (rank correlation +1.00)" in chart_profit.break_even(line).title
 
 
 def test_names_of_the_plane_do_not_cover_each_other() -> None:
@@ -139,7 +144,7 @@ def test_the_plan_comes_from_the_reports_known_by_the_date(story: Story) -> None
 
 def test_readings_are_ordered_as_their_definitions_are(story: Story) -> None:
     assert story.line is not None
-    y = chart_line.yield_by_reading(story.line)
+    y = chart_yield.yield_by_reading(story.line)
     assert np.all(y["blind"] <= y["through"]) and np.all(y["through"] <= y["die.any"])
     assert np.all(y["die.perfect"] <= y["die.any"])
 
@@ -175,10 +180,10 @@ def test_cards_of_a_flow_are_all_cards_of_these_chips(story: Story) -> None:
 
 def test_the_ladder_is_sorted_and_holds_all_rungs(story: Story) -> None:
     assert story.plan is not None
-    rows = chart_plan.rival_rows(story.plan)
+    rows = chart_value.rival_rows(story.plan)
     costs = [r["mean"] for r in rows]
     assert costs == sorted(costs) and len(rows) == 1 + len(story.plan.rivals)
-    assert [r["plan"] for r in chart_plan.value_rows(story.plan)] == [
+    assert [r["plan"] for r in chart_value.value_rows(story.plan)] == [
         "if all were known",
         "this plan",
         "plan for the average",
@@ -246,7 +251,7 @@ def test_the_parts_of_a_decode_step_add_up_and_stay_under_the_time_per_token() -
     table = report_story.given(100)
     real = serve_news(table)
     for i in chart_compute.able(real):
-        parts = chart_step.decode_parts(real, table, i)
+        parts = chart_step.one_step(real, table, i).parts()
         assert all(v >= 0 for v in parts.values())
         assert 0 < sum(parts.values()) <= float(np.median(real.tpot_ms[i])) * 1.02
         assert max(parts, key=lambda k: parts[k]) == real.bound_by[i], "as the station itself says"

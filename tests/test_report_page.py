@@ -193,12 +193,22 @@ def test_marks_are_numbered_by_first_use_and_rows_lead_to_their_source(story: St
     marks = Marks(story.given, story.sources)
     assert marks.number("market") == 1 and marks.number("fab") == 2 and marks.number("market") == 1
     assert marks.number("no-such-source") is None
-    assert marks.number("smic_n2.d0_per_cm2") == 2, "an assumed row leads to its group"
-    assert marks.number("h20-96.mem_gb") == 3
+    assert marks.number("smic_n2.d0_per_cm2") == 3 and marks.number("h20-96.mem_gb") == 4, "each row has its own mark"
     assert story.given is not None
     source = story.given.rows["h20-96.mem_gb"].source
-    assert marks.number(source) == 3
-    assert 'id="ref-3"' in marks.references()
+    assert marks.number(source) == 5
+    listed = dict(re.findall(r'<li id="ref-(\d+)"[^>]*>(.*?)</li>', marks.references(), re.DOTALL))
+    assert '<a href="#g-smic_n2.d0_per_cm2">' in listed["3"] and "assumed" in listed["3"]
+    assert '<a href="#g-h20-96.mem_gb">' in listed["4"] and 'from <a href="#ref-5">[5]</a>' in listed["4"]
+
+
+def test_every_mark_leads_to_a_row_with_a_source_or_to_a_source(story: Story, html: str) -> None:
+    ids = read(html).ids
+    for name in re.findall(r'<a href="#(g-[^"]+)">', html):
+        assert name in ids, "a number named below a chart stands in the appendix"
+    assert story.given is not None
+    assumed = [r for r in story.given.rows.values() if r.source == "assumed"]
+    assert all(len(r.why) > 10 for r in assumed), "what has no source has a reason"
 
 
 def test_hardly_a_number_is_without_a_station(story: Story) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import report_story
 
+from chipcast.fab.record import LIMITS
 from chipcast.report import section, table
 from chipcast.report.chart import draw
 from chipcast.report.record import Story
@@ -49,7 +50,7 @@ def test_binding_shares_name_the_limit_that_binds() -> None:
     line = report_story.line()
     import dataclasses
 
-    only = dataclasses.replace(line, binding=np.full_like(line.binding, 2))
+    only = dataclasses.replace(line, binding=np.full_like(line.binding, LIMITS.index("hbm")))
     assert all(r[-1] == "memory stacks 100%" for r in table.output(only).rows)
 
 

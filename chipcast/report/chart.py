@@ -7,15 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 from chipcast.report import (
+    chart_atlas,
+    chart_clinic,
+    chart_cluster,
     chart_compute,
     chart_cost,
     chart_evidence,
     chart_line,
     chart_market,
     chart_plan,
+    chart_profit,
+    chart_push,
     chart_rules,
+    chart_score,
     chart_step,
+    chart_value,
     chart_wafer,
+    chart_yield,
 )
 from chipcast.report.record import Picture, Spec, Story
 from chipcast.report.theme import CONFIG
@@ -23,46 +31,10 @@ from chipcast.report.theme import CONFIG
 Draw = Callable[[Story], Picture | None]
 
 
-def _claims(s: Story) -> Picture | None:
-    return chart_evidence.claims(s.claims) if s.claims else None
-
-
 def _yields(s: Story) -> Picture | None:
     if s.line is None or s.given is None:
         return None
-    return chart_line.yield_readings(s.line_prior or s.line, s.given, prior=s.line_prior is not None)
-
-
-def _output(s: Story) -> Picture | None:
-    return chart_line.output(s.line, s.given) if s.line and s.given else None
-
-
-def _cost(s: Story) -> Picture | None:
-    return chart_cost.cost(s.line, s.waterfall) if s.line else None
-
-
-def _break_even(s: Story) -> Picture | None:
-    return chart_cost.break_even(s.line) if s.line else None
-
-
-def _wafers(s: Story) -> Picture | None:
-    return chart_wafer.wafers(s.given) if s.given and s.line else None
-
-
-def _banks(s: Story) -> Picture | None:
-    return chart_line.banks(s.line) if s.line else None
-
-
-def _routes(s: Story) -> Picture | None:
-    return chart_cost.routes(s.routes) if s.routes else None
-
-
-def _plane(s: Story) -> Picture | None:
-    return chart_rules.plane(s.measures, s.given, s.as_of) if s.measures and s.given else None
-
-
-def _calendar(s: Story) -> Picture | None:
-    return chart_rules.calendar(s.verdicts, s.given.catalog) if s.verdicts and s.given else None
+    return chart_yield.yield_readings(s.line_prior or s.line, s.given, prior=s.line_prior is not None)
 
 
 def _serving(s: Story) -> Picture | None:
@@ -70,72 +42,48 @@ def _serving(s: Story) -> Picture | None:
 
 
 def _frontier(s: Story) -> Picture | None:
-    return chart_compute.frontier(s.service) if s.service and s.service.frontier else None
+    return chart_compute.frontier(s.service, s.given) if s.service and s.service.frontier and s.given else None
 
 
 def _step(s: Story) -> Picture | None:
     return chart_step.step(s.service, s.given) if s.service and s.given and chart_compute.able(s.service) else None
 
 
-def _goodput(s: Story) -> Picture | None:
-    return chart_compute.goodput(s.fleet) if s.fleet else None
-
-
-def _threat(s: Story) -> Picture | None:
-    return chart_market.threat(s.market, s.market_without_threat) if s.market else None
-
-
-def _hoard(s: Story) -> Picture | None:
-    return chart_market.hoard(s.given) if s.given and s.market else None
-
-
-def _must_hold(s: Story) -> Picture | None:
-    return chart_evidence.must_hold(s.line, s.given) if s.line and s.given else None
-
-
-def _push(s: Story) -> Picture | None:
-    return chart_market.push(s.market, s.market_without_push) if s.market else None
-
-
-def _plan(s: Story) -> Picture | None:
-    return chart_plan.orders(s.plan) if s.plan else None
-
-
-def _ladder(s: Story) -> Picture | None:
-    return chart_plan.ladder(s.plan) if s.plan else None
-
-
-def _failures(s: Story) -> Picture | None:
-    return chart_plan.failures(s.plan) if s.plan else None
-
-
-def _posterior(s: Story) -> Picture | None:
-    return chart_evidence.prior_posterior(s.posterior, s.ess) if s.posterior else None
-
-
 PICTURES: dict[str, Draw] = {
-    "claims": _claims,
+    "claims": lambda s: chart_evidence.claims(s.claims) if s.claims else None,
     "yield-readings": _yields,
-    "output": _output,
-    "wafers": _wafers,
-    "banks": _banks,
-    "cost": _cost,
-    "break-even": _break_even,
-    "routes": _routes,
-    "rule-plane": _plane,
-    "rule-calendar": _calendar,
+    "output": lambda s: chart_line.output(s.line, s.given) if s.line and s.given else None,
+    "wafers": lambda s: chart_wafer.wafers(s.given) if s.given and s.line else None,
+    "banks": lambda s: chart_line.banks(s.line) if s.line else None,
+    "cost": lambda s: chart_cost.cost(s.line, s.waterfall) if s.line else None,
+    "break-even": lambda s: chart_profit.break_even(s.line) if s.line else None,
+    "routes": lambda s: chart_cost.routes(s.routes) if s.routes else None,
+    "rule-map": lambda s: chart_atlas.world(s.verdicts, s.given.catalog) if s.verdicts and s.given else None,
+    "rule-plane": lambda s: chart_rules.plane(s.measures, s.given, s.as_of) if s.measures and s.given else None,
+    "gates": lambda s: chart_atlas.gates(s.verdicts, s.given.catalog) if s.verdicts and s.given else None,
+    "rule-calendar": lambda s: chart_atlas.calendar(s.verdicts, s.given.catalog) if s.verdicts and s.given else None,
     "serving": _serving,
     "frontier": _frontier,
     "step": _step,
-    "goodput": _goodput,
-    "threat": _threat,
-    "hoard": _hoard,
-    "push": _push,
-    "plan": _plan,
-    "ladder": _ladder,
-    "failures": _failures,
-    "must-hold": _must_hold,
-    "posterior": _posterior,
+    "clinic": lambda s: chart_clinic.clinic(s.deployments, s.given, s.measures) if s.deployments and s.given else None,
+    "measured": lambda s: chart_score.measured(s.backtests) if s.backtests and s.service else None,
+    "goodput": lambda s: chart_cluster.goodput(s.fleet, s.given) if s.fleet and s.given else None,
+    "timeline": lambda s: chart_cluster.timeline(s.fleet, s.given) if s.fleet and s.given else None,
+    "spares": lambda s: chart_cluster.spares(s.fleet, s.given) if s.fleet and s.given else None,
+    "claim-check": lambda s: chart_cluster.claim(s.fleet, s.given) if s.fleet and s.given else None,
+    "threat": lambda s: chart_market.threat(s.market, s.market_without_threat) if s.market else None,
+    "segments": lambda s: chart_market.segments(s.market, s.market_without_threat) if s.market else None,
+    "hoard": lambda s: chart_market.hoard(s.given) if s.given and s.market else None,
+    "push": lambda s: chart_push.push(s.market, s.market_without_push) if s.market else None,
+    "substitution": lambda s: chart_push.substitution(s.market) if s.market else None,
+    "backtest": lambda s: chart_score.backtest(s.backtests) if s.backtests and s.market else None,
+    "plan": lambda s: chart_plan.orders(s.plan) if s.plan else None,
+    "ladder": lambda s: chart_value.ladder(s.plan) if s.plan else None,
+    "price": lambda s: chart_value.price(s.plan) if s.plan else None,
+    "tornado": lambda s: chart_value.tornado(s.plan) if s.plan else None,
+    "failures": lambda s: chart_plan.failures(s.plan) if s.plan else None,
+    "must-hold": lambda s: chart_evidence.must_hold(s.line, s.given) if s.line and s.given else None,
+    "posterior": lambda s: chart_evidence.prior_posterior(s.posterior, s.ess) if s.posterior else None,
 }
 """Every picture by its id, in the order of the report; each gives None where the story lacks its part."""
 

@@ -1,15 +1,19 @@
 """Source marks: which numbers of the appendix and which sources stand behind a sentence, chart or table.
 
-A mark [n] leads to the list of references. A reference is a source (title, publisher, date), or all numbers
-of one station, which the appendix lists with a source each. So every number can be followed to its origin.
+A mark [n] leads to the list of references. A reference is one number of the appendix with its own source, a source
+(title, publisher, date), or all numbers of one station, which the appendix lists with a source each. So every number
+can be followed to its origin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 
 from chipcast.base.given import Given, Row
+from chipcast.base.summary import short
+from chipcast.report.theme import quantity_name
 
 STATIONS = {
     "fab": "Line: wafers, dies, packages, memory, cost",
@@ -64,6 +68,14 @@ PREFIXES = {
         "repair",
         "slow",
         "hopper",
+        "silent",
+        "near",
+        "elastic",
+        "lemons",
+        "relapse",
+        "tree",
+        "software",
+        "adaptive",
     ),
     "tokens": ("stack-", "overlap", "serving", "engine", "routing", "tokens", "ascend", "maturity", "op_", "layer"),
     "ownership": ("ownership", "card", "server"),
@@ -85,7 +97,9 @@ PREFIXES = {
         "other_segments",
         "small_segments",
         "domestic_other",
-        "nvidia_other",
+        "nvidia_",
+        "overseas",
+        "past",
     ),
     "plan": ("plan", "api", "rent", "contract"),
     "buyer": ("buyer",),
@@ -127,13 +141,9 @@ class Marks:
         self.numbers: dict[str, int] = {}
 
     def number(self, key: str) -> int | None:
-        """Return the number of a station, source or row; None where nothing stands behind it."""
-        if key in self.rows:
-            source = self.rows[key].source
-            key = source if source in self.sources and source != "assumed" else station_of(key)
-        if (key in STATIONS and not self.groups[key]) or (key not in STATIONS and key not in self.sources):
-            return None
-        return self.numbers.setdefault(key, len(self.numbers) + 1)
+        """Return the number of a row, station or source; None where nothing stands behind it."""
+        known = key in self.rows or key in self.sources or bool(self.groups.get(key))
+        return self.numbers.setdefault(key, len(self.numbers) + 1) if known else None
 
     def html(self, keys: Iterable[str]) -> str:
         """Return the marks of these stations, sources and rows as links."""
@@ -141,15 +151,13 @@ class Marks:
         links = " ".join(f'<a href="#ref-{n}">[{n}]</a>' for n in found)
         return f'<sup class="marks">{links}</sup>' if links else ""
 
-    def text(self, keys: Iterable[str]) -> str:
-        """Return the marks without links, for texts that others carry on."""
-        return " ".join(f"[{n}]" for n in sorted({n for n in (self.number(k) for k in keys) if n is not None}))
-
     def references(self) -> str:
         """Return the list of references used so far."""
         out = []
         for key, n in sorted(self.numbers.items(), key=lambda item: item[1]):
-            if key in STATIONS:
+            if key in self.rows:
+                words = self._row(self.rows[key])
+            elif key in STATIONS:
                 rows = self.groups[key]
                 kinds = ", ".join(f"{sum(r.kind == k for r in rows)} {k}" for k in dict.fromkeys(r.kind for r in rows))
                 words = (
@@ -160,6 +168,24 @@ class Marks:
                 words = source_words(self.sources[key])
             out.append(f'<li id="ref-{n}" value="{n}">{words}</li>')
         return "\n".join(out)
+
+    def _row(self, row: Row) -> str:
+        """Return one number as a reference: value, kind, reason, its place in the appendix and its source."""
+        source = self.numbers.get(row.source)
+        origin = f', from <a href="#ref-{source}">[{source}]</a>' if source and row.source != "assumed" else ""
+        unit = "" if row.unit == "1" else f" {escape(row.unit)}"
+        why = f": {escape(row.why)}" if row.why else ""
+        return (f'<a href="#{anchor(row.name)}">{escape(quantity_name(row.name))}</a>, {escape(law_words(row.law))}'
+                f"{unit}, {escape(row.kind)}{origin}{why}")
+
+
+def law_words(law: Any) -> str:
+    """Return a law as its range: 5th percentile, middle, 95th percentile; mixtures part by part."""
+    if law.family == "mix":
+        return "a mixture of " + " or ".join(f"{law_words(p)} ({w:.0%})" for w, p in law.parts)
+    if law.fixed:
+        return short(law.middle, 5)
+    return f"{short(law.low)} … {short(law.mode)} … {short(law.high)} ({law.family.replace('_', '-')})"
 
 
 def source_words(row: Mapping[str, str]) -> str:

@@ -13,4 +13,12 @@ function chipcastReady(vegaEmbed) {
       place.textContent = "This picture could not be drawn here (" + error.message + "); its numbers stand in the tables.";
     });
   }
+  function reveal() {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    target.scrollIntoView();
+  }
+  window.addEventListener("hashchange", reveal);
+  reveal();
 }

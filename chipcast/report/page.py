@@ -15,12 +15,13 @@ from urllib.parse import quote
 
 from chipcast.base.catalog import read_table
 from chipcast.base.given import Row
-from chipcast.base.summary import plain, short
+from chipcast.base.summary import plain
 from chipcast.evidence.verdict import RULE
-from chipcast.report import bundle, chart, section, table
-from chipcast.report.mark import STATIONS, Marks, anchor, source_words
+from chipcast.report import answers, bundle, chart, section, table
+from chipcast.report.driver import Drivers
+from chipcast.report.mark import STATIONS, Marks, anchor, law_words, source_words
 from chipcast.report.record import Picture, Section, Story, Table
-from chipcast.report.theme import CONFIG, VERDICT_COLOURS, VERDICT_SIGNS, day_words
+from chipcast.report.theme import CONFIG, VERDICT_COLOURS, VERDICT_SIGNS, day_words, quantity_name
 
 HERE = Path(__file__).parent
 
@@ -37,13 +38,45 @@ def render(story: Story) -> str:
     marks = Marks(story.given, story.sources)
     pictures = chart.draw(story)
     stretches = section.sections(story, pictures)
+    moved = drivers(story, pictures)
     specs: dict[str, Any] = {}
-    body = [_header(story, stretches), "<main>"]
+    body = [_header(story, stretches), "<main>", _answers(story, pictures, moved, marks)]
     if story.claims:
         body.append(_claims(story, pictures.get("claims"), marks, specs))
-    body += [_section(s, marks, specs, story) for s in stretches]
+    body += [_section(s, marks, specs, story, moved) for s in stretches]
     body += [_method(story), _references(marks), _appendix(marks), "</main>", _footer(story)]
     return _document(story, "\n".join(body), specs)
+
+
+Moved = Mapping[str, Iterable[tuple[str, float]]]
+"""By picture: the rows that move its number most, with their rank correlation."""
+
+
+def drivers(story: Story, pictures: Mapping[str, Picture]) -> dict[str, list[tuple[str, float]]]:
+    """Return for each picture the uncertain rows that move its number most."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for blind, given in ((False, story.given), (True, story.given_blind)):
+        asked = {n: p.about for n, p in pictures.items() if p.about is not None and p.blind == blind}
+        if given is not None and asked:
+            ranked = Drivers(given)
+            found |= {n: ranked.top(values) for n, values in asked.items() if values.shape[-1] == given.draws}
+    return found
+
+
+def _answers(story: Story, pictures: Mapping[str, Picture], moved: Moved, marks: Marks) -> str:
+    """Return the answers before everything else, each with the way to its reason."""
+    told = answers.answers(story, pictures)
+    if not told:
+        return ""
+    parts = []
+    for asks, words in (("buyer", "If you must order chips"), ("analyst", "If you must say what a report means")):
+        cards = "".join(
+            f'<div><dt>{escape(a.question)}</dt><dd>{escape(a.text)}'
+            f'{marks.html(name for name, _ in list(moved.get(a.picture, ()))[:3])} <a class="why" '
+            f'href="#{a.place if a.picture not in pictures else "fig-" + a.picture}">why</a></dd></div>'
+            for a in told if a.asks == asks)
+        parts.append(f'<h3>{words}</h3><dl class="answers">{cards}</dl>' if cards else "")
+    return f'<section id="answers"><h2>In short</h2>{"".join(parts)}</section>'
 
 
 def _document(story: Story, body: str, specs: Mapping[str, Any]) -> str:
@@ -80,7 +113,7 @@ def _header(story: Story, stretches: Iterable[Section]) -> str:
         **({"version": story.version} if story.version else {}),
     }
     cells = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
-    links = [("claims", "The claims, checked")] if story.claims else []
+    links = [("answers", "In short")] + ([("claims", "The claims, checked")] if story.claims else [])
     links += [(s.id, s.title) for s in stretches]
     links += [("method", "Method"), ("references", "Sources"), ("numbers", "Every number used")]
     menu = "".join(f'<li><a href="#{a}">{escape(t)}</a></li>' for a, t in links)
@@ -111,7 +144,7 @@ def _claims(story: Story, picture: Picture | None, marks: Marks, specs: dict[str
     rows = []
     for claim, cells in zip(story.claims, head.rows, strict=True):
         said = marks.html(_news_keys(story, claim))
-        own = marks.html(str(k) for k in claim.get("computed_marks", CLAIM_STATIONS.get(str(claim["id"]), ())))
+        own = marks.html([*map(str, claim.get("rests_on", ())), *CLAIM_STATIONS.get(str(claim["id"]), ())])
         name, words, computed, verdict, why = cells
         rows.append(
             f'<tr id="claim-{escape(name)}"><td>{escape(name)}</td><td data-head="what was '
@@ -160,16 +193,19 @@ CLAIM_STATIONS = {
 """Stations whose numbers a claim is computed from."""
 
 
-def _section(part: Section, marks: Marks, specs: dict[str, Any], story: Story) -> str:
-    figures = "".join(_figure(p, marks, specs, story) for p in part.pictures)
+def _section(part: Section, marks: Marks, specs: dict[str, Any], story: Story, moved: Moved) -> str:
+    rows = dict.fromkeys(name for p in part.pictures for name, _ in list(moved.get(p.id, ()))[:2])
+    lead = marks.html([*rows, *part.marks])
+    figures = "".join(_figure(p, marks, specs, story, moved.get(p.id, ())) for p in part.pictures)
     tables = "".join(_table(t, marks) for t in part.tables)
     return (
-        f'<section id="{part.id}"><h2>{escape(part.title)}</h2><p>{escape(part.text)}{marks.html(part.marks)}</p>'
+        f'<section id="{part.id}"><h2>{escape(part.title)}</h2><p>{escape(part.text)}{lead}</p>'
         f"{figures}{tables}</section>"
     )
 
 
-def _figure(picture: Picture, marks: Marks, specs: dict[str, Any], story: Story) -> str:
+def _figure(picture: Picture, marks: Marks, specs: dict[str, Any], story: Story,
+            moved: Iterable[tuple[str, float]] = ()) -> str:
     panels = []
     for i, panel in enumerate(picture.panels):
         place = f"chart-{picture.id}-{i}"
@@ -184,14 +220,25 @@ def _figure(picture: Picture, marks: Marks, specs: dict[str, Any], story: Story)
         f"chipcast {story.version}".strip()
         + f", {story.scenario} as of {story.as_of}, {story.draws:,} draws, seed {story.seed}"
     )
+    refs = marks.html(k for k in picture.marks if k in story.sources)
     data = quote(rows_csv(picture.rows), safe=",;:()*+-._~")
     return (
         f'<figure id="fig-{picture.id}"><p class="finding">{escape(picture.title)}{marks.html(picture.marks)}</p>'
         f'<p class="how">{escape(picture.note)}</p>{_legend(picture.legend)}'
-        f'<div class="{form}">{"".join(panels)}</div><figcaption>Source: {escape(cite)}. '
+        f'<div class="{form}">{"".join(panels)}</div><figcaption>{_moved(moved, marks)}Cite as: {escape(cite)}'
+        f"{', sources ' + refs if refs else ''}. "
         f'<a class="csv" download="{picture.id}.csv" href="data:text/csv;charset=utf-8,{data}">Data as '
         f"CSV</a></figcaption></figure>"
     )
+
+
+def _moved(moved: Iterable[tuple[str, float]], marks: Marks) -> str:
+    """Return a line that names the numbers a finding hangs on most, each with its own mark."""
+    words = [f'<a href="#{anchor(name)}">{escape(quantity_name(name))}</a>{marks.html([name])} ({r:+.2f})'
+             for name, r in moved]
+    if not words:
+        return ""
+    return f'<span class="moved">Moved most by (rank correlation over the draws): {"; ".join(words)}.</span> '
 
 
 def _legend(names: Iterable[tuple[str, str]]) -> str:
@@ -242,10 +289,10 @@ def _method(story: Story) -> str:
 
 
 def _references(marks: Marks) -> str:
-    for key in STATIONS:
-        marks.number(key)
     for row in marks.rows.values():
         marks.number(row.source)
+    for key in STATIONS:
+        marks.number(key)
     return f'<section id="references"><h2>Sources</h2><ol class="refs">{marks.references()}</ol></section>'
 
 
@@ -274,11 +321,7 @@ def _appendix(marks: Marks) -> str:
 
 
 def _number(row: Row, marks: Marks) -> str:
-    law = row.law
-    if law.family == "mix":
-        value = "a mixture of " + " or ".join(f"{_law(p)} ({w:.0%})" for w, p in law.parts)
-    else:
-        value = _law(law)
+    value = law_words(row.law)
     n = marks.number(row.source) if row.source not in STATIONS else None
     source = f'<a href="#ref-{n}">[{n}]</a>' if n and row.source != "assumed" else escape(row.source)
     when = row.known_by or (row.as_of if row.kind == "assumed" else "")
@@ -287,12 +330,6 @@ def _number(row: Row, marks: Marks) -> str:
         f'id="{anchor(row.name)}"><td>{escape(row.name)}</td><td>{escape(value)}</td><td>{escape(row.unit)}</td><td>{escape(row.kind)}</td>'
         f"<td>{source}</td><td>{escape(when)}</td><td>{escape(row.why)}</td></tr>"
     )
-
-
-def _law(law: Any) -> str:
-    if law.fixed:
-        return short(law.middle, 5)
-    return f"{short(law.low)} … {short(law.mode)} … {short(law.high)} ({law.family.replace('_', '-')})"
 
 
 def _footer(story: Story) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chipcast.base.given import Given
+from chipcast.base.types import Array
 from chipcast.cluster.record import Fleet
 from chipcast.fab.record import Line
 from chipcast.market.record import Market
@@ -48,6 +49,8 @@ class Story:
     """Chips on the rule plane: chip, tpp, performance_density, status; optional sentence, name, rule_id."""
     service: Service | None = None
     """What each chip delivers on the model."""
+    deployments: Sequence[Mapping[str, Any]] = ()
+    """Smallest deployment of each chip that keeps the buyer's promise: chip, chips, model, usd (draw)."""
     fleet: Fleet | None = None
     """What large machines keep of it."""
     market: Market | None = None
@@ -64,6 +67,10 @@ class Story:
     """Effective sample size of the conditioning. [draws]"""
     given: Given | None = None
     """Every number of the run."""
+    backtests: Sequence[Mapping[str, str]] = ()
+    """Forecasts and predictions of the past beside what came: rows of `backtests.csv`."""
+    given_blind: Given | None = None
+    """Every number of the paired worlds of `market` and the claims, which never saw the claims' own reports."""
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Rows of the table of sources by key."""
 
@@ -100,6 +107,10 @@ class Picture:
     """Names with their colours."""
     marks: tuple[str, ...] = ()
     """Where the numbers come from: stations of `given`, its row names, or source keys."""
+    about: Array | None = None
+    """The computed number of the finding, whose drivers are named below the chart. (draw)"""
+    blind: bool = False
+    """Whether `about` was computed on `Story.given_blind`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

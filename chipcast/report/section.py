@@ -53,7 +53,7 @@ def made(story: Story, pictures: Pictures) -> Section | None:
         title="How many chips the line can make",
         text=text,
         marks=("fab", "evidence"),
-        pictures=_pick(pictures, "yield-readings", "wafers", "output", "banks", "must-hold"),
+        pictures=_pick(pictures, "output", "must-hold", "yield-readings", "wafers", "banks"),
         tables=(table.output(line),),
     )
 
@@ -112,7 +112,7 @@ def legal(story: Story, pictures: Pictures) -> Section | None:
         title="Who may buy what",
         text=text,
         marks=("rules", "chip"),
-        pictures=_pick(pictures, "rule-plane", "rule-calendar"),
+        pictures=_pick(pictures, "rule-map", "gates", "rule-plane", "rule-calendar"),
         tables=tables,
     )
 
@@ -156,7 +156,7 @@ def serves(story: Story, pictures: Pictures) -> Section | None:
         title=f"What a chip delivers on {s.model}",
         text=text,
         marks=("tokens", "chip", "ownership"),
-        pictures=_pick(pictures, "serving", "step", "frontier"),
+        pictures=_pick(pictures, "serving", "frontier", "step", "clinic", "measured"),
         tables=(table.service(s),),
     )
 
@@ -184,7 +184,7 @@ def holds(story: Story, pictures: Pictures) -> Section | None:
         title="Does a big training run hold",
         text=text,
         marks=("cluster", "chip"),
-        pictures=_pick(pictures, "goodput"),
+        pictures=_pick(pictures, "goodput", "timeline", "spares", "claim-check"),
         tables=(table.goodput(f),),
     )
 
@@ -215,7 +215,7 @@ def scramble(story: Story, pictures: Pictures) -> Section | None:
         title="Who orders, who gets, who hoards",
         text=text,
         marks=("market", "rules", "tokens"),
-        pictures=_pick(pictures, "threat", "hoard", "push"),
+        pictures=_pick(pictures, "threat", "segments", "hoard", "push", "substitution", "backtest"),
         tables=(table.market(m),),
     )
 
@@ -246,7 +246,7 @@ def decide(story: Story, pictures: Pictures) -> Section | None:
         title="What to order now and what later",
         text=text,
         marks=("plan", "market", "buyer"),
-        pictures=_pick(pictures, "plan", "ladder", "failures"),
+        pictures=_pick(pictures, "plan", "ladder", "price", "tornado", "failures"),
         tables=(table.plan(p),),
     )
 

@@ -15,9 +15,9 @@ from chipcast.cluster.record import Fleet
 from chipcast.fab.record import LIMITS, Line
 from chipcast.market.record import Market
 from chipcast.plan.record import Plan
-from chipcast.report.chart_line import by_quarter
+from chipcast.report.chart_atlas import status_word
 from chipcast.report.chart_market import flow, foreign
-from chipcast.report.chart_rules import status_word
+from chipcast.report.form_time import by_quarter
 from chipcast.report.record import Story, Table
 from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, chip_name, day_words, readable, segment_name, sentence
 from chipcast.rules.record import Verdicts

@@ -19,6 +19,7 @@ CHIP_COLOURS = {
     "h100-sxm": "#7d8ca3",
     "h200-sxm": "#3f4d8f",
     "nvidia_other": "#7d8ca3",
+    "nvidia_next": "#b9c4d6",
     "ascend-910b": "#e69f00",
     "ascend-910b1": "#b97a00",
     "ascend-910b2": "#c98600",
@@ -41,6 +42,7 @@ CHIP_NAMES = {
     "a100-sxm-80": "A100",
     "a800-sxm-80": "A800",
     "nvidia_other": "other Nvidia",
+    "nvidia_next": "next Nvidia",
     "domestic_other": "other Chinese",
     "rtx-4090": "RTX 4090",
 }
@@ -84,9 +86,11 @@ VERDICT_COLOURS = {
 }
 VERDICT_SIGNS = {"supported": "✓", "consistent": "≈", "not identified": "?", "in doubt": "!", "contradicted": "✗"}
 
-LIMIT_COLOURS = {"wafers": "#5e4b9b", "dies": "#a99fd1", "hbm": "#1b7f6b", "packaging": "#d9b382", "orders": "#c3c9d2"}
+LIMIT_COLOURS = {"wafers": "#5e4b9b", "scanner_hours": "#cc79a7", "dies": "#a99fd1", "hbm": "#1b7f6b",
+                 "packaging": "#d9b382", "orders": "#c3c9d2"}
 LIMIT_NAMES = {
     "wafers": "wafers",
+    "scanner_hours": "scanner hours",
     "dies": "good dies",
     "hbm": "memory stacks",
     "packaging": "package slots",
@@ -209,6 +213,15 @@ MONTHS = (
     "November",
     "December",
 )
+
+
+def ordinal(n: int) -> str:
+    """Return a place in words up to third.
+
+    >>> ordinal(2), ordinal(5)
+    ('second', '5th')
+    """
+    return {1: "first", 2: "second", 3: "third"}.get(n, f"{n}th")
 
 
 def wrapped(text: str, width: int = 20) -> str:

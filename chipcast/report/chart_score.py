@@ -1,0 +1,118 @@
+"""Pictures of how good forecasts and predictions have been: intervals beside what came, hits and misses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chipcast.report.form import AXIS_PX, above, base, colour, layer, log_scale, names, number, sig, tips
+from chipcast.report.record import Panel, Picture, Spec
+
+HIT, MISS = "inside", "outside"
+TONES = {HIT: "#1b7f5f", MISS: "#b5392d"}
+
+SERIES_WORDS = {
+    "nvda_china_revenue_usd_bn": "Nvidia's China revenue", "h20_revenue_usd_bn": "H20 revenue",
+    "h20_orders_usd_bn": "H20 orders", "china_vendor_cards": "Chinese vendors' cards",
+}
+"""Forecast series in words."""
+
+
+def _rows(backtests: Sequence[Mapping[str, str]], part: str) -> list[dict[str, Any]]:
+    """Return the rows of one part with numbers as numbers and whether the interval held what came."""
+    out: list[dict[str, Any]] = []
+    for r in backtests:
+        if r["part"] == part:
+            low, mid, high, came = (float(r[k]) for k in ("p05", "p50", "p95", "came"))
+            out.append({**{k: r[k] for k in ("id", "group", "case", "measure", "vintage", "known")}, "low": sig(low),
+                        "mid": sig(mid), "high": sig(high), "came": sig(came),
+                        "result": HIT if low <= came <= high else MISS})
+    return out
+
+
+def measured(backtests: Sequence[Mapping[str, str]]) -> Picture | None:
+    """Draw measured speeds against predictions by fits that had not seen their source, with 90 percent intervals."""
+    rows = [r for r in _rows(backtests, "tokens") if min(r["low"], r["mid"], r["came"]) > 0]
+    if not rows:
+        return None
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for r in rows:
+        groups.setdefault(r["measure"], []).append(r)
+    most = sorted(groups.items(), key=lambda kv: -len(kv[1]))[:4]
+    panels = tuple(Panel(title=unit, spec=_scatter(part)) for unit, part in most)
+    error = _median_of_medians(rows)
+    inside = float(np.mean([r["result"] == HIT for r in rows]))
+    return Picture(
+        id="measured", panels=panels, rows=rows, marks=("tokens",),
+        legend=((f"measured {HIT} the 90 percent interval", TONES[HIT]), (f"{MISS} it", TONES[MISS])),
+        title=f"On {len({r['group'] for r in rows})} sources that the fit had not seen, the median prediction is off "
+        f"by a factor of {np.exp(error):.2f}; {inside:.0%} of {len(rows)} intervals hold what was measured",
+        note="Each dot is one measurement, predicted by a fit on all other sources; the line is the 90 percent "
+        "interval, the grey diagonal a perfect prediction. The error is the median over sources of each source's "
+        "median. The fit may know measurements that became public after the date of this run, which does not use them: "
+        "the picture grades the model, not the run. Quantities with few rows stand in the data.")
+
+
+def _median_of_medians(rows: Sequence[Mapping[str, Any]]) -> float:
+    by: dict[str, list[float]] = {}
+    for r in rows:
+        by.setdefault(str(r["group"]), []).append(abs(float(np.log(r["mid"] / r["came"]))))
+    return float(np.median([np.median(v) for v in by.values()]))
+
+
+def _scatter(rows: Sequence[Mapping[str, Any]]) -> Spec:
+    both = [v for r in rows for v in (r["low"], r["high"], r["came"])]
+    scale, places = log_scale(min(both), max(both))
+    axis = {"values": places, "format": "~s", "labelOverlap": True}
+    x = number("came", scale=scale, axis={"title": "measured", **axis})
+    y: Spec = {"type": "quantitative", "scale": scale, "axis": above("predicted, 5th to 95th percentile", **axis)}
+    tint = colour("result", TONES)
+    ends = [{"came": v, "mid": v} for v in scale["domain"]]
+    return base(300, [
+        layer("line", {"x": x, "y": {**y, "field": "mid"}}, ends, color="#c9d0d9", strokeWidth=1.5),
+        layer("rule", {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": tint}, opacity=0.35,
+              strokeWidth=1.2),
+        layer("point", {"x": x, "y": {**y, "field": "mid"}, "color": tint,
+                        "tooltip": tips("id", "group", "case", "came", "mid")}, size=30, opacity=0.9)], rows)
+
+
+def backtest(backtests: Sequence[Mapping[str, str]]) -> Picture | None:
+    """Draw the market's forecasts beside what came: hits and misses, with the path of the rules given and hidden."""
+    rows = _rows(backtests, "market")
+    if not rows:
+        return None
+    kinds = list(dict.fromkeys(r["known"] for r in rows))
+    panels = []
+    for kind in kinds:
+        whole = [r for r in rows if r["known"] == kind and r["group"] == "whole chain"]
+        past = [r for r in rows if r["known"] == kind and r["group"] != "whole chain"]
+        for words, part in ((f"The whole chain, {kind}", whole), (f"The model of the past, {kind}", past)):
+            if part:
+                panels.append(Panel(title=words, spec=_came(part)))
+    count = {kind: (sum(r["result"] == HIT for r in rows if r["known"] == kind), sum(r["known"] == kind for r in rows))
+             for kind in kinds}
+    title = "Of what the market forecast, " + " and ".join(f"{hit} of {n} outcomes came inside the 90 percent band "
+                                                             f"with the {kind}" for kind, (hit, n) in count.items())
+    return Picture(
+        id="backtest", title=title, panels=tuple(panels), rows=rows, marks=("market",),
+        legend=((f"{HIT} the 90 percent band", TONES[HIT]), (f"{MISS} it", TONES[MISS])),
+        note="Line: 5th to 95th percentile; small mark: median; dot: what came. Each forecast saw only what was known "
+        "on its date; outcomes that became known later grade it and do not enter this run. All are hindcasts: the "
+        "ranges were written by people who had lived through the year. With the path given a run is told the later "
+        "rules of both gates, with the path hidden it must draw them. More, and why it missed, on the validation page "
+        "of the docs.")
+
+
+def _came(rows: Sequence[Mapping[str, Any]]) -> Spec:
+    ready = [{**r, "row": f"{SERIES_WORDS.get(r['id'], r['id'])}\n{r['case']}, as of {r['vintage'][:7]}"} for r in rows]
+    y = names("row", [str(r["row"]) for r in ready], limit=200)
+    x: Spec = {"type": "quantitative", "axis": {"title": rows[0]["measure"], "grid": True, "tickCount": 5}}
+    tint = colour("result", TONES)
+    return base(AXIS_PX + 30 * len(ready), [
+        layer("rule", {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": tint}, strokeWidth=2.2,
+              opacity=0.55),
+        layer("tick", {"y": y, "x": {**x, "field": "mid"}, "color": tint}, thickness=2, size=12, opacity=0.7),
+        layer("point", {"y": y, "x": {**x, "field": "came"}, "color": tint,
+                        "tooltip": tips("row", "came", "low", "mid", "high", "result")}, size=70, opacity=1)], ready)

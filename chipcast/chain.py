@@ -20,6 +20,7 @@ from chipcast.base.spread import spread
 from chipcast.base.types import Array
 from chipcast.cluster import goodput
 from chipcast.cluster.record import Fleet
+from chipcast.evidence.market_prior import calibrated
 from chipcast.evidence.posterior import Evidence, condition
 from chipcast.fab import line as fab_line
 from chipcast.fab.record import Line
@@ -139,6 +140,8 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
     given = resolve(story, draws=draws, seed=seed, chips=tuple(c for c in FIGURES if _known(story, c)))
     own = [r.model_dump() for r in story.reports]
     evidence = condition(given, () if prior else None, own=own, without=without)
+    if not prior:
+        evidence = replace(evidence, given=calibrated(evidence.given))
     first = f"{story.as_of:%Y-%m}"
     months = month_range(first, story.until)
     setting = Setting(scenario=story, months=months, line_months=month_range(min(LINE_FROM, first), story.until),

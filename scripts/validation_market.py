@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from chipcast.base.summary import span
-from chipcast.evidence import market_fit
+from chipcast.evidence import market_fit, market_prior
 from chipcast.evidence.score import Scored, summary
 from chipcast.hindcast import Hindcast, hindcast
 

@@ -1,221 +1,143 @@
 """The market since 2022 in five stocks: what fits the filed quarters and forecasts the next ones.
 
 A small model on purpose. It has the parts that a cut-off moves (need, cover under a fading threat, a capped seller,
-a door that shuts, a redesign that fills the gap) and no others, so that eleven filed quarters can say something
-about each. Episodes share a common cover and a common share left, from which each may stray.
+a door that shuts, a redesign that fills the gap) and no others, so that a dozen filed quarters can say something
+about each. What it shares with the simulator it shares by name: the rule of cover, the hazards that buyers fear and
+their lag, and the share of the best cover that they build. Episodes share a common middle, from which each may stray.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 
-from chipcast.base.calendar import days_in_month, month_index, month_name, parse_date
-from chipcast.base.catalog import Catalogue
+from chipcast.base.calendar import month_index, month_name
 from chipcast.base.draws import to_uniform
 from chipcast.base.laws import Law, law_of_row
 from chipcast.base.types import Array
+from chipcast.market import hoard
+from chipcast.market.doors import EPISODES, FIRST, Doors
 
-FIRST = "2022-02"
-"""First month: the fiscal quarter that ends in April 2022 is the first with data."""
+PHI, LEFT = "platform.cover_share_phi", "past.shut_share_left"
+"""Parameters that each episode has of its own: the share of the best cover that is built, what a rule leaves over."""
 
-NAMES = ("rest_usd_per_quarter", "need_usd_per_quarter", "boom_start_month", "need_growth_per_month",
-         "capacity_usd_per_quarter", "capacity_growth_per_month", "cover_months", "belief_lag_months",
-         "shut_share_left", "redesign_ramp_months", "lapse_share_per_month", "model_error_ln")
-"""Common parameters, rows `past.*`."""
+NAMES = ("past.rest_usd_per_quarter", "past.need_usd_per_quarter", "past.boom_start_month",
+         "past.need_growth_per_month",
+         "past.capacity_usd_per_quarter", "past.capacity_growth_per_month", LEFT, "past.redesign_ramp_months",
+         "past.lapse_share_per_month", "past.model_error_ln", PHI, "platform.hazard_lag_months",
+         "market.shortage_cost_ratio", "market.holding_cost_per_month", "market.carrying_rate_per_year",
+         "us_gate.closing_hazard_base_per_month", "us_gate.closing_hazard_after_threat_per_month",
+         "us_gate.threat_rate_per_month", "us_gate.opening_hazard_per_month", "cn_gate.closing_hazard_per_month",
+         "cn_gate.counter_block_probability")
+"""Parameters by the names of their rows; all but the first six, lapse and error are rows of the simulator too."""
 
-EPISODES = 4
-"""Rules that shut the door for some cards: 2022, 2023, 2025, and one that may come."""
+MEMORY = EPISODES
+"""Place of the memory rush of 2024 among the episodes of `PHI`: it has a cover of its own and no door here."""
 
-LOOSE = ("cover_months", "shut_share_left")
-"""Parameters that each episode may have of its own."""
+OWN = {PHI: EPISODES + 1, LEFT: EPISODES}
+"""Parameters with a value for each episode, and how many episodes."""
 
-UNKNOWNS = len(NAMES) + EPISODES * len(LOOSE)
+UNKNOWNS = len(NAMES) + sum(OWN.values())
 """Standard normals behind a particle."""
-
-SAME_EPISODE_DAYS = 120
-"""A rule so soon after the last belongs to the same episode (a letter and its rule, a rule and its early date)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Path:
-    """Threats, shut doors and redesigns as dated facts."""
-
-    threats: tuple[date, ...]
-    """Days on which a threat, or hoarding that betrays one, became known."""
-    shuts: tuple[date, ...]
-    """First day of each episode in which a rule shut the door."""
-    offers: tuple[date | None, ...]
-    """Day on which a redesigned card was offered, None where none was yet. (episode)"""
-    barred: tuple[date | None, ...]
-    """Day from which the Chinese gate stood against it, None where it did not. (episode)"""
-
-
-def path_of(catalog: Catalogue) -> Path:
-    """Return the dated path of rules as known by the catalogue's date.
-
-    Threats and rules come from `events.csv`, redesigns from the days on which cards for China became known.
-    """
-    rows = sorted(catalog.rows("events"), key=lambda r: r["date"])
-    threats = tuple(parse_date(r["date"]) for r in rows
-                    if (r["category"] == "us_threat" and "foreign" in r["effect"])
-                    or (r["category"] == "hoarding" and r["effect"] == "+orders"))
-    shuts: list[date] = []
-    for r in rows:
-        if r["category"] == "us_control" and r["effect"] == "-foreign":
-            day = parse_date(r["date"])
-            if not shuts or (day - shuts[-1]).days > SAME_EPISODE_DAYS:
-                shuts.append(day)
-    offers: list[date | None] = []
-    barred: list[date | None] = []
-    for i, shut in enumerate(shuts):
-        until = shuts[i + 1] if i + 1 < len(shuts) else catalog.as_of
-        relax = [parse_date(r["date"]) for r in rows if r["effect"] == "+foreign"
-                 and shut < parse_date(r["date"]) <= until]
-        launch = [parse_date(r["known_by"]) for r in catalog.rows("chip_names")
-                  if "NVIDIA" in r["vendor"] and ("800" in r["model"])
-                  and r["known_by"] and shut < parse_date(r["known_by"]) <= until]
-        found = sorted(launch or relax)
-        offers.append(found[0] if found else None)
-        stops = [parse_date(r["date"]) for r in rows
-                 if r["category"] == "cn_control" and r["actor"] == "China" and r["effect"] == "-foreign"
-                 and shut < parse_date(r["date"]) <= until]
-        barred.append(stops[0] if stops else None)
-    return Path(threats=threats, shuts=tuple(shuts), offers=tuple(offers), barred=tuple(barred))
 
 
 def laws(rows: Sequence[Mapping[str, str]]) -> dict[str, Law]:
-    """Return the laws of the rows `past.*` by name."""
-    return {r["name"]: law_of_row(r["family"], float(r["low"]), float(r["mode"]), float(r["high"]), f"past.{r['name']}")
-            for r in rows if r["item"] == "past"}
+    """Return the laws of all rows by name, those of this model among them."""
+    return {f"{r['item']}.{r['name']}": law_of_row(r["family"], float(r["low"]), float(r["mode"]), float(r["high"]),
+                                                   f"{r['item']}.{r['name']}") for r in rows}
+
+
+def own_normals(z: Array, name: str, weight: float) -> Array:
+    r"""Return the normals of an episode parameter. [1] (episode, draw)
+
+    Notes
+    -----
+    $z_e = \sqrt{1-w^2}\,z + w\,z'_e$: each episode alone has the law of the row, two of them correlate by $1-w^2$.
+    """
+    start = len(NAMES)
+    for known, count in OWN.items():
+        if known == name:
+            own = z[start : start + count]
+            return np.asarray(np.sqrt(1 - weight**2) * z[NAMES.index(name)] + weight * own)
+        start += count
+    raise KeyError(name)
 
 
 def parameters(z: Array, law: Mapping[str, Law]) -> dict[str, Array]:
     """Return the parameters behind standard normals (unknown, draw); episode parameters are (episode, draw)."""
-    out = {name: law[name].at(to_uniform(z[i])) for i, name in enumerate(NAMES)}
-    spread = law["episode_spread_ln"].middle
-    for k, name in enumerate(LOOSE):
-        own = z[len(NAMES) + k * EPISODES : len(NAMES) + (k + 1) * EPISODES]
-        strayed = np.log(out[name]) + spread * own
-        out[f"episode_{name}"] = np.exp(strayed) if name == "cover_months" else np.minimum(np.exp(strayed), 0.95)
-    return out
+    weight = law["past.episode_own_weight"].middle
+    return {name: law[name].at(to_uniform(own_normals(z, name, weight) if name in OWN else z[i]))
+            for i, name in enumerate(NAMES)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Doors:
-    """Threat and door by month; the last axis may be one path for all draws or one for each."""
+class Past:
+    """What the five stocks did."""
 
-    threat: Array
-    """Fresh threat 1, fading by half-lives. [1] (month, draw or 1)"""
-    since_shut: Array
-    """Share of the month after the door shut, 1 in later months. [1] (episode, month, draw or 1)"""
-    since_offer: Array
-    """Months since the redesign was offered, far below 0 where none was. [months] (episode, month, draw or 1)"""
-
-
-def doors_of(path: Path, count: int, half_life_months: float) -> Doors:
-    """Return monthly threat and doors of a dated path, the same for all draws."""
-    start = month_index(FIRST)
-    threat = np.zeros((count, 1))
-    shut = np.zeros((EPISODES, count, 1))
-    offer = np.full((EPISODES, count, 1), -1e9)
-    for m in range(count):
-        month = month_name(start + m)
-        days = days_in_month(month)
-        end = parse_date(month, last=True)
-        ages = [(end - t).days / 30.4375 for t in path.threats if t <= end]
-        last_shut = max((s for s in path.shuts if s <= end), default=None)
-        ages = [a for a, t in zip(ages, (t for t in path.threats if t <= end), strict=True)
-                if last_shut is None or t > last_shut]
-        threat[m] = 2 ** (-min(ages) / half_life_months) if ages else 0.0
-        for e, day in enumerate(path.shuts[:EPISODES]):
-            if day <= end:
-                shut[e, m] = min((end - day).days + 1, days) / days
-            opened, stop = path.offers[e], path.barred[e]
-            if opened is not None and opened <= end:
-                offer[e, m] = (min(end, stop) - opened).days / 30.4375 if stop is not None else \
-                    (end - opened).days / 30.4375
-                if stop is not None and stop <= end:
-                    offer[e, m] = -1e9
-    return Doors(threat=threat, since_shut=shut, since_offer=offer)
+    revenue: Array
+    """Revenue in China. [USD/month] (month, draw)"""
+    ordered: Array
+    """New orders. [USD/month] (month, draw)"""
+    open_orders: Array
+    """Orders not shipped, at the end of the month. [USD] (month, draw)"""
 
 
-def futures(path: Path, first: int, count: int, half_life_months: float, rates: Mapping[str, Array],
-            uniforms: Mapping[str, Array]) -> Doors:
-    """Return doors whose months from `first` on are drawn: threats come, one more rule may shut the door.
-
-    Parameters
-    ----------
-    path : Path
-        What is known.
-    first, count : int
-        First month to draw, counted from `FIRST`, and number of months in all.
-    half_life_months : float
-        Fading of a threat.
-    rates : mapping
-        `threat`, `base`, `after` chances a month, `counter` chance that the other side bars the redesign, and
-        `redesign_months`. (draw)
-    uniforms : mapping
-        `threat`, `close` (month, draw) and `counter` (draw).
-    """
-    known = doors_of(path, count, half_life_months)
-    draws = rates["base"].size
-    threat = np.repeat(known.threat, draws, axis=1)
-    shut = np.repeat(known.since_shut, draws, axis=2)
-    offer = np.repeat(known.since_offer, draws, axis=2)
-    slot = min(len(path.shuts), EPISODES - 1)
-    fade = 2 ** (-1 / half_life_months)
-    closed = np.full(draws, np.inf)
-    barred = uniforms["counter"] < rates["counter"]
-    for m in range(first, count):
-        level = np.maximum(threat[m - 1] * fade, (uniforms["threat"][m] < rates["threat"]).astype(float))
-        level = np.where(np.isfinite(closed), 0.0, level)
-        threat[m] = level
-        hazard = rates["base"] + level * np.maximum(rates["after"] - rates["base"], 0.0)
-        now = ~np.isfinite(closed) & (uniforms["close"][m] < hazard)
-        closed = np.where(now, float(m), closed)
-        shut[slot, m] = np.where(now, 0.5, np.where(np.isfinite(closed), 1.0, shut[slot, m]))
-        since = m - closed - rates["redesign_months"]
-        drawn = np.where(barred, -1e9, np.where(np.isfinite(closed), since, -1e9))
-        offer[slot, m] = np.where(np.isfinite(closed), drawn, offer[slot, m])
-    return Doors(threat=threat, since_shut=shut, since_offer=offer)
+def best_cover(p: Mapping[str, Array], hazard: Array) -> Array:
+    """Return the months of need that the rule of cover asks for at a hazard. [months] (draw)"""
+    return np.asarray(hoard.cutoff(hazard, 1.0, p["market.shortage_cost_ratio"], p["market.holding_cost_per_month"],
+                                   p["market.carrying_rate_per_year"]))
 
 
-def revenue(p: Mapping[str, Array], doors: Doors, months: int) -> Array:
-    """Return revenue in China by month. [USD/month] (month, draw)
+def play(p: Mapping[str, Array], doors: Doors, months: int) -> Past:
+    """Return revenue and orders by month.
 
     Notes
     -----
-    As in the reference chain: want = need + (cover x threat x need - stock) / 3, shipped = min(backlog + want, cap),
-    times the share of the door that is open; use draws down the stock.
+    As in the reference chain: want = need + (cover x need - stock) / 3, shipped = min(backlog + want, cap), times the
+    share of the door that is open; use draws down the stock. Cover is the share of the best one that buyers build, at
+    the hazard they fear: base + belief x (hazard after a threat - base).
     """
-    need0, cap0 = p["need_usd_per_quarter"] / 3, p["capacity_usd_per_quarter"] / 3
+    need0, cap0 = p["past.need_usd_per_quarter"] / 3, p["past.capacity_usd_per_quarter"] / 3
     belief, backlog, stock = np.zeros_like(need0), np.zeros_like(need0), np.zeros_like(need0)
-    out = np.empty((months, need0.size))
-    lag = -np.expm1(-1 / p["belief_lag_months"])
-    cover, left = p["episode_cover_months"], p["episode_shut_share_left"]
+    revenue, ordered, waiting = (np.empty((months, need0.size)) for _ in range(3))
+    lag = -np.expm1(-1 / p["platform.hazard_lag_months"])
+    base = p["us_gate.closing_hazard_base_per_month"]
+    rise = np.maximum(p["us_gate.closing_hazard_after_threat_per_month"] - base, 0.0)
+    phi, left = p[PHI], p[LEFT]
     for m in range(months):
         belief = belief + (doors.threat[m] - belief) * lag
-        need = need0 * np.exp(np.log1p(p["need_growth_per_month"]) * np.maximum(m - p["boom_start_month"], 0.0))
-        cap = cap0 * np.exp(np.log1p(p["capacity_growth_per_month"]) * m)
+        grown = np.log1p(p["past.need_growth_per_month"]) * np.maximum(m - p["past.boom_start_month"], 0.0)
+        need = need0 * np.exp(grown)
+        cap = cap0 * np.exp(np.log1p(p["past.capacity_growth_per_month"]) * m)
         open_share: Array | float = 1.0
-        held: Array = cover[0]
+        built: Array = phi[0]
         for e in range(EPISODES):
             shut = doors.since_shut[e, m]
-            gained = -np.expm1(-np.maximum(doors.since_offer[e, m], 0.0) / p["redesign_ramp_months"])
+            gained = -np.expm1(-np.maximum(doors.since_offer[e, m], 0.0) / p["past.redesign_ramp_months"])
             open_share = np.where(shut > 0, 1 - shut * (1 - (left[e] + (1 - left[e]) * gained)), open_share)
             if e + 1 < EPISODES:
-                held = np.where(shut > 0, cover[e + 1], held)
-        want = np.maximum(need + (held * belief * need - stock) / 3, 0.0)
+                built = np.where(shut > 0, phi[e + 1], built)
+        cover = built * best_cover(p, base + belief * rise)
+        want = np.maximum(need + (cover * need - stock) / 3, 0.0)
         shipped = np.minimum(backlog + want, cap) * open_share
         # part of the orders that a shut door leaves behind lapses; the rest waits
-        backlog = (backlog + want - shipped) * (1 - p["lapse_share_per_month"] * (1 - open_share))
+        backlog = (backlog + want - shipped) * (1 - p["past.lapse_share_per_month"] * (1 - open_share))
         stock = np.maximum(stock + shipped - need, 0.0)
-        out[m] = shipped + p["rest_usd_per_quarter"] / 3
-    return out
+        revenue[m] = shipped + p["past.rest_usd_per_quarter"] / 3
+        ordered[m], waiting[m] = want, backlog
+    return Past(revenue=revenue, ordered=ordered, open_orders=waiting)
+
+
+def rush_of_memory(p: Mapping[str, Array], months: Array) -> Array:
+    """Return what an announced end makes buyers take at once, over all they took before. [1] (draw)
+
+    With a known date the cover is that of certainty; before it, imports followed need for so many months.
+    """
+    grow = np.log1p(p["past.need_growth_per_month"])
+    before = -np.expm1(-grow * months) / grow
+    return np.asarray(p[PHI][MEMORY] * best_cover(p, np.ones_like(grow)) / before)
 
 
 def quarters_of(months: int) -> tuple[str, ...]:

@@ -343,11 +343,12 @@ def test_the_order_of_rows_in_the_file_changes_nothing(monkeypatch: pytest.Monke
 
 
 def test_a_missing_figure_gives_the_verdict_for_the_possible_range() -> None:
-    v = at("mi308x", "2024-06-01")
+    v = at("b30a", "2024-06-01")
     assert v.us.word == "unknown"
     assert (v.us.low, v.us.high) == ("free", "licence_denial")
-    later = at("mi308x", "2025-06-01")
-    assert (later.us.low, later.us.high) == ("letter", "licence_denial")
+    later = at("b30a", "2025-06-01")
+    assert later.us.possible == ("free", "notice", "letter", "licence_denial")
+    assert later.us.needs == ("tpp", "area_mm2", "dram_bw_gb_s", "io_bidir_gb_s")
     assert "TPP" in sentence(later)
 
 

@@ -222,9 +222,9 @@ def test_the_range_holds_every_word_that_a_draw_can_give(given: Given) -> None:
 
 
 def test_policies_for_open_figures(cli: Callable[..., Any], cli_json: Callable[..., Any], tmp_path: Path) -> None:
-    code, _, err = cli("rules", "check", "mi308", "--on", "2025-06-01", "--unknown", "refuse")
+    code, _, err = cli("rules", "check", "b30a", "--on", "2025-06-01", "--unknown", "refuse")
     assert code == 2
-    assert "needs tpp, io_bidir_gb_s" in err
+    assert "needs tpp, area_mm2, dram_bw_gb_s, io_bidir_gb_s" in err
     path = tmp_path / "mine.yaml"
     path.write_text("fp16_tflops: 140\ndie_area_mm2: 680 to 830\nio_bidir_gb_s: 400\nmem_bw_gb_s: 1200\n", "utf-8")
     r = cli_json("rules", "check", str(path), "--on", "2025-06-01", "--unknown", "probability", "--draws", "500")

@@ -16,13 +16,22 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
 ChipArg = Annotated[str, typer.Argument(metavar="CHIP", help="A chip id, an alias, or a YAML file with figures.")]
 To = Annotated[str, typer.Option("--to", metavar="COUNTRY", help="Destination: code or name.")]
 Hq = Annotated[str, typer.Option("--hq", metavar="COUNTRY", help="Seat of the buyer's parent; default: destination.")]
-On = Annotated[str, typer.Option("--on", metavar="DATE", help="Day of the shipment; default: the information date.")]
+On = Annotated[str, typer.Option("--on", metavar="DATE", help="Day of the shipment; default: the last day that the sources "
+                                                              "speak of.")]
 Buyer = Annotated[str, typer.Option("--buyer", metavar="CLASS", help="platform, cloud, state_funded, public_centre, "
                                                                     "private or clinic_school.")]
 
 
 AHEAD = 4
 """Changes ahead that the readable answer lists."""
+
+
+def _day(catalog: Any, text: str) -> Any:
+    """Return the day that is asked for, by default the last that the catalogue's sources speak of."""
+    from chipcast.base.calendar import parse_date
+    from chipcast.rules.rule import horizon
+
+    return parse_date(text) if text else min(catalog.as_of, horizon(catalog) or catalog.as_of)
 
 
 def _is_file(chip: str) -> bool:
@@ -149,13 +158,12 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
           missing: Annotated[str, typer.Option("--unknown", help="Where a figure is uncertain: interval, probability "
                                                                 "or refuse.")] = "interval",
           draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
-    from chipcast.base.calendar import parse_date
     from chipcast.rules.check import ask_for, verdict
     from chipcast.rules.explain import MEANING, payload
     from chipcast.rules.place import place
 
     catalog = catalogue(as_of)
-    day = parse_date(on) if on else catalog.as_of
+    day = _day(catalog, on)
     ask = ask_for(catalog, _figures(catalog, chip, use), day, to=to, hq=hq, segment=_segment(buyer),
                   from_us=place(origin).code == "US", entity=_entity(entity), owned_by_listed=owned,
                   region=_region(region))
@@ -233,11 +241,10 @@ def _open(policy: str, chip: str, catalog: Any, answer: Any, hq_rule: str, draws
 @app.command("table", help="Every chip: both gates, the prong that decides or is nearest, the slack.")
 def whole_table(to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer = "platform", as_of: AsOf = "",
                 json: Json = False) -> None:
-    from chipcast.base.calendar import parse_date
     from chipcast.rules.check import ask_for, signed, verdict
 
     catalog = catalogue(as_of)
-    day = parse_date(on) if on else catalog.as_of
+    day = _day(catalog, on)
     found = []
     for item in catalog.chip_ids():
         v = verdict(catalog, ask_for(catalog, item, day, to=to, hq=hq, segment=_segment(buyer)))
@@ -330,7 +337,6 @@ def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this
            to: To = "CN", hq: Hq = "", as_of: AsOf = "", json: Json = False) -> None:
     from datetime import date
 
-    from chipcast.base.calendar import parse_date
     from chipcast.base.errors import require
     from chipcast.base.units import parse_quantity
     from chipcast.rules import design as station
@@ -338,7 +344,7 @@ def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this
     from chipcast.rules.rule import horizon
 
     catalog = catalogue(as_of)
-    day = parse_date(against) if against else catalog.as_of
+    day = _day(catalog, against)
     end: date | None = horizon(catalog)
     note = f"the sources end on {end}; the lines are those of that day" if end and day > end else ""
     day = min(day, end) if end else day
@@ -379,12 +385,11 @@ def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this
 @app.command("map", help="Where in the world a chip may go on a day: countries by status.")
 def world(chip: ChipArg, on: On = "", hq: Hq = "", buyer: Buyer = "platform", as_of: AsOf = "",
           json: Json = False) -> None:
-    from chipcast.base.calendar import parse_date
     from chipcast.rules.atlas import everywhere
     from chipcast.rules.explain import MEANING
 
     catalog = catalogue(as_of)
-    day = parse_date(on) if on else catalog.as_of
+    day = _day(catalog, on)
     f = _figures(catalog, chip)
     found = everywhere(catalog, f, day, hq=hq, segment=_segment(buyer))
     if json:

@@ -119,6 +119,8 @@ class Answer:
     """All layers that hold or may hold."""
     looked_at: tuple[tuple[Layer, Assessment], ...]
     """Layers in force and in scope, with what their tests say."""
+    reviewed: tuple[tuple[Layer, Assessment], ...] = ()
+    """Rows that act on others: review policies that were tested, the headquarters rule where it carries the need."""
     needs: tuple[str, ...] = ()
     """Open figures that leave the word open."""
     min_domestic_share: float = 0.0

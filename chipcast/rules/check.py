@@ -42,7 +42,7 @@ class Verdict:
     cn: Answer
     """Chinese gate."""
     status: str
-    """The stricter of both as one word."""
+    """The stricter of both as one word; `disputed` where sources give figures on both sides of a line."""
     past_horizon: bool
     """Whether the day lies after all that the sources speak of; both words are then unknown."""
     last_status: str
@@ -84,8 +84,18 @@ def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None
     status = last = status_of(us.word, cn.word)
     if past:
         us, cn, status = replace(us, word="unknown"), replace(cn, word="unknown"), "unknown"
+    elif status == "unknown" and _sources_differ(ask.figures, us):
+        status = last = "disputed"
     return Verdict(ask=ask, as_of=catalog.as_of, us=us, cn=cn, status=status, past_horizon=past, last_status=last,
                    unknown_after=unknown_after(catalog), scheduled=scheduled(catalog, within.on))
+
+
+def _sources_differ(figures: Figures, us: Answer) -> bool:
+    """Return whether the word is open only because sources give different figures of a chip."""
+    told = [e for e in figures.entries if e.source == "yours"]
+    spans = [getattr(figures, n) for n in us.needs]
+    return bool(spans) and not told and all(math.isfinite(high) for _, high in spans) \
+        and not {"dc", "sold_in_us"} & set(us.needs)
 
 
 def unknown_after(catalog: Catalogue) -> date:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chipcast.base.catalog import Catalogue, sources
-from chipcast.rules.answer import Assessment
+from chipcast.base.catalog import Catalogue, read_table, sources
+from chipcast.rules.answer import Answer, Assessment
 from chipcast.rules.check import Verdict, native_slack
 from chipcast.rules.costs import border_costs, permit_days
 from chipcast.rules.expr import Interval, Reason
 from chipcast.rules.measure import Figures
 from chipcast.rules.record import STATUS_OF
-from chipcast.rules.rule import Layer
+from chipcast.rules.rule import Layer, known_layers
 
 MEANING = {
     "free": "free", "notice": "notice to the US authority, then no licence (exception NAC)",
@@ -22,8 +22,9 @@ MEANING = {
 }
 """Consequences in plain words."""
 
-QUANTITY = {"tpp": "TPP", "pd": "performance density", "io_bidir_gb_s": "links, both directions",
-            "dram_bw_gb_s": "memory bandwidth"}
+QUANTITY = {"tpp": "TPP", "pd": "performance density", "area_mm2": "die area",
+            "io_bidir_gb_s": "links, both directions", "dram_bw_gb_s": "memory bandwidth",
+            "dc": "whether it is for data centres", "sold_in_us": "whether it is sold in the United States"}
 """Figures in plain words."""
 
 
@@ -84,15 +85,24 @@ def _us_words(v: Verdict) -> str:
     if us.why:
         return us.why
     if us.word == "unknown":
-        between = f"US gate between {MEANING[us.low]} and {MEANING[us.high]}"
-        lacking = ", ".join(QUANTITY.get(n, "die area" if n == "area_mm2" else n) for n in f.missing)
+        words = [MEANING[w] for w in us.possible]
+        between = f"US gate: {', '.join(words[:-1])} or {words[-1]}"
+        where = next((h.layer.name for h in us.hits if h.through == "place"), "")
+        if not us.needs:
+            return f"{between}: {where}, whose text is not in these rows" if where else f"{between}: not in the sources"
+        lacking = [QUANTITY[n] for n in us.needs if n in f.missing or n in ("dc", "sold_in_us")]
         if lacking:
-            return f"{between}: {lacking} not published"
+            return f"{between}: {', '.join(lacking)} not stated"
         return f"{between}: {span_of(us.reason, f)} lies on both sides of a line"
     reason = against(us.reason, f)
     if us.word == "free":
         near = f" (nearest prong {us.prong}: {reason})" if reason else ""
-        return f"US gate: no rule in force catches it{near}" if us.looked_at else "US gate: no rule yet"
+        if us.looked_at:
+            return f"US gate: no rule in force catches it{near}"
+        first = min((x.effective for x in known_layers(Catalogue(v.as_of)) if x.subject == "chip" and x.gate == "us"
+                     and x.effective), default=None)
+        early = first is None or v.ask.on < first
+        return "US gate: no rule yet" if early else "US gate: no rule in force reaches this chip at this place"
     doubt = ", enforcement doubtful" if us.enforced == "doubtful" else ""
     prong = f" prong {us.prong}" if us.prong else ""
     return f"US gate: {MEANING[us.word]} by {us.decided_by}{prong}{f' ({reason})' if reason else ''}{doubt}"
@@ -108,18 +118,20 @@ def payload(v: Verdict) -> dict[str, Any]:
         "chip": ask.figures.id, "model": ask.figures.model, "to": ask.to.code, "hq": ask.hq.code, "on": str(ask.on),
         "as_of": str(v.as_of), "buyer": ask.segment, "from": "US" if ask.from_us else "elsewhere",
         "us": v.us.word, "cn": v.cn.word, "status": v.status, "us_range": [v.us.low, v.us.high],
-        "status_range": [STATUS_OF[v.us.low], STATUS_OF[v.us.high]],
+        "us_possible": list(v.us.possible), "status_range": [STATUS_OF[v.us.low], STATUS_OF[v.us.high]],
+        "classification": classification(v.us), "needs": list(v.us.needs),
         "last_known_status": v.last_status, "unknown_after": str(v.unknown_after),
         "deciding": {"gate": gate, "rule_id": one.decided_by or None, "prong": one.prong or None,
                      "slack": _finite(one.reason.slack), "native": native_slack(one, values),
                      "enforced": one.enforced or None},
         "slack_to_leave_control": [_finite(v.us.slack_low), _finite(v.us.slack_high)],
         "slack_to_leave_tier_a": _finite(v.us.slack_tier_a),
-        "layers": [_layer(x, a, "us", v) for x, a in v.us.looked_at]
-        + [_layer(h.layer, h.assessment, "us", v) for h in v.us.hits if h.through == "buyer"]
+        "layers": [_layer(x, a, "us", v) for x, a in (*v.us.looked_at, *v.us.reviewed)]
+        + [_layer(h.layer, h.assessment, "us", v) for h in v.us.hits if h.through in ("buyer", "place")]
         + [_layer(x, a, "cn", v) for x, a in v.cn.looked_at],
+        "not_in_force": [{"rule_id": x.rule_id, "phase": phase} for x, phase in not_in_force(v)],
         "also_true": sorted({h.layer.rule_id for h in (*v.us.hits, *v.cn.hits) if h.assessment.sure}
-                            - {one.decided_by}),
+                            | {x.rule_id for x, a in v.us.reviewed if a.sure} - {one.decided_by}),
         "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
         "permit_days": permit_days(catalog, v.us.word), "costs": border_costs(catalog, ask.figures, ask.on),
         "missing": list(ask.figures.missing), "remarks": [*ask.figures.remarks, *_elsewhere(v)],
@@ -131,10 +143,28 @@ def payload(v: Verdict) -> dict[str, Any]:
 
 
 def _elsewhere(v: Verdict) -> list[str]:
-    """Return a warning where a place is under controls that the table does not hold."""
+    """Return a warning where a place is under controls that the table does not hold, or tables differ on the chip."""
+    out = []
     if v.ask.to.arms_group and v.ask.to.code not in ("CN", "HK", "MO"):
-        return [f"embargoes and other controls on {v.ask.to.name} are not in the table of rules"]
-    return []
+        out.append(f"embargoes and other controls on {v.ask.to.name} are not in the table of rules")
+    if any(x.form == "policy" for x, _ in v.us.reviewed):
+        out += [r["disputed"] for r in read_table("chip_flags") if r["item"] == v.ask.figures.id and r["disputed"]]
+    return out
+
+
+def classification(us: Answer) -> str:
+    """Return the strictest class that the chip meets for certain, `unknown` where one is open, else `none`."""
+    met = [x for x, a in us.looked_at if x.classification and a.sure]
+    if met:
+        return met[0].classification if len(met) == 1 else min(x.classification for x in met)
+    return "unknown" if any(x.classification and a.may for x, a in us.looked_at) else "none"
+
+
+def not_in_force(v: Verdict) -> list[tuple[Layer, str]]:
+    """Return the rows on chips and buyers that were public and do not bind on the day, with the reason in a word."""
+    return [(x, phase) for x in known_layers(Catalogue(v.as_of))
+            if x.subject in ("chip", "prc_chip", "affiliate", "pending")
+            and (phase := x.phase(v.ask.on, v.as_of)) in ("never", "suspended", "scheduled", "pending", "unknown")]
 
 
 def _finite(x: float) -> float | None:
@@ -146,10 +176,13 @@ def _layer(x: Layer, a: Assessment, gate: str, v: Verdict) -> dict[str, Any]:
     hit = next((h for h in answer.hits if h.layer is x), None)
     return {
         "rule_id": x.rule_id, "gate": gate, "name": x.name,
+        "met": True if a.sure else None if a.may else False,
         "caught": "yes" if a.sure else "unknown" if a.may else "no", "prongs": list(a.prongs),
+        "classification": (x.classification if a.sure else "unknown" if a.may else f"not_{x.classification}")
+        if x.classification else None,
         "consequence": None if hit is None else hit.high, "through": None if hit is None else hit.through,
         "changed_by": None if hit is None or hit.by == x.rule_id else hit.by,
-        "enforced": None if hit is None else hit.state,
+        "enforced": x.state(v.ask.on, v.as_of) if hit is None else hit.state,
         "nearest": against(a.reason, v.ask.figures) or None, "prong": a.reason.prong or None,
         "slack": [_finite(a.low), _finite(a.high)],
         "published": str(x.published), "effective": str(x.effective), "confidence": x.row["confidence"],

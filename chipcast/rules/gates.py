@@ -91,7 +91,8 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None
                                          catalog))
     buyer = [] if figures.domestic else _buyer_hits(binding, ask, catalog)
     places = [] if figures.domestic else _place_hits(binding, ask, catalog)
-    answer = _answer(US_WORDS, [*buyer, *hits, *places], buyer, looked, lines)
+    answer = replace(_answer(US_WORDS, [*buyer, *hits, *places], buyer, looked, lines),
+                     reviewed=_reviewed(hits, binding, hq, ask, assess))
     if answer.low != answer.high:
         answer = _refined(answer, [*buyer, *hits], places, assess, catalog)
     return answer
@@ -137,6 +138,15 @@ def _with_policy(layer: Layer, found: Assessment, through: str, word: str, state
             low = min(low, milder, key=US_WORDS.index)
     return Hit(layer=layer, assessment=found, word=word, eased=tuple(eased), low=low if found.sure else "free",
                high=high, state=state, through=through, by=by)
+
+
+def _reviewed(hits: list[Hit], live: Mapping[str, Layer], hq: Layer | None, ask: Shipment,
+              assess: Assessor) -> tuple[tuple[Layer, Assessment], ...]:
+    """Return the rows that act on the rows that hit, with what their tests say."""
+    out = [(p, assess(p)) for p in live.values() if p.form == "policy" and p.reaches(ask.to.groups, ask.on)
+           and any(h.layer.rule_id in p.modifies and h.through == "destination" for h in hits)]
+    carried = hq is not None and any(h.through == "headquarters" and h.layer.rule_id in hq.modifies for h in hits)
+    return (*out, *([(hq, NAMED)] if carried and hq is not None else []))
 
 
 def _buyer_hits(live: Mapping[str, Layer], ask: Shipment, catalog: Catalogue) -> list[Hit]:
@@ -200,7 +210,8 @@ def _open_names(hit: Hit, figures: Figures) -> list[str]:
             continue
         for name in names_in(layer.test):
             if name in values and values[name][0] != values[name][1]:
-                out.append("area_mm2" if name == "pd" and figures.tpp[0] == figures.tpp[1] else name)
+                area = name == "pd" and figures.area_mm2[0] != figures.area_mm2[1]
+                out.append("area_mm2" if area else "tpp" if name == "pd" else name)
     return out
 
 

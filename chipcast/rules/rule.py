@@ -62,6 +62,8 @@ class Layer:
     """Chips that are named."""
     test: Node | None
     """What is caught; none for a layer that only names parts, buyers or places."""
+    classification: str
+    """Name of the class that its test defines, such as 3A090.a; empty where it defines none."""
     words: tuple[tuple[str, str], ...]
     """(group or buyer class, consequence), first match counts, `*` for the rest."""
     share: float
@@ -206,7 +208,8 @@ def _read(row: Mapping[str, str]) -> Layer:
         effective=parse_date(row["effective"]) if row["effective"] else None, end=end, end_known_by=end_known,
         enforced=tuple(_enforced(p) for p in row["enforced"].split(";") if p.strip()), scope=scope, outside=outside,
         scope_from=later, addressees=tuple(a for a in row["addressees"].split() if a != "general"),
-        parts=tuple(row["parts"].split()), test=parse(row["test"]) if row["test"] else None, words=words,
+        parts=tuple(row["parts"].split()), classification=row["class"],
+        test=parse(row["test"]) if row["test"] else None, words=words,
         share=float(row["share"] or 0), cost=float(row["cost"]) if row["cost"] else None, cost_of=row["cost_of"],
         delay_days=float(row["delay_days"] or 0), disputed=row["disputed"], horizon=parse_date(row["horizon"]),
         compliance=parse_date(row["compliance"]) if row["compliance"] else None, row=row)

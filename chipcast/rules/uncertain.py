@@ -85,8 +85,8 @@ def interval(v: Verdict, _catalog: Catalogue) -> Mapping[str, Any]:
 def refuse(v: Verdict, _catalog: Catalogue) -> Mapping[str, Any]:
     """Raise `InputError` where a missing figure leaves the US gate open, and say which figure."""
     if v.us.word == "unknown" and not v.past_horizon:
-        lacking = ", ".join(v.ask.figures.missing) or "a figure that lies on both sides of a line"
-        raise InputError(f"the verdict on '{v.ask.figures.id}' needs {lacking}; between {v.us.low} and {v.us.high}; "
+        lacking = ", ".join(v.us.needs) or "rules that are not in the sources"
+        raise InputError(f"the verdict on '{v.ask.figures.id}' needs {lacking}; possible: {', '.join(v.us.possible)}; "
                          "state the figure in a chip file")
     return {}
 

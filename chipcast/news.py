@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from chipcast.base.calendar import parse_date
-from chipcast.base.catalog import read_table
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
-from chipcast.base.summary import interval, to_json
+from chipcast.base.summary import interval
 from chipcast.base.types import Array
 from chipcast.chain import FIGURES, Ready, World, prepare, serve_buyer, trade, what_if
 from chipcast.cluster.compare import Comparison, compare
-from chipcast.evidence import claims, grade
-from chipcast.evidence.explain import explain, holds, parse_claim
+from chipcast.evidence import claims
 from chipcast.evidence.forward import reading_luck, yields
 from chipcast.evidence.likelihood import reading_weights
-from chipcast.evidence.profit import readings
 from chipcast.evidence.reports import YIELD_SERIES, Observation
 from chipcast.fab import line as fab_line
 from chipcast.fab.cost import Sale, line_break_even_yield, line_profit
@@ -30,7 +25,7 @@ from chipcast.fab.patterning import route
 from chipcast.fab.product import products
 from chipcast.fab.record import LIMITS, Line
 from chipcast.market.filed import h20_2024
-from chipcast.market.forecast import series
+from chipcast.market.forecast import periods_of, series
 from chipcast.market.record import DOMESTIC, Cells, Market
 from chipcast.scenario import Scenario, load
 
@@ -109,17 +104,23 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
 def yield_in_reading(given: Given) -> tuple[Array, Array]:
     """Return the 910C yield in the claim's month and a year earlier, each draw in one reading. [1] (draw)"""
     found = yields(given, [CLAIM_MONTH, YEAR_EARLIER])
-    luck, out = reading_luck(given), []
+    out = []
     for month, definition in ((CLAIM_MONTH, "dual_die_volume"), (YEAR_EARLIER, "dual_die_early")):
-        o = _open_report(given, month, definition)
-        weights = reading_weights(given, o, found[("screened", month, "")])
-        edge, value = np.zeros(given.draws), np.zeros(given.draws)
-        for reading, weight in weights.items():
-            value = np.where((luck >= edge) & (luck < edge + weight), found[("910c.yield", month, reading)], value)
-            edge = edge + weight
-        last = found[("910c.yield", month, list(weights)[-1])]
-        out.append(np.where(value > 0, value, last))
+        meant, value = reading_of(given, month, definition), np.zeros(given.draws)
+        for reading in sorted(set(meant)):
+            value = np.where(meant == reading, found[("910c.yield", month, reading)], value)
+        out.append(value)
     return out[0], out[1]
+
+
+def reading_of(given: Given, month: str, definition: str = "dual_die_volume") -> npt.NDArray[np.str_]:
+    """Return the reading of the word yield that each draw takes, by the weights of an open definition. (draw)"""
+    screened = yields(given, [month])[("screened", month, "")]
+    weights = reading_weights(given, _open_report(given, month, definition), screened)
+    edges = np.cumsum(np.stack(list(weights.values())), axis=0)
+    index = np.minimum((reading_luck(given) >= edges).sum(axis=0), len(weights) - 1)
+    meant: npt.NDArray[np.str_] = np.array(list(weights))[index]
+    return meant
 
 
 def _open_report(given: Given, month: str, definition: str) -> Observation:
@@ -229,12 +230,13 @@ def with_orders(ready: Ready, world: World) -> Array:
     """Return Ascend cards made to the end of the horizon where the line answers its orders. [cards] (draw)
 
     The feedback is iterated once, openly: the market's orders go back to the line, which makes no more than is asked
-    for.
+    for, starts more wafers where more is asked for than planned, and learns by the wafers that it makes.
     """
     months = ready.setting.line_months
     lead = len(months) - world.market.line_orders.shape[1]
     asked = np.concatenate([np.repeat(world.market.line_orders[:, :1], lead, axis=1), world.market.line_orders], axis=1)
-    answer = fab_line.run(world.given, months, controls=world.setting.controls, orders=asked)
+    answer = fab_line.run(world.given, months, controls=world.setting.controls, orders=asked, learning="volume",
+                          answer=True)
     total: Array = answer.packages.sum(axis=(0, 1))
     return total
 
@@ -250,11 +252,18 @@ def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict
         "smic_ai_die_yield": (line.yield_die_any[k], "1"), "910b.yield": (line.yield_die_any[k], "1"),
         "910c.assembly_yield": (line.assembly_yield[1], "1"), "910c.unit_cost_usd": (line.unit_cost_usd[1, k], "USD"),
         "line.profit_usd_per_year": (12 * line.profit_usd[k], "USD/year")}
-    for year in sorted({m[:4] for m in line.months}):
-        cards = made_in(line, year)
-        outputs[f"huawei_ascend_cards.{year}"] = (cards.sum(axis=0), "cards")
-        outputs[f"huawei_910b_cards.{year}"] = (cards[0], "cards")
-        outputs[f"huawei_910c_packages.{year}"] = (cards[1], "packages")
+    place = {m: i for i, m in enumerate(line.months)}
+    for period, months in periods_of(line.months).items():
+        if all(m in place for m in months):
+            inside = [place[m] for m in months]
+            cards = line.packages[:, inside].sum(axis=1)
+            outputs |= {
+                f"huawei_ascend_cards.{period}": (cards.sum(axis=0), "cards"),
+                f"huawei_910b_cards.{period}": (cards[0], "cards"),
+                f"huawei_910c_packages.{period}": (cards[1], "packages"),
+                f"hbm_stacks_used.{period}": (line.hbm_used[inside].sum(axis=0), "stacks"),
+                f"ascend_dies_used.{period}": (line.dies_used[inside].sum(axis=0), "dies"),
+                f"wafer_starts_per_month.{period}": (line.wafer_starts[inside].mean(axis=0), "wafers/month")}
     for name, periods in series(given, world.market, line).items():
         for period, by_draw in periods.items():
             outputs.setdefault(f"{name}.{period}", (by_draw, SERIES_UNITS.get(name, "1")))
@@ -265,66 +274,12 @@ def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict
 
 
 SERIES_UNITS = {
-    "huawei_ascend_cards": "cards", "huawei_910c_packages": "packages", "china_vendor_cards": "cards",
+    "huawei_ascend_cards": "cards", "huawei_910b_cards": "cards", "huawei_910c_packages": "packages",
+    "hbm_stacks_used": "stacks", "china_vendor_cards": "cards",
     "china_total_cards": "cards", "nvidia_china_cards": "cards", "h20_revenue_usd_bn": "1e9",
     "nvda_china_revenue_usd_bn": "1e9", "h20_card_price_usd": "USD", "smic_ai_die_yield": "1", "nvda_china_share": "1",
 }
 """Unit of each forecast series; revenue is in billions of USD, as its name says."""
-
-
-def causes(given: Given, names: Mapping[str, object]) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the uncertain rows among these names, for explanations. (draw)"""
-    rows = [n for n in names if n in given.rows and not given.row(n).law.fixed]
-    return {n: given[n] for n in rows}, {n: given.row(n).unit for n in rows}
-
-
-NICKNAMES = {"profitable-at-40": "line-profitable"}
-"""Other names of claims."""
-
-
-def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str | None = None) -> dict[str, Any]:
-    """Return what must hold for a claim: an id of the news, or `NAME OP VALUE`.
-
-    Draws never saw a report of the news item itself.
-    """
-    story = load(scenario, as_of=as_of)
-    ready = blind(story, draws=draws, seed=seed)
-    answer: dict[str, Any] = {"claim": text}
-    text = NICKNAMES.get(text, text)
-    listed = {row["id"]: row for row in read_table("claims")}
-    if text in listed:
-        facts, worlds = ground(ready)
-        claim = next(c for c in claims.check(facts) if c.id == text)
-        given = worlds["base"].given
-        mask = claim.holds
-        if text == "line-profitable":
-            base = worlds["base"]
-            _, profits = break_even(given, base.line)
-            answer["readings"] = [r.as_dict() for r in readings(given, base.line, profits, *YIELDS_CLAIMED)]
-        answer |= {"claim": claim.said, "verdict": claim.verdict.word, "why": claim.why, "computed": claim.computed}
-    else:
-        world = trade(ready.setting, ready.given)
-        given = world.given
-        values, units = named_quantities(ready, world)
-        rows, row_units = causes(given, given.rows)
-        name, sign, value = parse_claim(text, {**row_units, **units})
-        known = values.get(name, rows.get(name))
-        assert known is not None, "parse_claim knows the name"
-        mask = holds(known, sign, value)
-        answer["claim"] = f"{name} {sign} {value:g} {(units | row_units)[name]}"
-        if name in ("910c.yield", "910b.yield"):
-            answer["by_reading"] = by_reading(given, name, sign, value)
-    quantities, row_units = causes(given, given.rows)
-    if text not in listed:
-        quantities.pop(name, None)
-    return answer | explain(np.asarray(mask, dtype=bool), quantities, row_units)
-
-
-def by_reading(given: Given, name: str, sign: str, value: float) -> dict[str, float]:
-    """Return the probability of a claim on a yield if the word means each of its readings."""
-    found = yields(given, [CLAIM_MONTH])
-    return {reading: float(np.mean(holds(values, sign, value))) for (series_, _, reading), values in found.items()
-            if series_ == name}
 
 
 def effects(first: str, second: str, *, draws: int, seed: int) -> list[dict[str, Any]]:
@@ -351,69 +306,3 @@ def effects(first: str, second: str, *, draws: int, seed: int) -> list[dict[str,
     return [{"name": n, "unit": units[n], "effect": interval(after[n] - before[n]),
              "p_positive": float(np.mean(after[n] > before[n])), "first": interval(before[n]),
              "second": interval(after[n])} for n in before if n in after]
-
-
-LEVELS = {"p05": 0.05, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p95": 0.95}
-"""Quantiles of a frozen forecast."""
-
-HINDSIGHT_UNTIL = "2025-12-31"
-"""Forecasts of information dates before this one were written by people who had lived through the year."""
-
-
-def frozen(scenario: str, *, draws: int, seed: int, as_of: str | None = None, out: str = "") -> dict[str, Any]:
-    """Return the forecast of every named series as quantiles with one hash, and write it once if `out` is named.
-
-    Raises
-    ------
-    InputError
-        If `out` exists, cannot be written, or the scenario sets a value without a `known_by` on or before its date.
-    """
-    story = load(scenario, as_of=as_of)
-    for name, text in story.set.items():
-        if not (isinstance(text, Mapping) and text.get("known_by")):
-            raise InputError(f"{story.where.get(name, name)}: a frozen forecast takes {name} only with known_by: on or "
-                             f"before {story.as_of}; write {{value: ..., known_by: YYYY-MM-DD}}")
-    path = Path(out) if out else None
-    if path is not None and path.exists():
-        raise InputError(f"--out {path} exists already; a forecast is written once, name a new file")
-    ready = prepare(story, draws=draws, seed=seed)
-    world = trade(ready.setting, ready.given)
-    values, _ = named_quantities(ready, world)
-    rows = []
-    for name, unit in SERIES_UNITS.items():
-        for key, draws_ in values.items():
-            if key.startswith(f"{name}.") and _after(key.removeprefix(f"{name}."), story.as_of):
-                rows.append({"series": name, "period": key.removeprefix(f"{name}."), "unit": unit, **{
-                    q: float(f"{np.quantile(draws_, level):.6g}") for q, level in LEVELS.items()},
-                    "as_of": story.as_of.isoformat()})
-    year_on = f"{story.as_of.year + 1}-{story.as_of.month:02d}"
-    if year_on in world.line.months:
-        ahead = world.line.yield_die_any[world.line.months.index(year_on)]
-        rows.append({"series": "smic_ai_die_yield", "period": year_on, "unit": "1", **{
-            q: float(f"{np.quantile(ahead, level):.6g}") for q, level in LEVELS.items()},
-            "as_of": story.as_of.isoformat()})
-    digest = grade.digest(rows)
-    standing = "hindcast" if story.as_of.isoformat() < HINDSIGHT_UNTIL else "forecast"
-    result: dict[str, Any] = {"scenario": story.name, "as_of": story.as_of.isoformat(), "draws": draws, "seed": seed,
-                              "standing": standing, "hash": digest, "forecasts": [r | {"hash": digest} for r in rows],
-                              "file": str(path) if path else ""}
-    if path is not None:
-        try:
-            with path.open("x", encoding="utf-8") as sheet:
-                sheet.write(to_json(result))
-        except OSError as error:
-            raise InputError(f"--out {path} cannot be written: {error.strerror}; name another place") from None
-    return result
-
-
-def _after(period: str, as_of: date) -> bool:
-    """Return whether a period ends after the information date."""
-    year = int(period[2:4]) + 2000 if period.startswith("FY") else int(period[:4])
-    if period.startswith("FY"):
-        quarter = int(period[5:6]) if "Q" in period else 4
-        ends = date(year - 1, 1, 28) + timedelta(days=91 * quarter)
-    elif "Q" in period:
-        ends = parse_date(f"{year}-{3 * int(period[5:6]):02d}", last=True)
-    else:
-        ends = parse_date(period, last=True)
-    return ends > as_of

@@ -108,6 +108,7 @@ def test_a_measurement_that_is_no_cause_may_settle_a_claim() -> None:
 
 def test_words_that_several_names_hold_are_told_apart() -> None:
     known = {"910b.yield": "1", "910c.yield": "1", "hbm_bank.stacks": "stacks"}
+    assert parse_claim("910B yield > 3%", {**known, "910b.yield.2026Q1": "1"})[0] == "910b.yield"
     with pytest.raises(InputError, match=r"'yield' may mean 910b\.yield, 910c\.yield; write one of these names"):
         parse_claim("yield > 3%", known)
     assert parse_claim("yield > 3%", known, first=("910c.yield",))[0] == "910c.yield"

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def evidence(scenario: ScenarioName = "february-2025", draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "",
              json: Json = False) -> None:
-    from chipcast.base.summary import span
+    from chipcast.base.summary import short, span
     from chipcast.chain import prepare
     from chipcast.evidence.posterior import WARN_ESS, posterior_table
 
@@ -42,11 +42,12 @@ def evidence(scenario: ScenarioName = "february-2025", draws: Draws = 4000, seed
                    "importance_ess": found.importance_ess, "log_evidence": found.log_evidence, "reports": reports})
         return
     table(f"Prior against posterior, as known on {found.given.as_of}", ("quantity", "unit", "prior", "posterior",
-                                                                        "contraction"),
-          [(r["name"], r["unit"], span(_map(r["prior"])), span(_map(r["posterior"])), _share(r["contraction"]))
-           for r in rows[:20]],
+                                                                        "contraction", "+- median"),
+          [(r["name"], r["unit"], span(_map(r["prior"])), span(_map(r["posterior"])), _share(r["contraction"]),
+            short(float(str(r["median_error"])), 2)) for r in rows[:20]],
           foot=f"{len(rows)} quantities could move; contraction = 1 - var(posterior)/var(prior), under 0.2 the prior "
-               f"decides. Effective sample size {found.ess:.0f}; plain importance sampling {found.importance_ess:.0f}.")
+               "decides; +- is the Monte Carlo error of the median. Effective sample size "
+               f"{found.ess:.0f}; plain importance sampling {found.importance_ess:.0f}.")
     table("How each report was read", ("report", "said", "readings", "errors away"),
           [(r["id"], f"{r['said']:g}", ", ".join(f"{k} {v:.0%}" for k, v in r["reading_weights"].items()),
             f"{r['residual']:+.1f}") for r in reports])
@@ -66,13 +67,19 @@ def explain(
     draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json: Json = False,
 ) -> None:
     from chipcast.base.summary import span
-    from chipcast.news import explain_claim
+    from chipcast.inversion import explain_claim
 
     answer = explain_claim(claim, scenario, draws=draws, seed=seed, as_of=as_of or None)
     if json:
         emit_json(answer)
         return
     say(f"{answer['claim']}\nprobability {answer['probability']:.1%} (without reports of the news item itself)")
+    if "odds" in answer:
+        o = answer["odds"]
+        say(f"odds {o['before']:.2f} before any report, {o['after']:.2f} after the others: they speak "
+            + ("neither for nor against it" if not o["ratio"] > 0 else
+               f"for it by a factor {o['ratio']:.1f}" if o["ratio"] >= 1 else
+               f"against it by a factor {1 / o['ratio']:.1f}"))
     if answer.get("verdict"):
         say(f"verdict: {answer['verdict']} - {answer['why']}")
     if answer.get("readings"):
@@ -80,15 +87,30 @@ def explain(
               [(r["meaning"], r["unknown"], span(r["from"]), span(r["to"]),
                 "-" if r["plausible"] != r["plausible"] else f"{r['plausible']:.0%}") for r in answer["readings"]])
     if answer.get("by_reading"):
-        say("by reading of the word yield: " + ", ".join(f"{k} {v:.0%}" for k, v in answer["by_reading"].items()))
-    if not answer["must_hold"]:
+        say("probability if the word yield means: "
+            + ", ".join(f"{k} {v:.0%}" for k, v in answer["by_reading"].items()))
+    if answer.get("readings_where_it_holds"):
+        say("where it holds the word means: "
+            + ", ".join(f"{k} {v:.0%}" for k, v in answer["readings_where_it_holds"].items()))
+    if answer["settle_by"] is None:
         say("it holds in all draws or in none: nothing else has to be true")
         return
-    table("What must hold where it is true", ("quantity", "unit", "where it holds", "all draws", "shift, sd"),
-          [(r["name"], r["unit"], span(r["interval"]), span(r["all_draws"]), f"{r['shift_sd']:+.2f}")
-           for r in answer["must_hold"]],
-          foot=f"weakest link: {answer['weakest_link']}; measuring {answer['settle_by']['name']} would settle "
-               f"{answer['settle_by']['share_of_doubt']:.0%} of the doubt")
+    settle = answer["settle_by"]
+    foot = (f"weakest link: {answer['weakest_link']}; measuring {settle['name']} would settle "
+            f"{settle['share_of_doubt']:.0%} of the doubt ({settle['bits']:.2f} of {settle['bits_of_doubt']:.2f} bits)")
+    table("What must hold where it is true", ("quantity", "unit", "where it holds", "all draws", "shift, sd",
+                                              "spread", "draws that fit"),
+          [(r["name"], r["unit"], span(r["interval"]), span(r["all_draws"]), f"{r['shift_sd']:+.2f}",
+            f"x {r['spread_ratio']:.2f}", f"{r['fits']:.0%}") for r in answer["must_hold"]], foot=foot)
+    if answer["together"]:
+        table("What must hold together", ("first", "second", "rank correlation (all draws)",
+                                          "second where first is low", "second where first is high"),
+              [(r["first"], r["second"], f"{r['rank_correlation']:+.2f} ({r['in_all_draws']:+.2f})",
+                span(r["second_where_first_is_low"]), span(r["second_where_first_is_high"]))
+               for r in answer["together"][:4]])
+    if answer["implied"]:
+        table("What it would mean", ("quantity", "unit", "where it holds", "all draws"),
+              [(r["name"], r["unit"], span(r["interval"]), span(r["all_draws"])) for r in answer["implied"]])
 
 
 def compare(
@@ -111,7 +133,7 @@ def compare(
 def freeze(scenario: ScenarioName = "february-2025",
            out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write; it must not exist.")] = "",
            draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
-    from chipcast.news import frozen
+    from chipcast.vintage import frozen
 
     written = frozen(scenario, draws=draws, seed=seed, as_of=as_of or None, out=out)
     if json:

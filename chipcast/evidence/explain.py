@@ -31,8 +31,18 @@ CHANCE = 2.2
 """A quantity is named only where its two distributions lie farther apart than chance puts them: Kolmogorov's statistic,
 which passes this with probability 1e-4."""
 
+SURE = 5.0
+"""A pair is named only where a claim moves its rank correlation by so many standard errors: a hundred quantities make
+five thousand pairs."""
+
 BINS = 20
 """Slices of equal mass in which the probability of a claim is compared, for `settle_by`."""
+
+PAIRS = 6
+"""Pairs that are named."""
+
+LEAST = 50
+"""Draws below which no pair is looked for."""
 
 PATTERNS = (re.compile(r"^\s*(.+?)\s*(>=|<=|>|<|=)\s*([-+\d.].*?)\s*$"),
             re.compile(r"^\s*(.+?)\s+(" + "|".join(WORDS) + r")\s+([-+\d.].*?)\s*$", re.IGNORECASE),
@@ -75,7 +85,8 @@ def _named(text: str, known: Mapping[str, str], first: Sequence[str]) -> str:
         return names[spoken]
     parts = {name: set(re.split(r"[._]", name.lower())) for name in known}
     asked = {w for word in words for w in re.split(r"[_-]", word)} - {"the", "of", "a"}
-    fits = [n for n, own in parts.items() if asked and all(any(o.startswith(w) for o in own) for w in asked)]
+    fits = [n for n, own in parts.items() if asked and asked <= own] or [
+        n for n, own in parts.items() if asked and all(any(o.startswith(w) for o in own) for w in asked)]
     preferred = [n for n in fits if n in first] or fits
     if len(preferred) == 1:
         return preferred[0]
@@ -117,10 +128,10 @@ def explain(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array], units:
     dict
         `probability`; `must_hold`: quantities whose distribution where the claim holds differs most from the rest,
         with their interval there and over all draws, the shift of the mean in standard deviations, the ratio of
-        spreads and `fits`, the share of all draws inside the interval; `together`: how the first of them hang
-        together where it holds (rank correlation, and the interval of the second where the first is low or high);
-        `weakest_link`: the one that the fewest draws fit; `settle_by`: the one whose measurement would reduce the
-        doubt most, with the share of the claim's variance that it explains and the expected information in bits.
+        spreads and `fits`, the share of all draws inside the interval; `together`: pairs that the claim ties
+        together; `implied`: what the measurable ones would be; `weakest_link`: the one that the fewest draws fit;
+        `settle_by`: the one whose measurement would reduce the doubt most, with the share of the claim's variance
+        that it explains and the expected information in bits.
 
     Notes
     -----
@@ -129,7 +140,8 @@ def explain(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array], units:
     """
     probability = float(np.mean(mask))
     if not mask.any() or mask.all():
-        return {"probability": probability, "must_hold": [], "together": [], "weakest_link": None, "settle_by": None}
+        return {"probability": probability, "must_hold": [], "together": [], "implied": [], "weakest_link": None,
+                "settle_by": None}
     rows = []
     for name, values in quantities.items():
         sd = float(np.std(values))
@@ -149,8 +161,9 @@ def explain(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array], units:
     shares = {n: _share_explained(mask, v) for n, v in telling.items() if np.std(v) > 0}
     best = max(shares, key=lambda n: shares[n])
     weakest = min(rows[:top], key=lambda r: float(str(r["fits"])))["name"] if rows else best
-    return {"probability": probability, "must_hold": rows[:top],
-            "together": _together(mask, quantities, [str(r["name"]) for r in rows[:4]]), "weakest_link": weakest,
+    return {"probability": probability, "must_hold": rows[:top], "together": _together(mask, quantities),
+            "implied": [{"name": n, "unit": units.get(n, "1"), "interval": interval(v[mask]), "all_draws": interval(v)}
+                        for n, v in (measurable or {}).items()], "weakest_link": weakest,
             "settle_by": {"name": best, "share_of_doubt": shares[best], "bits": information(mask, telling[best]),
                           "bits_of_doubt": float(_entropy(np.array(probability)))}}
 
@@ -190,20 +203,22 @@ def _share_explained(mask: npt.NDArray[np.bool_], values: Array) -> float:
     return max(0.0, between - (BINS - 1) / mask.size)
 
 
-def _together(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array],
-              names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return pairs by rank correlation where the claim holds; the second's interval where the first is low or high."""
-    ranks = {n: np.argsort(np.argsort(quantities[n][mask])).astype(float) for n in names}
+def _together(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array]) -> list[dict[str, Any]]:
+    """Return the pairs that a claim ties together: rank correlation where it holds, against that in all draws.
+
+    With the interval of the second where the first is in its lowest and in its highest third.
+    """
+    names = [n for n, v in quantities.items() if np.std(v) > 0]
     size = int(mask.sum())
+    if size < LEAST or len(names) < 2:
+        return []
+    everywhere, there = (np.corrcoef(np.argsort(np.argsort([quantities[n][m] for n in names], axis=1), axis=1))
+                         for m in (np.ones(mask.size, dtype=bool), mask))
     out = []
-    for i, a in enumerate(names):
-        for b in names[i + 1:]:
-            corr = float(np.corrcoef(ranks[a], ranks[b])[0, 1]) if size > 2 else 0.0
-            if abs(corr) * np.sqrt(size) < CHANCE:
-                continue
-            low, high = ranks[a] < size / 3, ranks[a] >= 2 * size / 3
-            held = quantities[b][mask]
-            out.append({"first": a, "second": b, "rank_correlation": corr,
-                        "second_where_first_is_low": interval(held[low]),
-                        "second_where_first_is_high": interval(held[high])})
-    return sorted(out, key=lambda r: -abs(r["rank_correlation"]))
+    for i, k in zip(*np.nonzero(np.triu(np.abs(there - everywhere) * np.sqrt(size) > SURE, 1)), strict=True):
+        first, held = quantities[names[i]][mask], quantities[names[k]][mask]
+        low, high = first <= np.quantile(first, 1 / 3), first >= np.quantile(first, 2 / 3)
+        out.append({"first": names[i], "second": names[k], "rank_correlation": float(there[i, k]),
+                    "in_all_draws": float(everywhere[i, k]), "second_where_first_is_low": interval(held[low]),
+                    "second_where_first_is_high": interval(held[high])})
+    return sorted(out, key=lambda r: -abs(r["rank_correlation"] - r["in_all_draws"]))[:PAIRS]

@@ -17,7 +17,8 @@ from chipcast.evidence.score import binomial_at_least, binomial_band, weighted_i
 FIELDS = ("series", "period", "unit", "p05", "p25", "p50", "p75", "p95", "as_of")
 """What a frozen forecast states; the hash is over exactly these."""
 
-SERIES = ("huawei_ascend_cards", "huawei_910c_packages", "china_vendor_cards", "china_total_cards",
+SERIES = ("huawei_ascend_cards", "huawei_910b_cards", "huawei_910c_packages", "hbm_stacks_used",
+          "china_vendor_cards", "china_total_cards",
           "nvidia_china_cards", "h20_revenue_usd_bn", "nvda_china_revenue_usd_bn", "h20_card_price_usd",
           "smic_ai_die_yield", "nvda_china_share")
 """Names of forecast series; fixed, so that a forecast of one release can be graded by another."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from chipcast.base import draws
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
-from chipcast.base.infer import Guide, Posterior, temper
+from chipcast.base.infer import Guide, Posterior, median_error, temper
 from chipcast.base.summary import interval
 from chipcast.base.types import Array
 from chipcast.evidence.forward import quantities
@@ -190,7 +190,8 @@ def _who_fights(reports: Sequence[Observation], residuals: Sequence[float], ess:
 def posterior_table(evidence: Evidence) -> list[dict[str, object]]:
     """Return prior against posterior of every quantity that could move, most informed first.
 
-    The contraction is 1 - var(posterior) / var(prior); below 0.2 a quantity is prior-driven.
+    The contraction is 1 - var(posterior) / var(prior); below 0.2 a quantity is prior-driven. `median_error` is the
+    Monte Carlo standard error of the posterior median.
     """
     rows = []
     for name in evidence.names:
@@ -199,5 +200,6 @@ def posterior_table(evidence: Evidence) -> list[dict[str, object]]:
         before, after = evidence.prior[name], evidence.given[name]
         shrink = 1 - float(np.var(after)) / float(np.var(before))
         rows.append({"name": name, "unit": evidence.given.row(name).unit, "prior": interval(before),
-                     "posterior": interval(after), "contraction": shrink, "prior_driven": bool(shrink < 0.2)})
+                     "posterior": interval(after), "contraction": shrink, "prior_driven": bool(shrink < 0.2),
+                     "median_error": median_error(after, evidence.family)})
     return sorted(rows, key=lambda r: -float(str(r["contraction"])))

@@ -1,0 +1,125 @@
+"""A claim turned around: what must hold for it, its odds before and after the reports, what would settle it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chipcast.base.catalog import read_table
+from chipcast.base.errors import require
+from chipcast.base.given import Given
+from chipcast.base.summary import short
+from chipcast.base.types import Array
+from chipcast.chain import Ready, trade
+from chipcast.evidence import claims
+from chipcast.evidence.explain import explain, holds, parse_claim
+from chipcast.evidence.forward import yields
+from chipcast.evidence.profit import readings
+from chipcast.news import (
+    CLAIM_MONTH,
+    YIELDS_CLAIMED,
+    blind,
+    break_even,
+    ground,
+    named_quantities,
+    reading_of,
+)
+from chipcast.scenario import load
+
+NICKNAMES = {"profitable-at-40": "line-profitable"}
+"""Other names of claims."""
+
+PROPOSED = ("910c.yield", "910b.yield", "smic_ai_die_yield", "910c.assembly_yield", "huawei_ascend_cards",
+            "huawei_910c_packages.2025", "huawei_910b_cards.2025", "wafer_starts_per_month.2025",
+            "hbm_stacks_used.2025", "910c.unit_cost_usd", "line.profit_usd_per_year")
+"""Quantities proposed first where a text names none."""
+
+SEEN = ("smic_ai_die_yield", "910c.assembly_yield", "huawei_ascend_cards.2025", "huawei_910b_cards.2025",
+        "huawei_910c_packages.2025", "hbm_stacks_used.2025", "ascend_dies_used.2025", "wafer_starts_per_month.2025",
+        "huawei_ascend_cards.2026", "hbm_stacks_used.2026", "wafer_starts_per_month.2026")
+"""Outputs that somebody could count, and so settle a claim."""
+
+
+def causes(given: Given, names: Mapping[str, object]) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the uncertain rows among these names, for explanations. (draw)"""
+    rows = [n for n in names if n in given.rows and not given.row(n).law.fixed]
+    return {n: given[n] for n in rows}, {n: given.row(n).unit for n in rows}
+
+
+def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str | None = None) -> dict[str, Any]:
+    """Return what must hold for a claim: an id of the news, or `NAME OP VALUE`.
+
+    Draws never saw a report of the news item itself. `odds` sets the claim's odds before any report beside those
+    after all others; `readings_where_it_holds` is how the word yield is meant in the draws where a claim on it holds.
+
+    Raises
+    ------
+    InputError
+        If the text is neither, or a share is claimed outside 0 to 1.
+    """
+    story = load(scenario, as_of=as_of)
+    ready = blind(story, draws=draws, seed=seed)
+    text = NICKNAMES.get(text.strip(), text.strip())
+    if text in {row["id"] for row in read_table("claims")}:
+        return _of_the_news(ready, text)
+    return _of_a_quantity(ready, text)
+
+
+def _of_the_news(ready: Ready, claim_id: str) -> dict[str, Any]:
+    facts, worlds = ground(ready)
+    claim = next(c for c in claims.check(facts) if c.id == claim_id)
+    base = worlds["base"]
+    answer: dict[str, Any] = {"claim": claim.said, "verdict": claim.verdict.word, "why": claim.why,
+                              "computed": claim.computed}
+    if claim_id == "line-profitable":
+        _, profits = break_even(base.given, base.line)
+        answer["readings"] = [r.as_dict() for r in readings(base.given, base.line, profits, *YIELDS_CLAIMED)]
+    quantities, units = causes(base.given, base.given.rows)
+    return answer | explain(np.asarray(claim.holds, dtype=bool), quantities, units)
+
+
+def _of_a_quantity(ready: Ready, text: str) -> dict[str, Any]:
+    world = trade(ready.setting, ready.given)
+    given = world.given
+    values, units = named_quantities(ready, world)
+    quantities, row_units = causes(given, given.rows)
+    name, sign, value = parse_claim(text, {**row_units, **units}, first=[n for n in PROPOSED if n in units])
+    unit = (units | row_units)[name]
+    known = values[name] if name in values else quantities[name]
+    if unit == "1" and known.min() >= 0 and known.max() <= 1:
+        require(0 <= value <= 1, name, "be claimed as a share from 0% to 100%", f"{value:g} (write 40% or 0.4)")
+    mask = np.asarray(holds(known, sign, value), dtype=bool)
+    before, _ = named_quantities(ready, trade(ready.setting, ready.evidence.prior))
+    prior = before[name] if name in before else ready.evidence.prior[name]
+    says = f"{value:.0%}" if unit == "1" and value <= 1 else short(value, 4) + ("" if unit == "1" else f" {unit}")
+    answer: dict[str, Any] = {"claim": f"{name} {sign} {says}",
+                              "odds": odds(float(np.mean(holds(prior, sign, value))), float(mask.mean()))}
+    if name in ("910c.yield", "910b.yield"):
+        answer["by_reading"] = by_reading(given, name, sign, value)
+    if name == "910c.yield":
+        meant = reading_of(given, CLAIM_MONTH)
+        answer["readings_where_it_holds"] = {r: float(np.mean(meant[mask] == r)) if mask.any() else 0.0
+                                             for r in sorted(set(meant))}
+    quantities.pop(name, None)
+    seen = {n: values[n] for n in SEEN if n in values and n.split(".")[0] != name.split(".")[0]
+            and not np.array_equal(values[n], known)}
+    return answer | explain(mask, quantities, row_units | units, measurable=seen)
+
+
+def odds(before: float, after: float) -> dict[str, float]:
+    """Return the odds of a claim before and after the reports, and their ratio: what the reports say for it.
+
+    >>> odds(0.2, 0.5)
+    {'before': 0.25, 'after': 1.0, 'ratio': 4.0}
+    """
+    old, new = (p / (1 - p) if p < 1 else float("inf") for p in (before, after))
+    return {"before": old, "after": new, "ratio": new / old if 0 < old < float("inf") else float("nan")}
+
+
+def by_reading(given: Given, name: str, sign: str, value: float) -> dict[str, float]:
+    """Return the probability of a claim on a yield if the word means each of its readings."""
+    found = yields(given, [CLAIM_MONTH])
+    return {reading: float(np.mean(holds(values, sign, value))) for (series_, _, reading), values in found.items()
+            if series_ == name}

@@ -8,7 +8,7 @@ import typer
 
 from chipcast.base.errors import InputError
 from chipcast.cli.cluster_words import Chip, Scene, one_size, setup, share_of
-from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, say, table
+from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, say, table, whole
 
 
 def _traffic(text: str) -> tuple[str, float]:
@@ -116,7 +116,86 @@ def collective(operation: Annotated[str, typer.Argument(
     say("A rank is what software sees: a 910C package is two. Latency includes the launch of the operation.")
 
 
+def exchange(what: Annotated[str, typer.Argument(metavar="[DIRECTION]", help="dispatch or combine.")] = "dispatch",
+             chip: Chip = "h800-sxm,ascend-910c",
+             ranks: Annotated[int, whole("--ranks", "Expert-parallel ranks; a 910C package is two.",
+                                         most=65_536)] = 64,
+             tokens: Annotated[int, whole("--tokens", "Tokens that one rank sends.", most=10_000_000)] = 128,
+             hidden: Annotated[int, whole("--hidden", "Width of a row.", most=1_000_000)] = 7168,
+             experts: Annotated[int, whole("--experts", "Experts of a layer.", most=100_000)] = 256,
+             chosen: Annotated[int, whole("--chosen", "Experts of a token.", most=1000)] = 8,
+             width: Annotated[str, typer.Option("--rows", help="fp8 or bf16; default: fp8 to dispatch.")] = "",
+             scenario: Scene = "february-2025", as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1,
+             json: Json = False) -> None:
+    from chipcast.base.summary import interval as band
+    from chipcast.base.summary import span
+    from chipcast.cluster.calibrate import row_bytes
+    from chipcast.cluster.experts import distinct_nodes, library_exchange
+    from chipcast.cluster.network import levels
+    from chipcast.cluster.platform import platform
+
+    ids, given = setup(chip, scenario, as_of, draws, seed)
+    kind = width or ("fp8" if what == "dispatch" else "bf16")
+    if kind not in ("fp8", "bf16"):
+        raise InputError(f"--rows must be fp8 or bf16, got '{width}'")
+    size = row_bytes(kind, hidden)
+    rows: list[dict[str, Any]] = []
+    for name in ids:
+        time = library_exchange(given, name, what, ranks, tokens, size, experts=experts, chosen=chosen)
+        domains = max(ranks / levels(given, name)[0].ranks, 1.0)
+        rows.append({"chip": name, "ranks": ranks, "library": platform(given, name).library, "seconds": band(time),
+                     "bytes": tokens * chosen * size, "bytes_s": band(tokens * chosen * size / time),
+                     "domains_of_a_token": float(distinct_nodes(experts, chosen, domains))})
+    if json:
+        emit_json({"what": what, "rows_as": kind, "as_of": str(given.as_of), **(rows[0] if len(rows) == 1 else
+                                                                               {"rows": rows})})
+        return
+    table(f"{what} of {tokens} tokens a rank to {chosen} of {experts} experts over {ranks} ranks, {given.as_of}",
+          ["chip", "library", "microseconds", "GB/s of a rank", "fast domains a token visits"],
+          [[r["chip"], r["library"], span({q: v * 1e6 for q, v in r["seconds"].items()}),
+            span({q: v / 1e9 for q, v in r["bytes_s"].items()}), f"{r['domains_of_a_token']:.2f}"] for r in rows],
+          foot="Fixed times of the libraries are fitted to published timings known by the date (cluster fabric).")
+
+
+def fabric(scenario: Scene = "february-2025", as_of: AsOf = "", draws: Draws = 1000, seed: Seed = 1,
+           json: Json = False) -> None:
+    import numpy as np
+
+    from chipcast.base.draws import normals
+    from chipcast.base.summary import interval as band
+    from chipcast.cluster.calibrate import UNUSED, back_test, fit_fabric
+
+    _, given = setup("h100-sxm", scenario, as_of, 100, seed)
+    fit = fit_fabric(given.catalog, particles=draws)
+    found = back_test(given.catalog, normals(seed, "fabric:noise", 0, draws))
+    if json:
+        emit_json({"as_of": str(given.as_of), "parameters": {n: band(v) for n, v in fit.values.items()},
+                   "timings": [{"id": t.id, "what": t.what, "ranks": t.ranks, "published": t.measured,
+                                "predicted": band(t.predicted), "log_error": t.log_error, "inside_90": t.inside}
+                               for t in found],
+                   "median_abs_log_error": float(np.median([abs(t.log_error) for t in found])) if found else None,
+                   "unused": UNUSED})
+        return
+    table(f"Fabrics fitted to {len(fit.used)} published figures known on {given.as_of}",
+          ["parameter", "5th", "median", "95th"],
+          [[n, *[f"{v:.3g}" for v in band(values).values()]] for n, values in fit.values.items()])
+    table("Published and predicted", ["row", "what", "ranks", "published", "predicted 5, 50, 95 %", "log error"],
+          [[t.id, t.what, t.ranks or "-", *_shown(t), f"{t.log_error:+.3f}"] for t in found],
+          foot="Not taken: " + "; ".join(f"{k} ({v})" for k, v in UNUSED.items()) + ".")
+
+
+def _shown(timing: Any) -> tuple[str, str]:
+    from chipcast.base.summary import interval as band
+
+    scale, unit = (1e6, "us") if timing.what in ("dispatch", "combine") else (1e-9, "GB/s")
+    return (f"{timing.measured * scale:.0f} {unit}",
+            ", ".join(f"{v * scale:.0f}" for v in band(timing.predicted).values()))
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command(help="Seconds of a collective operation on a chip's fabric, by algorithm, with its lower bound."
                 )(collective)
+    app.command(help="Seconds in which a tuned library sends tokens to their experts, or brings results back."
+                )(exchange)
+    app.command(help="The fabric's parameters fitted to published timings, and how well they hold.")(fabric)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import gammaln
 
+from chipcast.base.choose import choose
 from chipcast.base.errors import require
+from chipcast.base.given import Given
 from chipcast.base.types import Numeric
-from chipcast.cluster.network import Level, reach, stages
+from chipcast.cluster.network import Level, levels, reach, stages
+from chipcast.cluster.platform import fitted, platform
 
 
 def distinct_nodes(experts: Numeric, chosen: Numeric, nodes: Numeric, *, groups: Numeric | None = None) -> Numeric:
@@ -93,3 +97,24 @@ def exchange(fabric: Sequence[Level], ranks: Numeric, tokens: Numeric, row_bytes
         part = np.where(peers > 0, stage.level.alpha_s + rows * row_bytes / reach(stage.level, stage.ranks), 0.0)
         total = np.maximum(total, part) if overlap else total + part
     return np.asarray(total)[()]
+
+
+WHAT = ("dispatch", "combine")
+"""Directions of an exchange: rows to the experts, results back."""
+
+
+def library_exchange(given: Given, chip: str, what: str, ranks: int, tokens: Numeric, row_bytes: Numeric, *,
+                     experts: Numeric, chosen: Numeric, dedup: bool = False) -> Numeric:
+    """Return the seconds of an exchange by the tuned library of a chip's family, as fitted to published timings.
+
+    Notes
+    -----
+    A fixed time of the library, a little per peer, and the bytes over the level that binds; the latency of a single
+    message does not enter, as the library's fixed time holds it.
+    """
+    choose(dict.fromkeys(WHAT, what), what, "direction of an exchange")
+    library = platform(given, chip).library
+    bare = [replace(level, alpha_s=0.0) for level in levels(given, chip)]
+    wire = exchange(bare, ranks, tokens, row_bytes, experts=experts, chosen=chosen, dedup=dedup)
+    fixed = fitted(given, f"{library}.{what}_us") + fitted(given, f"{library}.per_peer_us") * (ranks - 1)
+    return wire + np.where(np.asarray(ranks) > 1, fixed, 0.0) * 1e-6

@@ -16,7 +16,7 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.base.units import convert
 from chipcast.cluster.collectives import COLLECTIVES, DIRECT, bus_bytes_s, lower_bound, seconds
-from chipcast.cluster.platform import figure, platform, ranks_per_chip
+from chipcast.cluster.platform import figure, fitted, platform, ranks_per_chip
 
 UNBOUNDED = 2**31
 """Ranks of a level that joins everything."""
@@ -71,7 +71,7 @@ def levels(given: Given, chip: str) -> tuple[Level, ...]:
 
 def _level(given: Given, name: str, ranks: int, kind: str, link_bytes_s: Numeric) -> Level:
     alpha = given[f"{name}.alpha_us"] * convert(1, "us", "s")
-    reached = link_bytes_s * given[f"{name}.link_efficiency"]
+    reached = link_bytes_s * fitted(given, f"{name}.link_efficiency")
     return Level(name=name, ranks=ranks, kind=kind, alpha_s=alpha, bytes_s=reached)
 
 

@@ -9,9 +9,12 @@ from typing import overload
 
 import numpy as np
 
+from chipcast.base.catalog import read_table
+from chipcast.base.draws import to_uniform
 from chipcast.base.errors import unknown
 from chipcast.base.given import Given
-from chipcast.base.types import Numeric
+from chipcast.base.laws import Law, law_of_row
+from chipcast.base.types import Array, Numeric
 
 BINS = {"ascend-910b": ("ascend-910b1", "ascend-910b2", "ascend-910b3", "ascend-910b4")}
 """Names without a bin -> the bins that may stand for them; rows `<name>.bin_weight_b1` and so on weigh them."""
@@ -45,19 +48,22 @@ class Platform:
     """Tiers of online recovery that the maker documents, entries of `ladder.TIERS`."""
     rank_is_die: bool
     """Whether software sees each die as a rank."""
+    library: str
+    """Item of the rows of the library that exchanges experts' tokens on it or on its nearest kin."""
 
 
 PLATFORMS = (
     Platform(pattern="ascend-910c*", scale_up="ub_a3", scale_up_kind="switch", scale_out="roce_200g_a2", fleet="ascend",
              multipliers="ascend", network="ascend-910c", ladder=("operator_retry", "hbm_online", "link_online"),
-             rank_is_die=True),
+             rank_is_die=True, library="cann"),
     Platform(pattern="ascend-9[2-9]*", scale_up="ub_a3", scale_up_kind="switch", scale_out="roce_200g_a2",
              fleet="ascend", multipliers="ascend", network="ascend-910c",
-             ladder=("operator_retry", "hbm_online", "link_online"), rank_is_die=False),
+             ladder=("operator_retry", "hbm_online", "link_online"), rank_is_die=False, library="cann"),
     Platform(pattern="ascend-*", scale_up="hccs_a2", scale_up_kind="full_mesh", scale_out="roce_200g_a2",
-             fleet="ascend", multipliers="ascend", network="ascend-910b2", ladder=("hbm_online",), rank_is_die=False),
+             fleet="ascend", multipliers="ascend", network="ascend-910b2", ladder=("hbm_online",),
+             rank_is_die=False, library="cann"),
     Platform(pattern="*", scale_up="nvlink", scale_up_kind="switch", scale_out="rdma_400g", fleet="h800-sxm",
-             multipliers="", network="", ladder=(), rank_is_die=False),
+             multipliers="", network="", ladder=(), rank_is_die=False, library="deepep"),
 )
 """Families, special before general; the last one stands for every chip without rows of its own."""
 
@@ -134,6 +140,30 @@ def figure(given: Given, chip: str, name: str, default: float | None = -1.0) -> 
     if default == -1.0:
         unknown(f"figure of chip '{item}'", name, facts)
     return default
+
+
+def fabric_laws() -> dict[str, Law]:
+    """Return the laws of the fabric's parameters before any timing, by name."""
+    return {f"{r['item']}.{r['name']}": law_of_row(r["family"], float(r["low"]), float(r["mode"]), float(r["high"]),
+                                                   r["name"]) for r in read_table("fabric_priors")}
+
+
+def fitted(given: Given, name: str) -> Array:
+    """Return a fabric parameter as fitted to timings known by the date, on the luck of its own name; else its range.
+
+    What a user states stands before the fit, and so does a range where no timing moved it.
+    """
+    if name in given.rows and given.row(name).kind == "scenario":
+        return given[name]
+    rows = [r for r in given.catalog.rows("fabric_fit") if r["name"] == name]
+    if not rows and name in given.rows:
+        return given[name]
+    if not rows:
+        return fabric_laws()[name].at(to_uniform(given.normal(name)))
+    row = max(rows, key=lambda r: r["known_by"])
+    family = "logitnormal" if row["unit"] == "1" else "lognormal"
+    law = law_of_row(family, float(row["p05"]), float(row["p50"]), float(row["p95"]), name)
+    return law.at(to_uniform(given.normal(name)))
 
 
 def ranks_per_chip(given: Given, chip: str) -> int:

@@ -8,17 +8,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given as cases
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from chipcast.base.errors import InputError
+from chipcast.tokens.arrivals import prefix_reuse, scaled
+from chipcast.tokens.capacity import Promise, largest, largest_rate, largest_rate_of
 from chipcast.tokens.simulate import (
     ARRIVALS,
     LENGTHS,
+    PREEMPT,
+    ROUTERS,
+    SCHEDULERS,
     Engine,
     Trace,
     birth_death,
     erlang_c,
-    largest_rate,
+    hand_over,
     simulate,
+    timeline,
     wait_m_g_1,
 )
 
@@ -145,6 +154,255 @@ def test_bad_traces_are_refused() -> None:
         simulate(Trace(arrival_s=np.zeros(1), prompt=np.full(1, 5000.0), answer=np.ones(1)), e)
     with pytest.raises(InputError, match="at least one request"):
         simulate(Trace(arrival_s=np.zeros(0), prompt=np.zeros(0), answer=np.zeros(0)), e)
+
+
+def played(t: Trace, e: Engine) -> tuple[list[float], list[float], list[int], float]:
+    """Play one engine step by step with plain lists: first tokens, last tokens, yields, recomputed tokens."""
+    n, b = t.count, e.block_tokens
+    first, last, yields, waste = [-1.0] * n, [0.0] * n, [0] * n, 0.0
+    done, running, queue, back = [0] * n, [], [], []
+    prompt, answer = t.prompt.astype(int).tolist(), t.answer.astype(int).tolist()
+    moved: set[int] = set()
+    dropped: set[int] = set()
+    now, coming, work, filling = 0.0, 0, None, True  # work: [request, left, all, blocks]
+    while any(x == 0.0 for x in last):
+        if not (running or queue or back or work):
+            now = max(now, float(t.arrival_s[coming]))
+        while coming < n and t.arrival_s[coming] <= now:
+            queue.append(coming)
+            coming += 1
+        used = sum((prompt[i] + done[i] + 1) // b + 1 for i in running)
+        if used + (work[3] if work else 0) > e.blocks and running and (len(running) > 1 or work):
+            if work:
+                i = work[0]
+                waste += work[2] - work[1]
+                work = None
+                dropped.add(i)
+            else:
+                i = running.pop()
+                if e.preempt == "swap":
+                    now += (prompt[i] + done[i]) * e.swap_s
+                    moved.add(i)
+            yields[i] += 1
+            back.append(i)
+            continue
+        budget = e.chunk_tokens - (len(running) if e.scheduler == "chunked" else 0)
+        if e.scheduler == "decode_first":
+            filling = filling or not running
+            budget = budget if filling else 0
+        spent, worked, ended = 0.0, 0, []
+        while True:
+            if work:
+                take = min(work[1], budget - worked)
+                if take <= 0:
+                    break
+                behind = prompt[work[0]] + done[work[0]] - work[1]
+                spent += e.prompt_s * take + e.prompt_square_s * take * (behind + take / 2)
+                work[1] -= take
+                worked += take
+                if work[1]:
+                    break
+                ended.append(work[0])
+                used += work[3]
+                work = None
+                continue
+            i = back[-1] if back else queue[0] if queue else None
+            if i is None or len(running) + len(ended) >= e.slots or (e.scheduler == "decode_first" and not filling):
+                break
+            tokens = prompt[i] + done[i]
+            need = (tokens + 1) // b + 1
+            if used + need > e.blocks and used > 0:
+                break
+            todo = 0 if i in moved else tokens
+            if todo > 0 and budget - worked <= 0:
+                break
+            if back:
+                back.pop()
+                if i in moved:
+                    spent += tokens * e.swap_s
+                    moved.discard(i)
+                elif i in dropped:
+                    dropped.discard(i)
+                else:
+                    waste += tokens
+            else:
+                queue.pop(0)
+            if todo:
+                work = [i, todo, todo, need]
+            else:
+                running.append(i)
+                used += need
+        if e.scheduler == "decode_first" and not worked and running:
+            filling = False
+        steps = 1 if running and (e.scheduler == "chunked" or not worked) else 0
+        if steps:
+            held = sum(prompt[i] + done[i] for i in running)
+            now += e.fixed_s + e.request_s * len(running) + e.token_s * held
+        elif worked:
+            now += e.prompt_fixed_s
+        now += spent
+        if steps:
+            for i in list(running):
+                done[i] += 1
+                first[i] = now if first[i] < 0 else first[i]
+                if done[i] == answer[i]:
+                    last[i] = now
+                    running.remove(i)
+        for i in ended:
+            done[i] += 1
+            first[i] = now if first[i] < 0 else first[i]
+            if done[i] == answer[i]:
+                last[i] = now
+            else:
+                running.append(i)
+    return first, last, yields, waste
+
+
+@cases(st.data())
+@settings(max_examples=150, deadline=None)
+def test_jumping_between_events_sees_what_playing_every_step_sees(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 14))
+    whole = st.integers(1, 60)
+    prompt = np.array(data.draw(st.lists(st.integers(0, 60), min_size=count, max_size=count)), dtype=float)
+    answer = np.array(data.draw(st.lists(whole, min_size=count, max_size=count)), dtype=float)
+    gaps = data.draw(st.lists(st.integers(0, 40), min_size=count, max_size=count))
+    t = Trace(arrival_s=np.cumsum(np.array(gaps) * 0.37), prompt=prompt, answer=answer)
+    least = int(np.max(-(-(prompt + answer) // 4)))
+    e = Engine(fixed_s=0.11, request_s=0.013, token_s=0.0007, prompt_s=0.003, prompt_fixed_s=0.05,
+               prompt_square_s=1e-5, slots=data.draw(st.integers(1, 6)), block_tokens=4,
+               blocks=least + data.draw(st.integers(0, 40)), chunk_tokens=data.draw(st.integers(8, 40)),
+               scheduler=data.draw(st.sampled_from(sorted(SCHEDULERS))),
+               preempt=data.draw(st.sampled_from(sorted(PREEMPT))), swap_s=0.0002)
+    seen = simulate(t, e)
+    first, last, yields, waste = played(t, e)
+    np.testing.assert_allclose(seen.first_s, first, rtol=1e-9)
+    np.testing.assert_allclose(seen.last_s, last, rtol=1e-9)
+    assert seen.preempted.tolist() == yields and seen.recomputed_tokens == waste and seen.left_over == 0
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("router", ROUTERS)
+@pytest.mark.parametrize("preempt", PREEMPT)
+def test_every_policy_keeps_the_laws_of_conservation(scheduler: str, router: str, preempt: str) -> None:
+    t = Trace(arrival_s=ARRIVALS["gamma"](12.0, 1500, seed=3), prompt=LENGTHS["lognormal"](400, 1500, seed=3, name="p"),
+              answer=LENGTHS["geometric"](200, 1500, seed=3, name="a"))
+    e = engine(0.02, 2e-4, 48, prompt_s=1e-5, blocks=1000, replicas=4, scheduler=scheduler, router=router,
+               preempt=preempt, swap_s=1e-7, token_s=1e-8, chunk_tokens=1024)
+    seen = simulate(t, e)
+    assert seen.left_over == 0 and seen.peak_blocks <= e.blocks
+    assert np.all(seen.start_s >= t.arrival_s) and np.all(seen.first_s > seen.start_s)
+    assert np.all(seen.last_s >= seen.first_s)
+    assert seen.running_integral == pytest.approx(float(np.sum(seen.last_s - seen.start_s - seen.out_s)), rel=1e-9)
+    assert seen.busy_s <= e.replicas * float(seen.last_s.max())
+    assert (seen.recomputed_tokens > 0) == (preempt == "recompute" and seen.preempted.sum() > 0) or preempt == "swap"
+    np.testing.assert_array_equal(simulate(t, e).last_s, seen.last_s)
+
+
+def test_little_holds_exactly_for_everybody_between_arrival_and_last_token() -> None:
+    t = trace(3.0, 4000, "geometric", prompt=300)
+    seen = simulate(t, engine(0.02, 2e-4, 64, prompt_s=1e-5, blocks=1500))
+    assert seen.preempted.sum() > 0
+    events = np.concatenate([t.arrival_s, seen.last_s])
+    change = np.concatenate([np.ones(4000), -np.ones(4000)])
+    order = np.argsort(events, kind="stable")
+    number = np.cumsum(change[order])
+    integral = float(np.sum(number[:-1] * np.diff(events[order])))
+    span = float(seen.last_s.max() - t.arrival_s[0])
+    rate, sojourn = 4000 / span, float(np.mean(seen.last_s - t.arrival_s))
+    assert integral / span == pytest.approx(rate * sojourn, rel=1e-9)
+    drawn = timeline(t, seen, points=4001)
+    assert np.mean(drawn.waiting + drawn.running) == pytest.approx(integral / span, rel=0.01)
+
+
+def test_chunks_trade_the_time_to_first_token_for_steady_steps() -> None:
+    t = Trace(arrival_s=ARRIVALS["poisson"](2.0, 3000, seed=5), prompt=np.full(3000, 8000.0),
+              answer=LENGTHS["geometric"](300, 3000, seed=5, name="a"))
+    base: dict[str, Any] = {"prompt_s": 2e-5, "blocks": 10**6, "token_s": 0.0}
+    plain = simulate(t, engine(0.02, 1e-4, 128, **base))
+    pieces = simulate(t, engine(0.02, 1e-4, 128, scheduler="chunked", chunk_tokens=512, **base))
+    static = simulate(t, engine(0.02, 1e-4, 128, scheduler="decode_first", **base))
+    gap = [float(np.percentile(s.ttft_s(t), 50)) for s in (plain, pieces, static)]
+    assert gap[0] < gap[1] < gap[2]
+
+
+def test_fewest_in_hand_beats_two_choices_beats_turns() -> None:
+    t = Trace(arrival_s=ARRIVALS["poisson"](9.0, 8000, seed=2), prompt=np.zeros(8000),
+              answer=LENGTHS["lognormal"](500, 8000, seed=2, name="a"))
+    means = {}
+    for router in ("least_loaded", "two_choices", "round_robin"):
+        seen = simulate(t, engine(0.02, 0.0, 12, replicas=8, router=router))
+        means[router] = float(np.mean(seen.start_s - t.arrival_s))
+    assert means["least_loaded"] < means["two_choices"] < means["round_robin"]
+
+
+def shared_prompts() -> Trace:
+    """Requests of 41 conversations whose prompts grow turn by turn, each block named after its whole prefix."""
+    names, starts, prompts = [], [0], []
+    for i in range(2000):
+        talk, turn = (i * 7) % 41, i // 41
+        blocks = 4 + turn % 20
+        names += [talk * 1000 + (turn // 20) * 100 + k for k in range(blocks)]
+        starts.append(len(names))
+        prompts.append(512.0 * blocks - 100)
+    return Trace(arrival_s=ARRIVALS["poisson"](8.0, 2000, seed=4), prompt=np.array(prompts),
+                 answer=np.full(2000, 50.0), prefix=np.array(names), prefix_from=np.array(starts))
+
+
+def test_a_store_of_prefixes_spares_work_and_affinity_finds_it() -> None:
+    t = shared_prompts()
+    base: dict[str, Any] = {"prompt_s": 2e-5, "replicas": 8, "blocks": 10**6}
+    seen = {}
+    for name, more in {"none": {}, "turns": {"store_blocks": -1},
+                       "affinity": {"store_blocks": -1, "router": "prefix_affinity"},
+                       "small": {"store_blocks": 40, "router": "prefix_affinity"}}.items():
+        seen[name] = simulate(t, engine(0.02, 1e-4, 64, **base, **more))
+    hits = {k: float(s.hit_tokens.sum()) for k, s in seen.items()}
+    assert hits["none"] == 0 < hits["turns"] < hits["affinity"]
+    assert hits["small"] < hits["affinity"]
+    assert seen["affinity"].busy_s < seen["turns"].busy_s < seen["none"].busy_s
+    one = simulate(t, engine(0.02, 1e-4, 64, prompt_s=2e-5, blocks=10**6, store_blocks=-1))
+    blocks, distinct, share = prefix_reuse(t)
+    assert blocks == t.prefix.size and distinct == np.unique(t.prefix).size
+    held = np.minimum(one.hit_tokens, t.prompt - 1)
+    assert held.sum() / 512 == pytest.approx(share * blocks, rel=0.02)
+
+
+def test_two_pools_hand_over_what_one_computes() -> None:
+    t = trace(2.0, 3000, "geometric", prompt=2000)
+    first = engine(0.0, 0.0, 64, prompt_s=1e-4, replicas=2)
+    after = engine(0.02, 1e-4, 128)
+    quick, slow = (hand_over(t, first, after, token_s=s) for s in (1e-6, 1e-3))
+    assert np.all(quick.handoff_s == 0) and np.all(slow.handoff_s > 0)
+    ready = slow.prefill.last_s + slow.handoff_s
+    assert np.all(slow.decode.start_s >= ready - 1e-9)
+    assert np.mean(slow.ttft_s(t)) == pytest.approx(np.mean(quick.ttft_s(t)) + np.mean(slow.handoff_s), rel=0.05)
+    lone = trace(0.0001, 50, "fixed", prompt=2000)
+    alone = hand_over(lone, first, after, token_s=0.0)
+    assert alone.ttft_s(lone) == pytest.approx(np.full(50, 2000 * 1e-4 + 0.02 + 1e-4))
+
+
+def test_a_grid_of_step_times_is_the_line_it_was_made_from() -> None:
+    t = trace(2.0, 2000, "geometric", prompt=700)
+    line = engine(0.02, 2e-4, 32, token_s=3e-8, prompt_s=1e-5)
+    n, context = np.arange(33.0)[:, None], np.arange(0, 8000, 500.0)[None, :]
+    grid = engine(9.0, 9.0, 32, token_s=9.0, prompt_s=1e-5, grid_s=0.02 + 2e-4 * n + 3e-8 * n * context,
+                  grid_tokens=500.0)
+    np.testing.assert_allclose(simulate(t, grid).last_s, simulate(t, line).last_s, rtol=1e-9)
+
+
+def test_the_largest_rate_is_found_where_the_share_kept_is_known() -> None:
+    assert largest(lambda rate: 1.0 if rate <= 3.7 else 0.5, 0.9, 1.0) == pytest.approx(3.7, rel=1e-3)
+    assert largest(lambda rate: 0.0, 0.9, 1.0) == pytest.approx(0.0, abs=1e-3)
+    t = trace(1.0, 3000, "fixed")
+
+    def seen_at(at: Trace) -> tuple[Any, Any]:
+        seen = simulate(at, engine(0.02, 0.0, 16))
+        return seen.ttft_s(at), seen.tpot_s(at)
+
+    best = largest_rate_of(t, seen_at, Promise(ttft_s=1.0, tpot_s=0.05))
+    assert 0.5 * 1.6 < best < 1.6
+    for rate, kept in ((0.97 * best, True), (1.05 * best, False)):
+        assert (Promise(ttft_s=1.0, tpot_s=0.05).kept(*seen_at(scaled(t, rate))) >= 0.9) is kept
 
 
 def test_simulate_verb_reads_a_trace(cli_json: Callable[..., Any], cli: Callable[..., tuple[int, str, str]],

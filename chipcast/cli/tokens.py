@@ -425,7 +425,8 @@ def simulate(file: Annotated[str, typer.Argument(metavar="[TRACE]", help="CSV or
     from chipcast.scenario import load as load_scenario
     from chipcast.tokens.engine import deploy
     from chipcast.tokens.serve import Workload
-    from chipcast.tokens.simulate import ARRIVALS, Trace, largest_rate, lognormal
+    from chipcast.tokens.arrivals import ARRIVALS, Trace, lognormal
+    from chipcast.tokens.capacity import largest_rate
     from chipcast.tokens.simulate import simulate as run
 
     if chips < 1 or requests < 1:

@@ -1,59 +1,97 @@
-"""What happens to single requests: continuous batching with arrivals, blocks of cache and preemption.
+"""What happens to single requests: continuous batching with arrivals, chunks, blocks of cache, preemption, routing.
 
-Events, not ticks: between two events the number of running requests is constant, so k steps take
-k (t0 + t1 n + t2 S) + t2 n k (k - 1)/2. Clocks: arrival is at the router; the first token is the end of the step
-that finishes a prompt; TPOT is (last - first)/(tokens - 1). Sources: Orca (OSDI 2022); PagedAttention 2309.06180.
+Clocks: arrival is at the router; admission is when an engine begins to work on the request; the first token is the
+end of the step that finishes a prompt (of the first decode step where nothing is left to compute); the last token is
+the end of the step that makes it. TTFT = first - arrival, queueing inside; TPOT = (last - first)/(tokens - 1).
+Detokenising and the client's network are not in these clocks. Sources: Orca (OSDI 2022); Sarathi 2403.02310;
+PagedAttention 2309.06180; DistServe 2401.09670; Mooncake 2407.00079.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from chipcast.base import draws
+from chipcast.base.choose import choose
 from chipcast.base.errors import InputError, require
 from chipcast.base.types import Array
+from chipcast.tokens.arrivals import ARRIVALS, LENGTHS, Ints, Trace, checked
+from chipcast.tokens.queueing import birth_death, erlang_c, wait_m_g_1
 
 BLOCK_TOKENS = 16
 """Tokens of a block of cache."""
 
+SCHEDULERS = {"prefill_first": 0, "chunked": 1, "decode_first": 2}
+"""Prompts stop decoding; share its steps in chunks; or wait until a whole batch has answered."""
+
+ROUTERS = {"round_robin": 0, "least_loaded": 1, "two_choices": 2, "prefix_affinity": 3}
+"""In turn; to the fewest requests in hand; to the better of two picked at random; to the longest stored prefix."""
+
+PREEMPT = {"recompute": 0, "swap": 1}
+"""What becomes of a request that must yield: worked on again, or moved to the host and back."""
+
+CHUNK_TOKENS = 8192
+"""Tokens that a step works on, at most."""
+
+
+def _no_grid() -> Array:
+    return np.zeros((0, 0))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Engine:
-    """What one replica does in a step."""
+    """What the replicas behind a router do in a step."""
 
-    fixed_s: float
-    """Time of a decode step whatever it holds, t0. [s]"""
-    request_s: float
+    fixed_s: float = 0.0
+    """Time of a decode step whatever it holds, t0; not used where there is a grid. [s]"""
+    request_s: float = 0.0
     """More per running request, t1. [s]"""
-    token_s: float
+    token_s: float = 0.0
     """More per cached token, t2. [s]"""
-    prompt_s: float
+    prompt_s: float = 0.0
     """Prefill per prompt token. [s]"""
-    prompt_fixed_s: float
-    """Prefill whatever the length. [s]"""
-    slots: int
+    prompt_fixed_s: float = 0.0
+    """Prefill whatever the length, where no decoding goes on beside it. [s]"""
+    prompt_square_s: float = 0.0
+    """Prefill per prompt token and token before it: attention. [s]"""
+    slots: int = 256
     """Requests at once, at most."""
-    blocks: int
+    blocks: int = 10**9
     """Blocks of cache."""
     replicas: int = 1
     """Engines behind the router."""
+    grid_s: Array = field(default_factory=_no_grid)
+    """Time of a decode step. [s] (requests from 0 to slots, tokens per request in steps of `grid_tokens`)"""
+    grid_tokens: float = 1.0
+    """Distance of the grid's second axis. [tokens]"""
+    chunk_tokens: int = CHUNK_TOKENS
+    """Tokens of a step, at most; longer prompts go in pieces."""
+    scheduler: str = "prefill_first"
+    """Entry of `SCHEDULERS`."""
+    preempt: str = "recompute"
+    """Entry of `PREEMPT`."""
+    swap_s: float = 0.0
+    """Moving a token's cache to the host, and as long back. [s]"""
+    router: str = "round_robin"
+    """Entry of `ROUTERS`."""
+    block_tokens: int = BLOCK_TOKENS
+    """Tokens of a block."""
+    store_blocks: int = 0
+    """Prefix blocks that a replica's store keeps: 0 none, -1 all, else the last used."""
+    store_s: float = 0.0
+    """Loading a stored token. [s]"""
+    affinity_spare: int = 8
+    """Requests more than the least loaded replica that a longer stored prefix is worth."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trace:
-    """Requests in order of arrival."""
-
-    arrival_s: Array
-    """Arrival at the router. [s] (request)"""
-    prompt: Array
-    """Prompt. [tokens] (request)"""
-    answer: Array
-    """Answer. [tokens] (request)"""
+    def grid(self) -> tuple[Array, float]:
+        """Return the grid of step times and the distance of its second axis."""
+        if self.grid_s.size:
+            return np.ascontiguousarray(self.grid_s), self.grid_tokens
+        n = np.arange(self.slots + 1, dtype=float)[:, None]
+        context = np.array([0.0, 1.0])[None, :]
+        return self.fixed_s + self.request_s * n + self.token_s * n * context, 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,14 +104,26 @@ class Simulated:
     """First token. [s] (request)"""
     last_s: Array
     """Last token. [s] (request)"""
+    out_s: Array
+    """Time between yielding and coming back. [s] (request)"""
     preempted: Array
     """How often each request had to yield. (request)"""
+    replica: Ints
+    """Engine that served it. (request)"""
+    hit_tokens: Array
+    """Prompt tokens found in a store. [tokens] (request)"""
     recomputed_tokens: float
-    """Tokens worked on again after a request had yielded. [tokens]"""
+    """Tokens worked on again after a request had yielded: waste. [tokens]"""
+    swapped_tokens: float
+    """Tokens moved to the host or back. [tokens]"""
     busy_s: float
     """Sum over engines of the time they worked. [s]"""
     running_integral: float
-    """Integral of the number of running requests over time. [request s]"""
+    """Integral of the number of requests in service over time. [request s]"""
+    peak_blocks: float
+    """Most blocks that an engine had in use."""
+    left_over: int
+    """Blocks and requests left at the end; 0 unless something was lost."""
 
     def ttft_s(self, trace: Trace) -> Array:
         """Return the time to first token of each request. [s]"""
@@ -84,254 +134,127 @@ class Simulated:
         return np.asarray((self.last_s - self.first_s) / np.maximum(trace.answer - 1, 1))
 
 
-def poisson(rate: float, count: int, *, seed: int) -> Array:
-    """Return arrival times of a Poisson stream. [s]"""
-    require(rate > 0, "rate", "be above 0 requests/s", rate)
-    return np.asarray(np.cumsum(-np.log(draws.uniforms(seed, "simulate:arrivals", 0, count)) / rate))
+def simulate(trace: Trace, engine: Engine, *, cached: Array | None = None, seed: int = 1) -> Simulated:
+    """Return what each request saw.
 
-
-def gamma(rate: float, count: int, *, seed: int, cv: float = 2.0) -> Array:
-    """Return arrival times whose gaps have a coefficient of variation `cv`: bursts above 1. [s]"""
-    from scipy.special import gammaincinv
-
-    require(rate > 0 and cv > 0, "rate and cv", "be above 0", (rate, cv))
-    shape = 1 / cv**2
-    return np.asarray(np.cumsum(gammaincinv(shape, draws.uniforms(seed, "simulate:arrivals", 0, count)) / shape / rate))
-
-
-ARRIVALS: dict[str, Callable[..., Array]] = {"poisson": poisson, "gamma": gamma}
-"""Laws of arrival; every entry keeps the rate."""
-
-
-def fixed(mean: float, count: int, *, seed: int, name: str) -> Array:
-    """Return the same length for all. [tokens]"""
-    return np.full(count, max(round(mean), 1), dtype=float)
-
-
-def geometric(mean: float, count: int, *, seed: int, name: str) -> Array:
-    """Return geometric lengths from 1 on. [tokens]"""
-    if mean <= 1:
-        return np.ones(count)
-    u = draws.uniforms(seed, f"simulate:{name}", 0, count)
-    return np.asarray(np.ceil(np.log(u) / np.log1p(-1 / mean)))
-
-
-def lognormal(mean: float, count: int, *, seed: int, name: str, sigma: float = 1.0) -> Array:
-    """Return log-normal lengths with that mean, whole and at least 1. [tokens]"""
-    z = draws.normals(seed, f"simulate:{name}", 0, count)
-    return np.asarray(np.maximum(np.round(mean * np.exp(sigma * z - sigma**2 / 2)), 1))
-
-
-LENGTHS: dict[str, Callable[..., Array]] = {"fixed": fixed, "geometric": geometric, "lognormal": lognormal}
-"""Laws of lengths; every entry keeps the mean."""
-
-
-def simulate(trace: Trace, engine: Engine) -> Simulated:
-    """Return what each request saw; requests go to replicas in turn.
+    Parameters
+    ----------
+    trace : Trace
+        Requests in order of arrival.
+    engine : Engine
+        Engines, their step times and rules.
+    cached : array, optional
+        Prompt tokens whose cache arrives with the request, as in a decode pool. [tokens] (request)
+    seed : int
+        Of the router that picks at random; nothing else is random here.
 
     Raises
     ------
     InputError
         If arrivals go back in time, lengths are below 1, or a request is larger than the cache.
     """
-    arrival, prompt, answer = (np.ascontiguousarray(v, dtype=float) for v in
-                               (trace.arrival_s, trace.prompt, trace.answer))
-    require(arrival.size > 0, "trace", "hold at least one request", arrival.size)
-    back = np.flatnonzero(np.diff(arrival) < 0)
-    if back.size:
-        raise InputError(f"the trace goes back in time at request {int(back[0]) + 2}; sort it by arrival")
-    if not (np.all(np.isfinite(arrival)) and np.all(prompt >= 0) and np.all(answer >= 1)):
-        raise InputError("the trace needs finite times, prompts of 0 or more and answers of 1 token or more")
-    largest = float(np.max(np.ceil((prompt + answer) / BLOCK_TOKENS)))
+    from chipcast.tokens.batching import run
+
+    checked(trace)
+    arrival = np.ascontiguousarray(trace.arrival_s, dtype=float)
+    prompt, answer = (np.ceil(v).astype(np.int64) for v in (trace.prompt, trace.answer))
+    largest = int(np.max(-(-(prompt + answer) // engine.block_tokens)))
     if largest > engine.blocks:
-        raise InputError(f"a request of {largest * BLOCK_TOKENS:.0f} tokens is larger than the cache of "
-                         f"{engine.blocks * BLOCK_TOKENS} tokens; take more chips or shorter requests")
+        raise InputError(f"a request of {largest * engine.block_tokens} tokens is larger than the cache of "
+                         f"{engine.blocks * engine.block_tokens} tokens; take more chips or shorter requests")
     require(engine.slots >= 1 and engine.replicas >= 1, "slots and replicas", "be 1 or more", engine.slots)
-    n = arrival.size
-    start, first, last = np.zeros(n), np.zeros(n), np.zeros(n)
-    preempted = np.zeros(n)
-    again, busy, running = 0.0, 0.0, 0.0
-    loop = _loop()
-    for r in range(engine.replicas):
-        mine = np.arange(r, n, engine.replicas)
-        if mine.size == 0:
-            continue
-        out = loop(arrival[mine], prompt[mine], answer[mine], engine.fixed_s, engine.request_s, engine.token_s,
-                   engine.prompt_s, engine.prompt_fixed_s, engine.slots, engine.blocks, float(BLOCK_TOKENS))
-        start[mine], first[mine], last[mine], preempted[mine] = out[:4]
-        again, busy, running = again + out[4], busy + out[5], running + out[6]
-    return Simulated(start_s=start, first_s=first, last_s=last, preempted=preempted, recomputed_tokens=again,
-                     busy_s=busy, running_integral=running)
+    require(engine.chunk_tokens >= 1, "chunk", "be 1 token or more", engine.chunk_tokens)
+    router = choose(ROUTERS, engine.router, "routing policy")
+    given = np.zeros_like(prompt) if cached is None else np.minimum(np.asarray(cached).astype(np.int64), prompt)
+    stored = engine.store_blocks != 0 and trace.prefix.size > 0
+    names, ids = (np.unique(trace.prefix, return_inverse=True) if stored else (np.zeros(0), np.zeros(0, np.int64)))
+    offsets = trace.prefix_from.astype(np.int64) if stored else np.zeros(prompt.size + 1, np.int64)
+    picks = np.stack([draws.uniforms(seed, f"simulate:router {k}", 0, prompt.size) for k in (0, 1)], axis=1) \
+        if engine.router == "two_choices" else np.zeros((1, 2))
+    grid, gap = engine.grid()
+    start, first, last, out, hit, preempted, where, f, rest = run(
+        arrival, prompt, answer, given, picks, ids.astype(np.int64), offsets, engine.replicas, router,
+        choose(SCHEDULERS, engine.scheduler, "scheduler"), choose(PREEMPT, engine.preempt, "way to yield"), grid,
+        (float(gap), float(engine.prompt_fixed_s), float(engine.prompt_s), float(engine.prompt_square_s),
+         float(engine.swap_s), float(engine.store_s)),
+        (engine.slots, engine.blocks, engine.block_tokens, engine.chunk_tokens, trace.hash_tokens), int(names.size),
+        engine.store_blocks, engine.affinity_spare)
+    total = f.sum(axis=0)
+    return Simulated(start_s=start, first_s=first, last_s=last, out_s=out, preempted=preempted.astype(float),
+                     replica=where, hit_tokens=hit.astype(float), recomputed_tokens=float(total[6]),
+                     swapped_tokens=float(total[7]), busy_s=float(total[1]), running_integral=float(total[2]),
+                     peak_blocks=float(f[:, 8].max()), left_over=int(rest))
 
 
-@lru_cache(maxsize=1)
-def _loop() -> Callable[..., Any]:
-    """Return the compiled event loop of one engine."""
-    import numba
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handed:
+    """What requests saw that were prefilled on one pool and decoded on another."""
 
-    return numba.njit(cache=True, error_model="numpy")(_engine)
+    prefill: Simulated
+    """In the prefill pool, whose last token is the end of the prompt."""
+    decode: Simulated
+    """In the decode pool, request by request in the order of the trace."""
+    handoff_s: Array
+    """Part of the hand-off that stays exposed. [s] (request)"""
 
+    def ttft_s(self, trace: Trace) -> Array:
+        """Return the time to first token, which the decode pool emits. [s]"""
+        return self.decode.ttft_s(trace)
 
-def _engine(arrival: Any, prompt: Any, answer: Any, t0: float, t1: float, t2: float, p1: float, p0: float, slots: int,
-            blocks: int, block: float) -> Any:
-    """Run one engine: prompts first, then decode steps until the next event."""
-    n = arrival.size
-    start, first, last = np.full(n, -1.0), np.full(n, -1.0), np.zeros(n)
-    preempted = np.zeros(n)
-    done = np.zeros(n)
-    run = np.zeros(slots, np.int64)
-    waiting = np.zeros(n + 1, np.int64)
-    head = tail = 0
-    back = np.zeros(n + 1, np.int64)
-    count_back = 0
-    running = 0
-    upcoming = 0
-    now = busy = integral = again = 0.0
-    used = 0.0
-    cached = 0.0
-    finished = 0
-    while finished < n:
-        if running == 0 and head == tail and count_back == 0 and arrival[upcoming] > now:
-            now = arrival[upcoming]
-        while upcoming < n and arrival[upcoming] <= now:
-            waiting[tail] = upcoming
-            tail += 1
-            upcoming += 1
-        while running < slots and (count_back > 0 or head < tail):
-            i = back[count_back - 1] if count_back > 0 else waiting[head]
-            tokens = prompt[i] + done[i]
-            need = np.ceil((tokens + 1.0) / block)
-            if used + need > blocks:
-                break
-            if count_back > 0:
-                count_back -= 1
-                again += tokens
-            else:
-                head += 1
-            if start[i] < 0:
-                start[i] = now
-            spent = (p0 + p1 * tokens) if tokens > 0 else 0.0
-            now += spent
-            busy += spent
-            integral += spent * running
-            run[running] = i
-            running += 1
-            used += need
-            cached += tokens
-            while upcoming < n and arrival[upcoming] <= now:
-                waiting[tail] = upcoming
-                tail += 1
-                upcoming += 1
-        if running == 0:
-            continue
-        k = 1e18
-        for j in range(running):
-            i = run[j]
-            k = min(k, answer[i] - done[i])
-            if first[i] < 0:
-                k = 1.0
-        tau = t0 + t1 * running + t2 * cached
-        if upcoming < n and running < slots:
-            steps = max(np.ceil((arrival[upcoming] - now) / tau - 1e-9), 1.0)
-            k = min(k, steps)
-        total = 0.0
-        for j in range(running):
-            i = run[j]
-            tokens = prompt[i] + done[i]
-            total += np.ceil((tokens + 1.0 + k) / block)
-        while total > blocks and k > 1.0:
-            k = np.floor(k / 2)
-            total = 0.0
-            for j in range(running):
-                i = run[j]
-                total += np.ceil((prompt[i] + done[i] + 1.0 + k) / block)
-        used = 0.0
-        for j in range(running):
-            i = run[j]
-            used += np.ceil((prompt[i] + done[i] + 1.0) / block)
-        if used > blocks and running > 1:
-            victim = run[running - 1]
-            running -= 1
-            cached -= prompt[victim] + done[victim]
-            preempted[victim] += 1
-            back[count_back] = victim
-            count_back += 1
-            continue
-        spent = k * tau + t2 * running * k * (k - 1) / 2
-        now += spent
-        busy += spent
-        integral += spent * running
-        cached += running * k
-        j = 0
-        while j < running:
-            i = run[j]
-            done[i] += k
-            if first[i] < 0:
-                first[i] = now
-            if done[i] >= answer[i]:
-                last[i] = now
-                finished += 1
-                cached -= prompt[i] + done[i]
-                for m in range(j, running - 1):
-                    run[m] = run[m + 1]
-                running -= 1
-            else:
-                j += 1
-        used = 0.0
-        for j in range(running):
-            used += np.ceil((prompt[run[j]] + done[run[j]] + 1.0) / block)
-    return start, first, last, preempted, again, busy, integral
+    def tpot_s(self, trace: Trace) -> Array:
+        """Return the time per token after the first. [s]"""
+        return self.decode.tpot_s(trace)
 
 
-def erlang_c(servers: int, offered: float) -> float:
-    """Return the chance to wait in M/M/c. [1]
+def hand_over(trace: Trace, prefill: Engine, decode: Engine, *, token_s: float, seed: int = 1) -> Handed:
+    """Return what requests saw on two pools: prompts on one, caches handed over layer by layer, answers on the other.
 
-    >>> round(erlang_c(64, 60.0), 4)
-    0.5069
+    Parameters
+    ----------
+    token_s : float
+        Sending a prompt token's cache; what exceeds the prefill itself is exposed. [s]
     """
-    inverse = 1.0
-    for k in range(1, servers + 1):
-        inverse = 1 + inverse * k / offered
-    blocking = 1 / inverse
-    return blocking / (1 - offered / servers * (1 - blocking))
+    require(token_s >= 0, "hand-off", "be 0 or more seconds a token", token_s)
+    first = simulate(replace(trace, answer=np.ones(trace.count)), prefill, seed=seed)
+    exposed = np.maximum(token_s * trace.prompt - (first.last_s - first.start_s), 0.0)
+    ready = first.last_s + exposed
+    order = np.argsort(ready, kind="stable")
+    after = Trace(arrival_s=ready[order], prompt=trace.prompt[order], answer=trace.answer[order])
+    seen = simulate(after, decode, cached=after.prompt, seed=seed)
+    back = np.argsort(order, kind="stable")
+    moved = {k: getattr(seen, k)[back] for k in ("start_s", "first_s", "last_s", "out_s", "preempted", "replica",
+                                                 "hit_tokens")}
+    return Handed(prefill=first, decode=replace(seen, **moved), handoff_s=exposed)
 
 
-def wait_m_g_1(rate: float, mean_s: float, mean_square_s2: float) -> float:
-    """Return the mean wait of Pollaczek and Khinchine. [s]"""
-    return rate * mean_square_s2 / (2 * (1 - rate * mean_s))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """How full the engines were. (time)"""
+
+    time_s: Array
+    """Time since the first arrival. [s]"""
+    waiting: Array
+    """Requests that no engine has begun."""
+    running: Array
+    """Requests in service."""
+    cached_tokens: Array
+    """Tokens of the running requests, answers taken to grow evenly. [tokens]"""
 
 
-def birth_death(rate: float, mean_tokens: float, step_s: Callable[[float], float], slots: int, *,
-                limit: int = 4000) -> tuple[float, float]:
-    """Return mean requests in service and in queue of continuous batching with geometric lengths.
-
-    Notes
-    -----
-    Death rate min(n, K)/(N tau(min(n, K))), arrivals Poisson.
-    """
-    log_p = np.zeros(limit)
-    for n in range(1, limit):
-        busy = min(n, slots)
-        log_p[n] = log_p[n - 1] + np.log(rate * mean_tokens * step_s(busy) / busy)
-    p = np.exp(log_p - log_p.max())
-    p /= p.sum()
-    number = np.arange(limit)
-    return float(np.sum(p * np.minimum(number, slots))), float(np.sum(p * np.maximum(number - slots, 0)))
+def timeline(trace: Trace, seen: Simulated, *, points: int = 200) -> Timeline:
+    """Return queue, service and cache over time, on a grid from the first arrival to the last token."""
+    t = np.linspace(float(trace.arrival_s[0]), float(np.max(seen.last_s)), points)
+    arrived, begun, ended = (np.searchsorted(np.sort(v), t, side="right") for v in (trace.arrival_s, seen.start_s,
+                                                                                    seen.last_s))
+    held = np.zeros(points)
+    span = np.maximum(seen.last_s - seen.first_s, 1e-12)
+    for j, now in enumerate(t):
+        on = (seen.start_s <= now) & (seen.last_s > now)
+        grown = np.clip((now - seen.first_s[on]) / span[on], 0.0, 1.0) * trace.answer[on]
+        held[j] = np.sum(trace.prompt[on] + grown)
+    return Timeline(time_s=t - t[0], waiting=(arrived - begun).astype(float), running=(begun - ended).astype(float),
+                    cached_tokens=held)
 
 
-def largest_rate(engine: Engine, *, prompt: float, answer: float, ttft_s: float, tpot_s: float, share: float = 0.9,
-                 seed: int = 1, count: int = 4000, arrivals: str = "poisson", lengths: str = "lognormal") -> float:
-    """Return the largest request rate at which so large a share of requests keeps both promises. [requests/s]"""
-    low, high = 0.0, engine.replicas * engine.slots / max(answer * (engine.fixed_s + engine.request_s), 1e-6)
-    for _ in range(14):
-        rate = (low + high) / 2
-        trace = Trace(arrival_s=ARRIVALS[arrivals](rate, count, seed=seed),
-                      prompt=LENGTHS[lengths](prompt, count, seed=seed, name="prompt"),
-                      answer=LENGTHS[lengths](answer, count, seed=seed, name="answer"))
-        cap = engine.blocks * BLOCK_TOKENS * 0.9
-        trace = Trace(arrival_s=trace.arrival_s, prompt=np.minimum(trace.prompt, cap / 2),
-                      answer=np.minimum(trace.answer, cap / 2))
-        seen = simulate(trace, engine)
-        kept = np.mean((seen.ttft_s(trace) <= ttft_s) & (seen.tpot_s(trace) <= tpot_s))
-        low, high = (rate, high) if kept >= share else (low, rate)
-    return low
+__all__ = ["ARRIVALS", "BLOCK_TOKENS", "LENGTHS", "PREEMPT", "ROUTERS", "SCHEDULERS", "Engine", "Handed", "Simulated",
+           "Timeline", "Trace", "birth_death", "erlang_c", "hand_over", "simulate", "timeline", "wait_m_g_1"]

@@ -15,7 +15,7 @@ from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.laws import point
 from chipcast.fab import delay, line, ramp, stocks
-from chipcast.fab.front import front
+from chipcast.fab.front import front, passage
 from chipcast.fab.record import LIMITS, PRODUCTS, Line
 from chipcast.fab.stocks import Supply
 from chipcast.fab.supply import supply
@@ -405,3 +405,32 @@ def test_what_binds_is_what_is_worth_something(given: Given, run: Line) -> None:
     tested = run.screened == 1
     assert np.mean(worth["hbm"][short & tested] > 0.05) > 0.95
     assert np.all(worth["hbm"] <= 0.5 + 1e-9)  # two stacks are the least that any package holds
+
+
+def test_a_gate_that_opens_is_worth_cards_and_one_that_shuts_costs_them(given: Given) -> None:
+    months = month_range("2025-01", "2026-12")
+    few = given.block(0, 200)
+    base = line.run(few, months)
+    for gate in line.GATES:
+        wide = line.run(few, months, opened={gate: "2025-07-01"})
+        half = months.index("2025-07")
+        assert (wide.packages[:, :half] == base.packages[:, :half]).all(), "nothing changes before the day"
+        # more home dies of a worse month can dilute a blind stock a little
+        assert (wide.packages.sum(axis=(0, 1)) >= base.packages.sum(axis=(0, 1)) * (1 - 1e-3)).all(), gate
+        assert wide.packages.sum() > base.packages.sum(), gate
+    narrow = line.run(few, months, closed={"hbm": "2025-07-01"})
+    assert narrow.packages.sum() < base.packages.sum()
+    again = line.run(few, months, closed={"hbm": "2025-07-01"}, opened={"hbm": "2026-01-01"})
+    assert narrow.packages.sum() < again.packages.sum()
+
+
+def test_of_two_dates_of_a_gate_the_later_one_counts() -> None:
+    index = np.arange(ramp.START, ramp.START + 4)
+    shut, free = passage(index, "hbm", {"hbm": "2025-02-01"}, {"hbm": "2025-04-01"})
+    assert shut.tolist() == [False, True, True, False]
+    assert free.tolist() == [False, False, False, True]
+    shut, free = passage(index, "hbm", {"hbm": "2025-04-01"}, {"hbm": "2025-02-01"})
+    assert shut.tolist() == [False, False, False, True]
+    assert free.tolist() == [False, True, True, False]
+    shut, free = passage(index, "hbm", {"hbm": "2025-03-01"}, None, controls=False)
+    assert free.tolist() == [True, True, False, False]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 
 from chipcast.base.calendar import month_index, month_name, parse_date
 from chipcast.base.given import Given
@@ -54,13 +55,15 @@ def gross_dies(given: Given) -> Array:
 
 
 def wafer_starts(given: Given, months: Sequence[str], *, controls: bool = True,
-                 closed: Mapping[str, date | str] | None = None) -> Array:
+                 closed: Mapping[str, date | str] | None = None,
+                 opened: Mapping[str, date | str] | None = None) -> Array:
     """Return AI wafers started each month before scanners cap them. [wafers/month] (month, draw)
 
     Notes
     -----
     The average of 2025 times growth^(years from the middle of 2025), scaled so that 2025 keeps its average.
-    From the day the tools gate shuts, growth stops and starts shrink by the row of worn tools.
+    From the day the tools gate shuts, growth stops and starts shrink by the row of worn tools; from the day it
+    opens, starts grow as without controls.
     """
     g = given
     growth = g["smic_n2.ai_wafer_starts_growth_per_year"]
@@ -81,6 +84,10 @@ def wafer_starts(given: Given, months: Sequence[str], *, controls: bool = True,
         open_part = np.minimum(index, shut)[:, None] - START - 5.5
         after = np.maximum(index - shut, 0)[:, None] / 12
         starts = scale * np.exp(rate * open_part) * (1 - g["gates.wafer_loss_per_year_without_tools"]) ** after
+    _, free = passage(index, "tools", closed, opened)
+    if free.any():
+        more = np.log(g["no_controls.wafer_starts_growth_per_year"]) / 12 - rate
+        starts = starts * np.exp(np.maximum(more, 0.0) * np.cumsum(free)[:, None])
     return starts
 
 
@@ -98,6 +105,24 @@ def shut_month(closed: Mapping[str, date | str] | None, gate: str) -> int | None
     if not closed or gate not in closed:
         return None
     return month_index(parse_date(closed[gate]))
+
+
+Mask = npt.NDArray[np.bool_]
+"""Months in which something holds. (month)"""
+
+
+def passage(index: npt.NDArray[np.int_], gate: str, closed: Mapping[str, date | str] | None,
+            opened: Mapping[str, date | str] | None, *, controls: bool = True) -> tuple[Mask, Mask]:
+    """Return in which months a gate is shut beyond the rules as they stand, and in which it is open. (month)
+
+    Without controls a gate is open until it is shut; of two dates the later one counts from its month on.
+    """
+    shut_at, open_at = shut_month(closed, gate), shut_month(opened, gate)
+    shut = np.zeros(len(index), bool) if shut_at is None else index >= shut_at
+    free = np.full(len(index), not controls) if open_at is None else index >= open_at
+    if open_at is not None and (shut_at is None or open_at > shut_at):
+        shut = shut & ~free
+    return shut, free & ~shut
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,17 +153,18 @@ class Front:
 
 
 def front(given: Given, months: Sequence[str], *, controls: bool = True, learning: str = "exponential",
-          closed: Mapping[str, date | str] | None = None, volume_factor: Numeric = 1.0,
-          before: Array | None = None) -> Front:
+          closed: Mapping[str, date | str] | None = None, opened: Mapping[str, date | str] | None = None,
+          volume_factor: Numeric = 1.0, before: Array | None = None) -> Front:
     """Return wafers and die yields month by month, the pipeline filled by the starts of the months before."""
     g = given
     path = recipe(g, "n+2" if controls else "euv-twin")
     index = month_index(months[0])
     earlier = tuple(month_name(i) for i in range(index - delay.LAGS, index))
-    demand = wafer_starts(g, months, controls=controls, closed=closed) * volume_factor
+    demand = wafer_starts(g, months, controls=controls, closed=closed, opened=opened) * volume_factor
     # Scanners cap home starts only where no more of them can be bought.
     cap = scanner_cap(g)
-    starts = np.minimum(demand, cap) if controls else demand
+    _, free = passage(np.array([month_index(m) for m in months]), "tools", closed, opened)
+    starts = np.where(free[:, None], demand, np.minimum(demand, cap)) if controls else demand
     history = np.minimum(wafer_starts(g, earlier), cap) if before is None else before
     shares = delay.kernel(path.days / DAYS_PER_MONTH, g["smic_n2.pipeline_stages"])
     raw = delay.through(starts, shares, history)

@@ -47,8 +47,9 @@ CONTROLS: Mapping[bool, str] = {
 
 
 def run(given: Given, months: Sequence[str], *, controls: bool = True,
-        closed: Mapping[str, date | str] | None = None, orders: Array | None = None,
-        volume_factor: Numeric | None = None, learning: str = "exponential", answer: bool = False) -> Line:
+        closed: Mapping[str, date | str] | None = None, opened: Mapping[str, date | str] | None = None,
+        orders: Array | None = None, volume_factor: Numeric | None = None, learning: str = "exponential",
+        answer: bool = False) -> Line:
     """Return the line for these months.
 
     Parameters
@@ -61,6 +62,8 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
         False gives the world without export controls, see `CONTROLS`.
     closed : mapping, optional
         Gate of `GATES` -> date from which it is shut.
+    opened : mapping, optional
+        Gate of `GATES` -> date from which it is open in spite of `controls`.
     orders : array, optional
         Cards of each product newly asked for; unserved ones wait. [cards/month] (product, month, draw)
     volume_factor : numeric, optional
@@ -75,19 +78,19 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
     InputError
         If the months begin before 2025, have gaps, or a gate is unknown.
     """
-    _check(months, closed)
+    _check(months, {**(closed or {}), **(opened or {})})
     g = given
     whole = month_range(FIRST, months[-1])
     skip = len(whole) - len(months)
     asked = _padded_orders(orders, skip, g.draws)
     factor = _padded(volume_factor, skip, g.draws)
-    made = front(g, whole, controls=controls, closed=closed, learning=learning, volume_factor=factor)
+    made = front(g, whole, controls=controls, closed=closed, opened=opened, learning=learning, volume_factor=factor)
     if answer:
         require(asked is not None, "orders", "be given where wafer starts answer them", None)
         assert asked is not None
-        made = front(g, whole, controls=controls, closed=closed, learning=learning,
+        made = front(g, whole, controls=controls, closed=closed, opened=opened, learning=learning,
                      volume_factor=factor * answered(g, made, asked))
-    given_to_pack, foreign = supply(g, whole, made, controls=controls, closed=closed, orders=asked)
+    given_to_pack, foreign = supply(g, whole, made, controls=controls, closed=closed, opened=opened, orders=asked)
     flow, packages = packed(g, given_to_pack, year_before(g))
     single, dual = products(g)
     tested = given_to_pack.screened

@@ -48,6 +48,8 @@ class Supply:
     """Memory stacks of a two-die package. [stacks] (draw)"""
     free_memory: bool = False
     """Whether memory can be bought as needed; then stacks arrive as they are used."""
+    free_from: int = 0
+    """First month in which memory can be bought as needed, counted from the first."""
     free_until: int | None = None
     """First month in which memory is no longer free, counted from 0; left out, it stays free."""
     survive: tuple[Array, Array] | None = None
@@ -117,7 +119,7 @@ def run(s: Supply) -> Flow:
             declined[t] = np.minimum(np.maximum(dies - s.stock_limit[t], 0.0), s.dies_home[t])
             dies -= declined[t]
             raw -= declined[t] / s.home_yield[t]
-        usable, free = stacks, s.free_memory and (s.free_until is None or t < s.free_until)
+        usable, free = stacks, s.free_memory and s.free_from <= t and (s.free_until is None or t < s.free_until)
         if not free:
             usable = s.stacks_in[t] + (stacks if s.pace_months is None else stacks / np.maximum(s.pace_months, 1.0))
             stacks += s.stacks_in[t]

@@ -13,7 +13,7 @@ from chipcast.base.draws import to_uniform
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.fab import stocks
-from chipcast.fab.front import Front, shut_month
+from chipcast.fab.front import Front, passage
 from chipcast.fab.product import products
 from chipcast.fab.ramp import START
 
@@ -45,7 +45,7 @@ def dual_die_share(given: Given, index: Array) -> Array:
 
 
 def supply(given: Given, months: Sequence[str], made: Front, *, controls: bool = True,
-           closed: Mapping[str, date | str] | None = None,
+           closed: Mapping[str, date | str] | None = None, opened: Mapping[str, date | str] | None = None,
            orders: Array | None = None) -> tuple[stocks.Supply, Array]:
     """Return what packaging has to work with from January 2025 on, and the foreign dies in it. (month, draw)"""
     g = given
@@ -53,16 +53,13 @@ def supply(given: Given, months: Sequence[str], made: Front, *, controls: bool =
     raw_in = made.out * made.gross
     foreign = np.zeros((len(months), g.draws))
     share = g["die_bank.good_share"]
-    if not controls:
-        shut = shut_month(closed, "foundry")
-        foreign[:] = g["no_controls.foreign_dies_per_year"] / 12 * share
-        if shut is not None:
-            foreign[index >= shut] = 0.0
+    _, comes = passage(index, "foundry", closed, opened, controls=controls)
+    if comes.any():
+        foreign[comes] = g["no_controls.foreign_dies_per_year"] / 12 * share
     hbm_in = _growing(g["hbm_inflow.stacks_per_month"] * g["hbm_bank.ascend_share"], g["hbm_inflow.growth_per_year"],
                       index)
-    shut = shut_month(closed, "hbm")
-    if shut is not None:
-        hbm_in[index >= shut] *= g["hbm_inflow.domestic_share"]
+    shut, free = passage(index, "hbm", closed, opened, controls=controls)
+    hbm_in[shut] *= g["hbm_inflow.domestic_share"]
     single, double = products(g)
     bank = g["die_bank.dies"] * (1 - g["die_bank.used_before_2025_share"])
     stacks_open = g["hbm_bank.stacks"] * g["hbm_bank.ascend_share"] * (1 - g["hbm_bank.used_before_2025_share"])
@@ -73,6 +70,7 @@ def supply(given: Given, months: Sequence[str], made: Front, *, controls: bool =
         raw_dies_in=raw_in + foreign / share, stacks_in=hbm_in, capacity=capacity, dies_home=home,
         home_yield=made.yields.any, stock_limit=g["smic_n2.die_stock_months"] * capacity * (1 + dual), dual_share=dual,
         screened=screened(g), stacks_single=single.stacks, stacks_dual=double.stacks,
-        free_memory=not controls, free_until=None if shut is None else int(np.sum(index < shut)), orders=orders,
-        pace_months=g["hbm_bank.pace_months"] if controls or shut is not None else None,
+        free_memory=bool(free.any()), free_from=int(np.argmax(free)), orders=orders,
+        free_until=None if free[-1] else len(free) - int(np.argmax(free[::-1])),
+        pace_months=None if free.all() else g["hbm_bank.pace_months"],
         survive=(single.assembly_yield * single.system_yield, double.assembly_yield * double.system_yield)), foreign

@@ -210,8 +210,9 @@ def test_gates_close_about_as_often_as_their_hazard_says(given: Given) -> None:
     closed = (paths.us[0].min(axis=0) < 1) | (paths.announced.max(axis=0) > 0)
     expected = 1 - survived.mean()
     assert abs(closed.mean() - expected) < 3 * np.sqrt(expected * (1 - expected) / given.draws)
-    far = gates.two_key(given, CHIPS, months, np.full((len(CHIPS), given.draws), 50.0), ONE)
-    assert far.us.min() == 1  # a chip far below every line is never reached
+    both = ONE + np.roll(ONE, 2)
+    far = gates.two_key(given, CHIPS, months, np.full((len(CHIPS), given.draws), 50.0), both)
+    assert far.us[2].min() == 1 and far.us[0].min() < 1  # only the leading card is reached far below every line
 
 
 def test_bad_events_and_months_are_refused(some: Given) -> None:

@@ -17,6 +17,7 @@ from chipcast.base.calendar import days_in_month, month_index, parse_date
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
+from chipcast.market.record import LEADING
 
 NEVER = 1e9
 """Days until an effect that is not announced."""
@@ -115,9 +116,13 @@ def cloglog_hazard(score: Numeric) -> Numeric:
 
 
 def threat_age_months(given: Given) -> float:
-    """Return the age of the last threat against foreign chips known by the date, large where there is none. [months]"""
+    """Return the age of the last threat against foreign chips known by the date, large where there is none. [months]
+
+    A report of hoarding counts as one, as it does in the fit of the past: buyers heard something.
+    """
     days = [parse_date(r["date"]) for r in given.catalog.rows("events")
-            if r["category"] == "us_threat" and "foreign" in r["effect"]]
+            if (r["category"] == "us_threat" and "foreign" in r["effect"])
+            or (r["category"] == "hoarding" and r["effect"] == "+orders")]
     return (given.as_of - max(days)).days / 30.4375 if days else 120.0
 
 
@@ -133,7 +138,8 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     chips, months : sequences of str
         Axes of the paths.
     slack : array (chip, draw)
-        Log distance of each chip to today's line; a closing hits chips with less than its reach.
+        Log distance of each chip to today's line; a closing hits chips with less than its reach, and the leading card
+        always: the closings of the record, from which the hazard is counted, are those that reached it.
     foreign : array (chip)
         1 for chips that must pass the gates, 0 for domestic and grey ones.
     threat : bool
@@ -154,6 +160,7 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     us *= 1 - held[:, None, None]
     cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
     hit = foreign[:, None] > 0
+    leading = np.array([[c == LEADING] for c in chips])
     if threat:
         shocks = {n: given.shock(f"gates:{n}", months) for n in
                   ("threat", "close", "day", "notice", "reach", "open", "cn_close", "cn_day", "cn_open", "counter")}
@@ -180,7 +187,8 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
                 day = (since + shocks["day"][m] * (1 - since)) * days
                 window = np.where(shocks["notice"][m] < given["us_gate.no_notice_probability"], 0.0,
                                   given["us_gate.notice_days"])
-                fresh = hit & decided & (slack < reach_law.at(shocks["reach"][m])) & (shut == 0) & (left >= NEVER)
+                reached = (slack < reach_law.at(shocks["reach"][m])) | leading
+                fresh = hit & decided & reached & (shut == 0) & (left >= NEVER)
                 left = np.where(fresh, day + window, left)
                 announced[m] = np.max(hit & (left < NEVER) & (left > day * decided), axis=0)
                 us[:, m] = np.where(hit, (1 - shut) * np.clip(left / days, 0.0, 1.0), 1.0)

@@ -117,6 +117,8 @@ def permits(given: Given, verdicts: Verdicts, segments: Sequence[str], chips: Se
                 cn_word = cn_word if cn_new == "unknown" else cn_new
                 lifted = us_word == LETTER and held[c] > 0  # the gate itself holds it, and may let it go
                 us[m, s, c] = SHIPS if lifted or not controls else US_LEVEL.get(us_word, HELD)
+                if chip == NEXT and us[m, s, c] == HELD:
+                    us[m, s, c] = CASE  # announced for approved buyers, and no rule in force yet
                 cn[m, s, c] = CN_LEVEL[cn_word]
     return Permits(us=us, cn=cn, us_share=np.stack([one, grant, none]),
                    cn_share=np.stack([one, 1 - loss if local_push else one, none]))

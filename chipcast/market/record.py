@@ -22,6 +22,9 @@ CHIPS = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910b", "ascend-910c", "do
 """What the market trades; a 910B without a bin is the mixture of its bins, the H800 comes by the grey route, and
 `nvidia_next` is the card that the foreign leader offers when its leading card is held back."""
 
+LEADING = CHIPS[0]
+"""The foreign card that the record's closings reached, and from which rates are scaled."""
+
 DOMESTIC = frozenset({"ascend-910b", "ascend-910c", "domestic_other"})
 """Chips whose vendor is Chinese."""
 

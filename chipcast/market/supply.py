@@ -13,10 +13,10 @@ from chipcast.base.types import Array
 from chipcast.fab.record import Line
 from chipcast.market import shocks
 from chipcast.market.gates import Event
-from chipcast.market.record import DOMESTIC
+from chipcast.market.record import DOMESTIC, LEADING
 from chipcast.tokens.record import Service
 
-REFERENCE = "h20-96"
+REFERENCE = LEADING
 """Chip from which the rate of a chip without a layout is scaled."""
 
 BINS = ("b1", "b2", "b3", "b4")

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from chipcast.base.errors import InputError
-from chipcast.evidence import grade
+from chipcast.evidence import grade, levels
+from chipcast.evidence.rivals import rivals, time_of
+from chipcast.evidence.score import crps_lognormal, crps_normal
 
 ROW = {"series": "nvda_china_revenue_usd_bn", "period": "FY26Q1", "unit": "1e9", "p05": 2.0, "p25": 4.0, "p50": 5.0,
        "p75": 6.0, "p95": 8.0, "as_of": "2025-02-25"}
@@ -37,11 +39,11 @@ def test_an_outcome_known_on_the_day_is_not_graded() -> None:
 
 def test_the_score_is_proper_at_the_truth() -> None:
     """Quantiles of the law that makes the outcomes score better than shifted or widened ones."""
-    z = np.array(list(grade.NAIVE_Z.values()))
+    z = np.array(list(levels.NORMAL.values()))
     outcomes = np.random.default_rng(1).normal(0, 1, 4000)
 
     def mean_score(shift: float, width: float) -> float:
-        q = dict(zip(grade.NAIVE_Z, shift + width * z, strict=True))
+        q = dict(zip(levels.NORMAL, shift + width * z, strict=True))
         return float(np.mean([grade.interval_score_of(q, y) for y in outcomes]))
 
     truth = mean_score(0, 1)
@@ -49,13 +51,64 @@ def test_the_score_is_proper_at_the_truth() -> None:
         assert mean_score(shift, width) > truth
 
 
-def test_the_naive_forecast_knows_only_what_was_known() -> None:
-    early, late = (grade.naive("nvda_china_revenue_usd_bn", d) for d in ("2025-02-25", "2025-06-01"))
-    assert early is not None
-    assert late is not None
-    assert early["p50"] == pytest.approx(5.42)
-    assert late["p50"] == pytest.approx(5.52)
-    assert grade.naive("smic_ai_die_yield", "2025-02-25") is None
+def test_rivals_know_only_what_was_known() -> None:
+    early, late = (rivals("nvda_china_revenue_usd_bn", "FY26Q3", d, "1e9") for d in ("2025-02-25", "2025-06-01"))
+    assert early["last"]["p50"] == pytest.approx(5.42)
+    assert late["last"]["p50"] == pytest.approx(5.52)
+    assert early["drift"]["p50"] > early["last"]["p50"]
+    cards = rivals("huawei_ascend_cards", "2025", "2025-02-25", "cards")
+    assert cards["last"]["p50"] == pytest.approx(200_000)
+    assert cards["named:ft-2025-02-25"]["p50"] == pytest.approx(400_000), "two parts of one plan are one forecast"
+    assert set(cards) == {"last", "named:ft-2025-02-25"}
+    later = rivals("huawei_ascend_cards", "2025", "2025-06-30", "cards")
+    assert {"named:wsj-2025-04-27", "named:us-commerce-2025-06-05"} <= set(later)
+    assert not [k for k in rivals("huawei_ascend_cards", "2025", "2026-01-31", "cards") if k.startswith("named")], \
+        "a figure for a year that is over is no forecast"
+    assert rivals("china_vendor_cards", "2025", "2025-02-25", "cards") == {}
+
+
+@pytest.mark.parametrize(("unit", "centre", "sd"), [("", 3.0, 0.7), ("cards", 12.0, 0.4), ("1", 0.3, 0.5)])
+def test_five_quantiles_of_a_normal_law_score_like_the_law(unit: str, centre: float, sd: float) -> None:
+    """Normal on its scale between and beyond the knots, so density and CRPS are those of the closed forms."""
+    scale = {"": "linear", "cards": "log", "1": "logit"}[unit]
+    f = levels.of_normal(centre, sd, unit, scale)
+    if unit == "":
+        f = {q: v - 3.0 for q, v in f.items()}  # around 0, so that no logarithm is taken
+        for y in (-1.5, 0.2, 2.0):
+            assert levels.crps(f, y) == pytest.approx(crps_normal(0, sd, y), abs=2e-4)
+            assert levels.log_score(f, y) == pytest.approx(0.5 * (y / sd) ** 2 + np.log(sd * np.sqrt(2 * np.pi)))
+    elif unit == "cards":
+        for y in (5.0, 12.0, 40.0):
+            assert levels.crps(f, y, unit) == pytest.approx(crps_lognormal(np.log(centre), sd, y), rel=2e-3)
+            z = np.log(y / centre) / sd
+            assert levels.log_score(f, y, unit) == pytest.approx(0.5 * z * z + np.log(sd * y * np.sqrt(2 * np.pi)))
+    else:
+        x = np.linspace(1e-6, 1 - 1e-6, 200_001)
+        mass = np.trapezoid([np.exp(-float(levels.log_score(f, v, unit) or 0)) for v in x[::200]], x[::200])
+        assert mass == pytest.approx(1, abs=2e-3)
+
+
+def test_a_forecast_with_an_atom_has_no_log_score_but_a_crps() -> None:
+    f = {"p05": 0.0, "p25": 0.0, "p50": 1.0, "p75": 2.0, "p95": 4.0}
+    assert levels.log_score(f, 1.0) is None
+    assert levels.crps(f, 1.0) > 0
+
+
+def test_a_forecast_that_repeats_a_rival_has_no_skill_over_it_and_the_truth_has() -> None:
+    last = rivals("nvda_china_revenue_usd_bn", "FY26Q1", "2025-02-25", "1e9")["last"]
+    known = {("nvda_china_revenue_usd_bn", "FY26Q1"): {"value": 5.52, "kind": "official", "known_by": "2025-05-28"}}
+    same = grade.grade([{**ROW, **last}], known)["scored"][0]["rivals"]["last"]
+    assert same["skill"] == pytest.approx(0)
+    assert same["gain_nats"] == pytest.approx(0)
+    sharp = grade.grade([{**ROW, "p05": 5.2, "p25": 5.4, "p50": 5.5, "p75": 5.6, "p95": 5.8}], known)
+    assert sharp["scored"][0]["rivals"]["last"]["skill"] > 0.5
+    assert sharp["skill"]["last"]["mean_gain_nats"] > 1
+
+
+def test_periods_have_their_middle_and_their_end() -> None:
+    assert time_of("2025-12", last=True) == time_of("2025Q4", last=True) == time_of("2025", last=True) == 2026.0
+    assert time_of("FY26Q1", last=True) == pytest.approx(2025 + 4 / 12)
+    assert time_of("2024-06") < time_of("2024-06-30") < time_of("2024-07")
 
 
 def test_a_hindcast_of_february_is_scored(cli: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -171,13 +171,18 @@ def score(
         emit_json(result)
         return
     table(f"{content['standing']} as of {content['as_of']}, hash {content['hash']}",
-          ("series", "period", "p05", "p50", "p95", "came", "inside 90 %", "score", "naive"),
+          ("series", "period", "p05", "p50", "p95", "came", "inside 90 %", "CRPS", "log score", "skill against"),
           [(s["series"], s["period"], f"{s['p05']:.3g}", f"{s['p50']:.3g}", f"{s['p95']:.3g}", f"{s['outcome']:.3g}",
-            "yes" if s["inside_90"] else "no", f"{s['interval_score']:.3g}",
-            "-" if s["naive_interval_score"] is None else f"{s['naive_interval_score']:.3g}")
+            "yes" if s["inside_90"] else "no", f"{s['crps']:.3g}",
+            "-" if s["log_score"] is None else f"{s['log_score']:.2f}",
+            ", ".join(f"{k} {r['skill']:+.2f}" for k, r in s["rivals"].items() if r["skill"] is not None) or "-")
            for s in result["scored"]],
-          foot=f"{result['matured']} matured, {result['waiting']} waiting; score is the weighted interval score, less "
-               f"is better. {result.get('power', '')}")
+          foot=f"{result['matured']} matured, {result['waiting']} waiting; CRPS and log score: less is better; skill "
+               f"above 0 beats the rival (last value, drift, or a figure that others published). "
+               f"{result.get('power', '')}")
+    for name, r in result.get("skill", {}).items():
+        say(f"against {name}: mean skill {r['mean_skill']:+.2f}, {r['mean_gain_nats']:+.2f} nats over "
+            f"{r['forecasts']} forecasts")
 
 
 def _read(path: Path) -> str:

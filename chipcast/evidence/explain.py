@@ -212,7 +212,8 @@ def _together(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array]) -> l
     size = int(mask.sum())
     if size < LEAST or len(names) < 2:
         return []
-    everywhere, there = (np.corrcoef(np.argsort(np.argsort([quantities[n][m] for n in names], axis=1), axis=1))
+    everywhere, there = (np.atleast_2d(np.corrcoef(np.argsort(np.argsort([quantities[n][m] for n in names], axis=1),
+                                                              axis=1)))
                          for m in (np.ones(mask.size, dtype=bool), mask))
     out = []
     for i, k in zip(*np.nonzero(np.triu(np.abs(there - everywhere) * np.sqrt(size) > SURE, 1)), strict=True):

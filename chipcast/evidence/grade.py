@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import parse_date
 from chipcast.base.catalog import read_table
 from chipcast.base.errors import InputError, unknown
 from chipcast.base.summary import to_json
+from chipcast.evidence import levels
+from chipcast.evidence.rivals import rivals
 from chipcast.evidence.score import binomial_at_least, binomial_band, weighted_interval_score
 
 FIELDS = ("series", "period", "unit", "p05", "p25", "p50", "p75", "p95", "as_of")
@@ -22,14 +23,6 @@ SERIES = ("huawei_ascend_cards", "huawei_910b_cards", "huawei_910c_packages", "h
           "nvidia_china_cards", "h20_revenue_usd_bn", "nvda_china_revenue_usd_bn", "h20_card_price_usd",
           "smic_ai_die_yield", "nvda_china_share")
 """Names of forecast series; fixed, so that a forecast of one release can be graded by another."""
-
-PAST = {"nvda_china_revenue_usd_bn": "nvda_china_hk_revenue_billing"}
-"""Series of `history.csv` whose last value known at the date is the naive forecast."""
-
-NAIVE_Z = {"p05": -1.6448536269514722, "p25": -0.6744897501960817, "p50": 0.0, "p75": 0.6744897501960817,
-           "p95": 1.6448536269514722}
-"""Normal quantiles of the levels."""
-
 
 def digest(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the hash of a forecast: over its fields and values, nothing else."""
@@ -70,19 +63,6 @@ def outcomes(extra: Sequence[Mapping[str, str]] = ()) -> dict[tuple[str, str], d
     return out
 
 
-def naive(series: str, as_of: str) -> dict[str, float] | None:
-    """Return the last value known at the date as a log-normal forecast of a year's past changes; None without past."""
-    if series not in PAST:
-        return None
-    known = [(r["date"], float(r["value"]) / 1e9) for r in read_table("history")
-             if r["series"] == PAST[series] and parse_date(r["known_by"]) <= parse_date(as_of)]
-    logs = np.log([v for _, v in sorted(known)])
-    if logs.size < 3:
-        return None
-    sd = float(np.sqrt(np.mean(np.diff(logs) ** 2)))
-    return {q: float(np.exp(logs[-1] + z * sd)) for q, z in NAIVE_Z.items()}
-
-
 def interval_score_of(f: Mapping[str, float], outcome: float) -> float:
     """Return the weighted interval score of five quantiles. [unit of the series]"""
     return float(weighted_interval_score(f["p50"], {0.5: (f["p25"], f["p75"]), 0.9: (f["p05"], f["p95"])}, outcome))
@@ -91,7 +71,9 @@ def interval_score_of(f: Mapping[str, float], outcome: float) -> float:
 def grade(rows: Sequence[Mapping[str, Any]], known: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """Return the score of every forecast whose outcome is known, and what they say together.
 
-    An outcome that was known on the forecast's own date is refused: it would grade what the forecast had seen.
+    Each is held against the rivals of its date (`evidence.rivals`): skill is 1 - CRPS / CRPS of the rival, and the
+    gain is the rival's log score less its own, in nats; both are above 0 where the forecast beats the rival. An
+    outcome that was known on the forecast's own date is refused: it would grade what the forecast had seen.
     """
     scored, seen = [], 0
     for f in rows:
@@ -101,20 +83,44 @@ def grade(rows: Sequence[Mapping[str, Any]], known: Mapping[tuple[str, str], Map
         if got["known_by"] and got["known_by"] <= f["as_of"]:
             seen += 1
             continue
-        y = float(got["value"])
-        base = naive(f["series"], f["as_of"])
-        own = interval_score_of(f, y)
-        rival = interval_score_of(base, y) if base else None
-        scored.append({"series": f["series"], "period": f["period"], "unit": f["unit"], "outcome": y,
-                       "kind": got["kind"], **{q: f[q] for q in NAIVE_Z}, "inside_50": f["p25"] <= y <= f["p75"],
-                       "inside_90": f["p05"] <= y <= f["p95"], "interval_score": own, "naive_interval_score": rival,
-                       "skill": None if not rival else 1 - own / rival})
+        scored.append(_score(f, float(got["value"]), str(got["kind"])))
     n, hits = len(scored), sum(bool(s["inside_90"]) for s in scored)
     result: dict[str, Any] = {"matured": n, "waiting": len(rows) - n - seen, "refused_as_already_known": seen,
                               "scored": scored}
     if n:
         low, high = binomial_band(n, 0.9)
         result |= {"hits_90": hits, "hits_50": sum(bool(s["inside_50"]) for s in scored), "band_90": [low, high],
+                   "skill": _together(scored),
                    "power": f"with {n} outcomes a true coverage of 70 % still gives {low} or more hits with "
                             f"probability {binomial_at_least(low, n, 0.7):.2f}"}
     return result
+
+
+def _score(f: Mapping[str, Any], y: float, kind: str) -> dict[str, Any]:
+    unit = str(f["unit"])
+    own, loss = levels.crps(f, y, unit), levels.log_score(f, y, unit)
+    against = {}
+    for name, r in rivals(f["series"], f["period"], f["as_of"], unit).items():
+        theirs, their_loss = levels.crps(r, y, unit), levels.log_score(r, y, unit)
+        against[name] = {"p50": r["p50"], "crps": theirs, "log_score": their_loss,
+                         "skill": 1 - own / theirs if theirs > 0 else None,
+                         "gain_nats": None if loss is None or their_loss is None else their_loss - loss}
+    return {"series": f["series"], "period": f["period"], "unit": unit, "outcome": y, "kind": kind,
+            **{q: f[q] for q in levels.NORMAL}, "inside_50": f["p25"] <= y <= f["p75"],
+            "inside_90": f["p05"] <= y <= f["p95"], "width": f["p95"] / f["p05"] if f["p05"] > 0 else None,
+            "crps": own, "log_score": loss, "interval_score": interval_score_of(f, y), "rivals": against}
+
+
+def _together(scored: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return by rival how many forecasts it met, the mean skill and the mean gain; named ones count as one rival."""
+    met: dict[str, list[Mapping[str, Any]]] = {}
+    for s in scored:
+        for name, r in s["rivals"].items():
+            met.setdefault(name.split(":")[0], []).append(r)
+    out = {}
+    for name, rows in met.items():
+        gains = [float(r["gain_nats"]) for r in rows if r["gain_nats"] is not None]
+        out[name] = {"forecasts": len(rows),
+                     "mean_skill": float(np.mean([r["skill"] for r in rows if r["skill"] is not None] or [np.nan])),
+                     "mean_gain_nats": float(np.mean(gains or [np.nan]))}
+    return out

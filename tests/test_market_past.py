@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from chipcast.base import draws
 from chipcast.base.catalog import FIRST_VINTAGE, Catalogue, read_table, vintage_rows
 from chipcast.base.errors import InputError
-from chipcast.evidence import market_fit
+from chipcast.base.given import Given
+from chipcast.base.laws import point
+from chipcast.evidence import market_fit, market_prior
 from chipcast.evidence.score import Scored, crps, summary
-from chipcast.market import past
+from chipcast.market import doors, past
 
 LAW = past.laws(vintage_rows(FIRST_VINTAGE))
 FEBRUARY = date(2025, 2, 25)
@@ -33,7 +36,7 @@ def fitted() -> market_fit.Fit:
 
 
 def test_the_path_of_rules_is_what_was_known_on_the_date() -> None:
-    early, february, late = (past.path_of(Catalogue(d)) for d in (date(2023, 3, 1), FEBRUARY, date(2025, 12, 31)))
+    early, february, late = (doors.path_of(Catalogue(d)) for d in (date(2023, 3, 1), FEBRUARY, date(2025, 12, 31)))
     assert early.shuts == (date(2022, 8, 26),)
     assert february.shuts == (date(2022, 8, 26), date(2023, 10, 17))
     assert february.offers == (date(2022, 11, 7), date(2024, 2, 1))
@@ -43,12 +46,12 @@ def test_the_path_of_rules_is_what_was_known_on_the_date() -> None:
 
 
 def test_without_rules_and_threats_buyers_get_what_they_need_up_to_the_cap() -> None:
-    quiet = past.Path(threats=(), shuts=(), offers=(), barred=())
-    p = past.parameters(prior(), LAW)
-    out = past.revenue(p, past.doors_of(quiet, 36, 3.0), 36) - p["rest_usd_per_quarter"] / 3
-    cap = p["capacity_usd_per_quarter"] / 3 * (1 + p["capacity_growth_per_month"]) ** np.arange(36)[:, None]
-    need = p["need_usd_per_quarter"] / 3 * (1 + p["need_growth_per_month"]) ** np.maximum(
-        np.arange(36)[:, None] - p["boom_start_month"], 0)
+    quiet = doors.Path(threats=(), shuts=(), offers=(), barred=())
+    p = past.parameters(prior(), LAW) | {"us_gate.closing_hazard_base_per_month": np.zeros(400)}
+    out = past.play(p, doors.doors_of(quiet, 36, 3.0), 36).revenue - p["past.rest_usd_per_quarter"] / 3
+    cap = p["past.capacity_usd_per_quarter"] / 3 * (1 + p["past.capacity_growth_per_month"]) ** np.arange(36)[:, None]
+    need = p["past.need_usd_per_quarter"] / 3 * (1 + p["past.need_growth_per_month"]) ** np.maximum(
+        np.arange(36)[:, None] - p["past.boom_start_month"], 0)
     assert (out <= cap * (1 + 1e-9)).all()
     easy = (need <= cap).all(axis=0)
     assert easy.sum() > 50
@@ -57,37 +60,41 @@ def test_without_rules_and_threats_buyers_get_what_they_need_up_to_the_cap() -> 
 
 def test_a_threat_pulls_orders_forward_and_a_rule_cuts_sales() -> None:
     p = past.parameters(prior(), LAW)
-    none = past.Path(threats=(), shuts=(), offers=(), barred=())
-    feared = past.Path(threats=(date(2024, 1, 10),), shuts=(), offers=(), barred=())
-    shut = past.Path(threats=(), shuts=(date(2024, 1, 1),), offers=(None,), barred=(None,))
-    base, fear, cut = (past.revenue(p, past.doors_of(x, 30, 3.0), 30) for x in (none, feared, shut))
+    none = doors.Path(threats=(), shuts=(), offers=(), barred=())
+    feared = doors.Path(threats=(date(2024, 1, 10),), shuts=(), offers=(), barred=())
+    shut = doors.Path(threats=(), shuts=(date(2024, 1, 1),), offers=(None,), barred=(None,))
+    base, fear, cut = (past.play(p, doors.doors_of(x, 30, 3.0), 30).revenue for x in (none, feared, shut))
     assert np.array_equal(base[:23], fear[:23]) and np.array_equal(base[:23], cut[:23])
     # at a seller that is already full, fear can only move the queue, so round-off aside it never lowers sales
     assert (fear[23:26].sum(axis=0) >= base[23:26].sum(axis=0) * (1 - 1e-9)).all()
     assert np.mean(fear[23:26].sum(axis=0) > base[23:26].sum(axis=0) * 1.001) > 0.3
+    calm = p | {"us_gate.closing_hazard_base_per_month": np.zeros(400)}  # so that nobody hoards for the next rule
+    base, cut = (past.play(calm, doors.doors_of(x, 30, 3.0), 30).revenue for x in (none, shut))
     assert (cut[24] < base[24]).all()
 
 
 def test_a_fit_finds_the_truth_of_made_up_quarters() -> None:
-    """Ten quarters from known parameters, no noise: most truths lie inside the 90 percent interval."""
-    z = prior(1)
-    doors = past.doors_of(past.path_of(Catalogue(FEBRUARY)), 33, 2.65)
-    made = past.by_quarter(past.revenue(past.parameters(z, LAW), doors, 33))[:, 0]
-    data = dict(zip(past.quarters_of(33), map(float, made), strict=True))
-    found = market_fit.fit(FEBRUARY, quarters=data)
-    low, high = np.quantile(found.posterior.normals, [0.05, 0.95], axis=1)
-    inside = np.mean((z[:, 0] >= low) & (z[:, 0] <= high))
-    assert inside >= 0.75
-    model = past.by_quarter(past.revenue(past.parameters(found.posterior.normals, LAW), doors, 33))
-    assert np.median(model, axis=1) == pytest.approx(made, rel=0.25)
+    """Eleven quarters from known parameters, no noise: of five truths most lie inside the 90 percent interval."""
+    inside = []
+    known = doors.doors_of(doors.path_of(Catalogue(FEBRUARY)), 33, 2.65)
+    for z in np.split(prior(5), 5, axis=1):
+        made = past.by_quarter(past.play(past.parameters(z, LAW), known, 33).revenue)[:, 0]
+        found = market_fit.fit(FEBRUARY, quarters=dict(zip(past.quarters_of(33), map(float, made), strict=True)))
+        low, high = np.quantile(found.posterior.normals, [0.05, 0.95], axis=1)
+        inside.append(np.mean((z[:, 0] >= low) & (z[:, 0] <= high)))
+        model = past.by_quarter(past.play(past.parameters(found.posterior.normals, LAW), known, 33).revenue)
+        assert np.median(model, axis=1) == pytest.approx(made, rel=0.25)
+    assert np.mean(inside) >= 0.8
 
 
-def test_contraction_is_printed_for_every_parameter_and_history_leaves_cover_to_the_prior(
+def test_contraction_is_printed_for_every_parameter_and_history_leaves_the_lag_to_the_prior(
         fitted: market_fit.Fit) -> None:
     rows = {r["name"]: r for r in market_fit.contraction_table(fitted)}
     assert set(past.NAMES) <= set(rows)
-    assert rows["need_usd_per_quarter"]["contraction"] > 0.5
-    assert rows["cover_months"]["prior_driven"] and rows["belief_lag_months"]["prior_driven"]
+    assert rows["past.need_usd_per_quarter"]["contraction"] > 0.5
+    assert rows["us_gate.closing_hazard_after_threat_per_month"]["contraction"] > 0.3  # three of its closings counted
+    assert rows["platform.hazard_lag_months"]["prior_driven"]
+    assert rows["cn_gate.counter_block_probability"]["prior_driven"]  # no relaxation had been answered yet
     now = {r["name"]: r["posterior"] for r in market_fit.now_table(fitted)}
     assert now["capacity_now"]["p05"] > 2e9  # it shipped 5.4 billion in the last quarter
 
@@ -129,8 +136,7 @@ def test_a_vintage_that_peeks_scores_better_so_the_filter_is_no_dead_code() -> N
     honest = market_fit.predict(market_fit.fit(day), 1, conditional=True)
     found = market_fit.fit(peeking)
     p = past.parameters(found.posterior.normals, found.law)
-    doors = past.doors_of(found.path, 33, 2.65)
-    seen = past.by_quarter(past.revenue(p, doors, 33))[-1]
+    seen = past.by_quarter(past.play(p, doors.doors_of(found.path, 33, 2.65), 33).revenue)[-1]
     assert list(honest) == ["2024-10"] and found.quarters[-1] == "2024-10"
     assert crps(seen / 1e9, 5.42) < crps(honest["2024-10"] / 1e9, 5.42)
 
@@ -143,3 +149,65 @@ def test_shuffled_outcomes_lose_the_skill(scored: tuple[Scored, ...]) -> None:
              for s in scored]
     shuffled = np.mean([crps(f, y) / y for f, y in zip(found, outcomes[5:] + outcomes[:5], strict=True)])
     assert shuffled > 1.5 * honest
+
+
+def test_the_record_counts_closings_under_a_threat_and_without_one() -> None:
+    """By February 2025: the letter of 2022 came unforetold, the rule of 2023 and the memory rule under a threat."""
+    trials = doors.record(doors.path_of(Catalogue(FEBRUARY)), 2.65)
+    level, happened = trials["us_gate.closing"]
+    assert happened.sum() == 3
+    assert sorted(level[happened > 0] > 0.2) == [False, True, True]
+    assert trials["us_gate.opening_hazard_per_month"][1].sum() == 0  # nothing had been taken back
+    assert trials["cn_gate.counter_block_probability"][1].size == 0
+    later = doors.record(doors.path_of(Catalogue(date(2025, 12, 31))), 2.65)
+    assert later["us_gate.closing"][1].sum() == 4 and later["us_gate.opening_hazard_per_month"][1].sum() == 1
+    assert later["cn_gate.counter_block_probability"][1].tolist() == [1.0]  # the relaxation of December is too young
+
+
+def test_the_record_alone_gives_the_beta_posterior_of_a_counted_hazard() -> None:
+    """An independent road: the weight of a hazard given k of n months is the binomial likelihood."""
+    p = {"us_gate.closing_hazard_base_per_month": np.array([0.01, 0.01]),
+         "us_gate.closing_hazard_after_threat_per_month": np.array([0.2, 0.4]), "x": np.array([0.05, 0.3])}
+    trials = {"us_gate.closing": (np.array([1.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0])),
+              "x": (np.zeros(5), np.array([0, 0, 1.0, 0, 0]))}
+    by_hand = [np.log(h * (1 - h) * 0.99) + np.log(x * (1 - x) ** 4) for h, x in ((0.2, 0.05), (0.4, 0.3))]
+    assert market_fit.record_log_likelihood(p, trials) == pytest.approx(by_hand)
+
+
+def test_each_episode_alone_has_the_law_of_its_row_and_episodes_go_together() -> None:
+    z = prior(20_000)
+    own = past.own_normals(z, past.PHI, 0.5)
+    assert own.shape == (5, 20_000)
+    assert own.std(axis=1) == pytest.approx(np.ones(5), abs=0.03)
+    assert np.corrcoef(own)[0, 1:] == pytest.approx(np.full(4, 0.75), abs=0.02)
+
+
+def test_a_vintage_sees_only_reports_known_by_its_date() -> None:
+    assert {o.series for o, _ in market_fit.known_reports(FEBRUARY)} == {"nvda_orders_big4"}
+    assert {o.series for o, _ in market_fit.known_reports(date(2025, 12, 31))} == {o.series for o in market_fit.REPORTS}
+    assert market_fit.memory_rush(FEBRUARY) is None
+    assert market_fit.memory_rush(date(2025, 12, 31)) == pytest.approx(7 / 6)
+
+
+def test_a_scenario_runs_on_the_fit_of_the_last_vintage_it_may_see(given: Given) -> None:
+    after = market_prior.calibrated(given)
+    name = "us_gate.closing_hazard_after_threat_per_month"
+    fit = market_prior.shipped(given.as_of)
+    assert np.median(after[name]) > np.median(given[name])  # the record speaks of more closings than the range
+    assert set(np.round(after.normal(name), 2)) <= set(np.round(fit[name], 2))
+    # whole particles: what hangs together in the fit hangs together in the run
+    pair = np.stack([after.normal(name), after.normal("market.shortage_cost_ratio")], axis=1)
+    known = {tuple(row) for row in np.stack([fit[name], fit["market.shortage_cost_ratio"]], axis=1)}
+    assert {tuple(row) for row in pair} <= known
+    stated = given.with_rows([replace(given.row(name), law=point(0.3), kind="scenario")])
+    assert market_prior.calibrated(stated)[name] == pytest.approx(np.full(given.draws, 0.3))
+    block = after.block(100, 200)
+    assert np.array_equal(block[name], after[name][100:200])
+    assert market_prior.shipped(date(2025, 1, 1)) == {}
+
+
+def test_the_shipped_fits_see_nothing_later_than_their_date() -> None:
+    """The filing of May 2025 names the unshipped orders; the fit of February must not know the cover they imply."""
+    early, late = (market_prior.shipped(d)["market.shortage_cost_ratio"] for d in (FEBRUARY, date(2025, 12, 31)))
+    assert late.std() < early.std()
+    assert np.array_equal(market_prior.shipped(date(2025, 5, 27))["market.shortage_cost_ratio"], early)

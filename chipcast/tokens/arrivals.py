@@ -200,13 +200,16 @@ def from_clients(rates: Sequence[Mapping[str, str]], lengths: Sequence[Mapping[s
 
 
 def _gaps(seed: int, name: str, count: int, rate: float, cv: float) -> Array:
-    """Return arrival times of a gamma stream that was running before it is looked at. [s]"""
+    """Return arrival times of a gamma stream that was running before it is looked at. [s]
+
+    The gap that one looks into is length-biased, a gamma of one shape more, and the look falls anywhere inside.
+    """
     from scipy.special import gammaincinv
 
     shape = 1 / max(cv, 0.05) ** 2
     u = draws.uniforms(seed, name, 0, count + 1)
     gaps = gammaincinv(shape, u[1:]) / shape / rate
-    gaps[0] *= u[0]
+    gaps[0] = u[0] * gammaincinv(shape + 1, u[1]) / shape / rate
     return np.asarray(np.cumsum(gaps))
 
 

@@ -27,7 +27,7 @@ CHIP_NAMES = ("gemm_narrow", "gemm_wide", "grouped", "core_decode", "core_prefil
 TRAINING_NAMES = {"core_prefill": "core_train", "gemm_narrow": "narrow_train"}
 """Beliefs of a chip that training has of its own: backward attention, and 8-bit products with their casts."""
 
-STACK_NAMES = ("launch_us", "host_ms", "request_us", "ttft_ms", "burst", "maturity")
+STACK_NAMES = ("launch_us", "host_ms", "request_us", "ttft_ms", "burst", "maturity", "growth")
 """Beliefs that go with an engine."""
 
 GROUPS = {"h100-sxm": "hopper", "h800-sxm": "hopper", "h200-sxm": "hopper", "h20-96": "h20", "h20-141": "h20",
@@ -126,20 +126,23 @@ def part(chip: str, catalog: Catalogue) -> Part:
                 watts=facts.get("tdp_w", 0.0))
 
 
-def speed_from(chip: Part, family: str, group: str, stack: str, engine: str, draw: Draw, *, reserve_gb: float = 5.0,
-               ) -> tuple[Speed, Mapping[str, Numeric]]:
+def speed_from(chip: Part, family: str, group: str, stack: str, engine: str, draw: Draw, *,
+               reserve_gb: float | None = None, years: float = 0.0) -> tuple[Speed, Mapping[str, Numeric]]:
     """Return what a rank reaches by the beliefs, and the engine's beliefs that stand outside a step."""
     other = TRAINING_NAMES if stack == "train" else {}
     c = {name: belief(family, other.get(name, name), group, draw) for name in CHIP_NAMES}
     s = {name: belief(stack, name, engine, draw) for name in STACK_NAMES}
+    young = np.exp(years * s["growth"])
+    reserve = constant("reserve_gb") if reserve_gb is None else reserve_gb
     speed = Speed(
         chip=chip.chip, ranks_per_chip=chip.per_chip, peak=dict(chip.peak), memory_bytes_s=chip.memory_bytes_s,
-        memory_bytes=chip.memory_bytes, reserve_bytes=reserve_gb * 1e9 / chip.per_chip, domain=chip.domain,
+        memory_bytes=chip.memory_bytes, reserve_bytes=reserve * 1e9 / chip.per_chip, domain=chip.domain,
         gemm_narrow=c["gemm_narrow"], gemm_wide=c["gemm_wide"], grouped=c["grouped"], core_decode=c["core_decode"],
         core_prefill=c["core_prefill"], stream=c["stream"], stream_few=c["stream"] * c["stream_few"],
-        core_stream=c["core_stream"], rows_half=8.0, tile=16.0 if family == "ascend" else 64.0,
-        launch_s=s["launch_us"] * 1e-6, layer_s=0.0, host_s=s["host_ms"] * 1e-3, request_s=s["request_us"] * 1e-6,
-        maturity=s["maturity"], even=c["even"], hidden=c["hidden"],
+        core_stream=c["core_stream"], rows_half=constant("rows_half"),
+        tile=constant("tile_ascend" if family == "ascend" else "tile_other"),
+        launch_s=s["launch_us"] * 1e-6 * young, layer_s=0.0, host_s=s["host_ms"] * 1e-3,
+        request_s=s["request_us"] * 1e-6, maturity=s["maturity"] / young, even=c["even"], hidden=c["hidden"],
         alpha_s=(c["alpha_fast_us"] * 1e-6, c["alpha_slow_us"] * 1e-6),
         link_bytes_s=(chip.fast * c["link"], chip.slow * c["link"]),
         mesh=family == "ascend" and chip.domain == 8)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError, unknown
-from chipcast.tokens.beliefs import maker, part, stack_of
+from chipcast.tokens.beliefs import constant, maker, part, stack_of
 from chipcast.tokens.guess import model_for
 from chipcast.tokens.model import Model
 from chipcast.tokens.names import hardware
@@ -106,6 +106,14 @@ class Case:
     """Tokens of a training run, for gpu_hours. [tokens]"""
     floor: bool
     """Whether the value is a floor that a check accepts."""
+    slots: float = 0.0
+    """Requests that the engine schedules on an attention group at most, 0 for free."""
+    prompts: float = 0.0
+    """Requests of the whole measurement, 0 where not stated."""
+    arrivals: float = 0.0
+    """Requests offered per second, 0 for as many as are in flight. [requests/s]"""
+    years: float = 0.0
+    """Years by which the row is older than the software that the beliefs speak of."""
     assumed: tuple[str, ...] = field(default=())
     """What was filled in."""
     layout: Job | None = None
@@ -231,6 +239,10 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     count = int(number(row, "chips"))
     tp, pp, dp = (int(number(row, k)) for k in ("tp", "pp", "dp"))
     ep = -1 if (row.get("ep") or "").strip().lower() in ("on", "yes", "true") else int(number(row, "ep"))
+    pools = re.findall(r"(\d+)x(\d+)", notes.partition("dp/tp per node:")[2].partition(";")[0])
+    if pools and not tp and not dp:
+        dp, tp = (int(v) for v in pools[-1])
+    split = "disaggregated" in notes or "pd " in notes
     stated = count > 0
     if count <= 0:
         world = max(tp, 1) * max(dp, 1) * max(pp, 1)
@@ -240,7 +252,9 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         said.append(f"{count or 8} chips")
         count = count or 8
     ranks = count * here.per_chip
-    if tp and dp and tp * dp * max(pp, 1) != ranks:
+    if split and pools and tp * dp < ranks:
+        said.append(f"decode pool dp {dp} x tp {tp}")
+    elif tp and dp and tp * dp * max(pp, 1) != ranks:
         experts = any(g.ffn.kind == "moe" for g in shape.groups)
         if ranks % (tp * dp * max(pp, 1)) or experts:
             said.append(f"tp {tp} x dp {dp} does not multiply out to {ranks} ranks: layout dropped")
@@ -251,13 +265,14 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     batch = 0.0 if "token" in (row.get("batch_per_chip") or "").lower() or training else number(row, "batch_per_chip")
     flight = (row.get("concurrency") or "").lower()
     concurrency = float("inf") if "max" in flight or "offline" in flight else number(row, "concurrency")
-    input_len = number(row, "input_len", "avg_context_len") or (4096.0 if training else 1024.0)
+    input_len = number(row, "input_len", "avg_context_len") or \
+        constant("default_sequence" if training else "default_prompt")
     if not number(row, "input_len", "avg_context_len"):
         said.append(f"{'sequence' if training else 'prompt'} {input_len:g}")
     output_len = number(row, "output_len")
     if not output_len and phase == "mixed" and asked != "ttft_ms":
-        output_len = 1024.0
-        said.append("answer 1024")
+        output_len = constant("default_prompt")
+        said.append(f"answer {output_len:g}")
     spec = (row.get("spec_decode") or "").lower()
     drafts, accept = _drafts(spec, number(row, "accept_len"), said)
     stack, engine = stack_of(row.get("engine") or "", family, training=training)
@@ -281,11 +296,30 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         cp=max(int(number(row, "cp")), 1), batch_per_chip=batch, concurrency=concurrency, micro=micro,
         input_len=input_len, output_len=output_len, hit=min(number(row, "prefix_hit_pct") / 100, 0.995),
         drafts=drafts, accept=accept, stack=stack, engine=engine, quality=(row.get("quality") or "B").strip() or "B",
-        split="disaggregated" in notes or "pd " in notes, balanced="perfect" in notes or "balanced" in notes,
+        split=split, balanced="perfect" in notes or "balanced" in notes,
         recompute=recompute, sharded="full_shard" in notes or "fsdp" in notes, interleaved="interleaved" in notes,
         batch=float(steps.group(1)) if steps else 0.0, local_batch=float(local.group(1)) if local else 0.0,
         tokens=float(hours.group(1)) * 1e12 if hours else 0.0,
-        floor="ci floor" in notes, assumed=tuple(said))
+        floor="ci floor" in notes, slots=_told(notes, r"max-num-seqs (?:\d+/)?(\d+)"),
+        prompts=_told(notes, r"num_prompts (\d+)") or _told(notes, r"(\d+) prompts at"),
+        arrivals=_told(notes, r"request_rate ([\d.]+)") or _told(notes, r"prompts at ([\d.]+) req/s"),
+        years=0.0 if training else years_before(str(row.get("date") or "")),
+        assumed=tuple(said))
+
+
+def years_before(date: str) -> float:
+    """Return by how many years a date lies before the year that the software beliefs speak of, 0 to 2; 0 for none."""
+    found = re.match(r"(\d{4})(?:-(\d{2}))?", date)
+    if not found:
+        return 0.0
+    year = float(found.group(1)) + (float(found.group(2)) - 0.5 if found.group(2) else 6.0) / 12
+    return min(max(constant("software_year") - year, 0.0), 2.0)
+
+
+def _told(notes: str, pattern: str) -> float:
+    """Return the number that a pattern finds in notes, 0 where it finds none."""
+    found = re.search(pattern, notes)
+    return float(found.group(1)) if found else 0.0
 
 
 def variant_of(name: str) -> str:

@@ -23,18 +23,6 @@ from chipcast.tokens.cases import Case, bin_weights, case_of, quantity_of
 from chipcast.tokens.forecast import Setting, serving, settle, training, training_job
 from chipcast.tokens.train import Job
 
-NOISE = {"A": 0.10, "B": 0.20, "C": 0.40}
-"""Standard deviation of the logarithm of a row of each quality, the model's own lack of fit included."""
-
-FLOOR_SHIFT, FLOOR_NOISE = 0.10, 0.35
-"""A floor that a check accepts lies on average so far below the truth, and so widely. [log]"""
-
-EFFECTS = {"source": 0.12, "arch": 0.15, "model": 0.12, "quantity": 0.10}
-"""Widths of the deviations that no chip and no engine explains. [log]"""
-
-TAIL = 4.0
-"""Degrees of freedom of the noise."""
-
 STEP = 1e-3
 """Change of a normal from which slopes are taken."""
 
@@ -99,7 +87,8 @@ def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
     here = as_stated(here, case.variant)
     family = maker(here.chip, catalog)
     recorder = Recorder()
-    speed, stack = speed_from(here, family, group_of(here.chip, case), case.stack, case.engine, recorder)
+    speed, stack = speed_from(here, family, group_of(here.chip, case), case.stack, case.engine, recorder,
+                              years=case.years)
     setting, job, said = None, None, case.assumed
     if case.phase == "train":
         job, more = training_job(case, here, speed)
@@ -136,12 +125,15 @@ def as_stated(here: Part, variant: str) -> Part:
 
 def effects(case: Case) -> dict[str, float]:
     """Return the deviations beside chip and engine, with their widths."""
-    moe = any(g.ffn.kind == "moe" for g in case.model.groups)
-    latent = any(g.attention.kind == "mla" for g in case.model.groups)
-    kind = f"{case.stack}:{'latent' if latent else 'experts' if moe else 'dense'}"
-    return {f"source:{case.source or 'new'}": EFFECTS["source"], f"arch:{kind}": EFFECTS["arch"],
-            f"model:{case.model.name}:{case.stack}": EFFECTS["model"],
-            f"quantity:{case.quantity}:{case.stack}": EFFECTS["quantity"]}
+    words = {"sparse": any(g.attention.index_heads for g in case.model.groups),
+             "linear": any(g.attention.kind == "linear" for g in case.model.groups),
+             "latent": any(g.attention.kind == "mla" for g in case.model.groups),
+             "experts": any(g.ffn.kind == "moe" for g in case.model.groups)}
+    kind = f"{case.stack}:{next((k for k, v in words.items() if v), 'dense')}"
+    return {f"source:{case.source or 'new'}": constant("effect_source"), f"arch:{kind}": constant("effect_arch"),
+            f"model:{case.model.name}:{case.stack}": constant("effect_model"),
+            f"quantity:{case.quantity}:{case.stack}": constant("effect_quantity"),
+            f"weights:{case.precision}:{case.stack}": constant("effect_weights")}
 
 
 TIMES = ("tpot_ms", "ttft_ms", "gpu_hours", "step_time_s")
@@ -151,7 +143,8 @@ TIMES = ("tpot_ms", "ttft_ms", "gpu_hours", "step_time_s")
 def log_forecast(ready: Ready, draw: Any) -> Array:
     """Return the logarithm of the asked quantity under drawn deviations. (draw)"""
     case = ready.case
-    speed, stack = speed_from(ready.part, ready.family, ready.group, case.stack, case.engine, draw)
+    speed, stack = speed_from(ready.part, ready.family, ready.group, case.stack, case.engine, draw,
+                              years=case.years)
     if ready.job is not None:
         value: Numeric = training(case, ready.part, speed, ready.job)
     else:
@@ -222,10 +215,11 @@ def digest_of(items: Sequence[Ready]) -> str:
 
 def noise_of(case: Case) -> float:
     """Return the width of a row's noise. [log]"""
-    extra = float(np.hypot(0.45 if case.split else 0.0,
-                           0.20 if any("guessed" in a or "taken as" in a for a in case.assumed) else 0.0))
-    base = NOISE.get(case.quality, 0.4)
-    return float(np.hypot(np.hypot(base, FLOOR_NOISE if case.floor else 0.0), extra))
+    guess = any("guessed" in a or "taken as" in a for a in case.assumed)
+    widths = [constant(f"noise_{case.quality.lower() if case.quality in ('A', 'B') else 'c'}"),
+              constant("floor_noise") if case.floor else 0.0, constant("noise_split") if case.split else 0.0,
+              constant("noise_guess") if guess else 0.0]
+    return float(np.sqrt(np.sum(np.square(widths))))
 
 
 def slopes(ready: Ready, at: Mapping[str, float]) -> tuple[float, Array]:
@@ -261,16 +255,16 @@ def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None
     count: dict[str, int] = {}
     for r in items:
         count[r.case.source] = count.get(r.case.source, 0) + 1
-    precision = np.eye(len(names))
+    precision, tail = np.eye(len(names)), constant("noise_tail")
     for _ in range(steps):
         at = dict(zip(names, z, strict=True))
         precision, pull = np.eye(len(names)), -z.copy()
         for r in items:
             value, slope = slopes(r, at)
-            shift = FLOOR_SHIFT if r.case.floor else 0.0
+            shift = constant("floor_shift") if r.case.floor else 0.0
             sigma = noise_of(r.case)
             residual = (r.log_value + shift - value) / sigma
-            weight = (TAIL + 1) / (TAIL + residual**2) / np.sqrt(count[r.case.source])
+            weight = (tail + 1) / (tail + residual**2) / np.sqrt(count[r.case.source])
             where = np.array([index[n] for n in r.names])
             j = slope / sigma
             precision[np.ix_(where, where)] += weight * np.outer(j, j)

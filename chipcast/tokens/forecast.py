@@ -9,7 +9,7 @@ import numpy as np
 
 from chipcast.base.errors import InfeasibleError
 from chipcast.base.types import Numeric
-from chipcast.tokens.beliefs import Part
+from chipcast.tokens.beliefs import Part, constant
 from chipcast.tokens.cases import Case
 from chipcast.tokens.jobs import MOST_PIECES, Wish, best_job
 from chipcast.tokens.jobs import words as layout_words
@@ -18,18 +18,6 @@ from chipcast.tokens.model import PRECISION
 from chipcast.tokens.ops import Load, Plan, step_ops
 from chipcast.tokens.step import Speed, step_time
 from chipcast.tokens.train import Job, model_flop_per_token, train_step
-
-ENGINE_LIMIT = 2048.0
-"""Requests of an attention group at most where a row saturates an engine."""
-
-CHUNK_TOKENS = 8192.0
-"""Prompt tokens that are worked on at once, at most."""
-
-SMALL_BATCH, LARGE_BATCH, MANY = 4_000_000, 16_000_000, 512
-"""Tokens of a training step by default, on few ranks and on so many or more. [tokens]"""
-
-PIECES = 8
-"""Pieces in which a long prompt is priced, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,21 +37,26 @@ class Setting:
 def serving_plan(case: Case, part: Part) -> tuple[Plan, float, tuple[str, ...]]:
     """Return the layout of a replica, the number of replicas, and what was assumed."""
     ranks = case.count * part.per_chip
-    if case.split and ranks >= 2 and case.phase == "mixed":
+    apart = case.split and ranks >= 2 and case.phase == "mixed"
+    if apart:
         ranks //= 2
     has_experts = any(g.ffn.kind == "moe" for g in case.model.groups)
     tp, pp, dp, said = case.tp, max(case.pp, 1), case.dp, []
     heads = max((g.attention.heads for g in case.model.groups), default=1)
+    latent = any(g.attention.kind == "mla" for g in case.model.groups)
+    many = constant("many_per_rank")
+    busy = 0 < case.concurrency < many * ranks or 0 < case.batch_per_chip < many
     if not tp:
         if dp:
             tp = max(ranks // (dp * pp), 1)
-        elif has_experts and ranks >= 16 and case.phase != "mixed":
+        elif has_experts and (case.phase != "mixed" or apart) and (ranks >= 16 or (latent and not busy)):
             tp = 1
         else:
             tp = 1
+            room = constant("fill_share") * part.memory_bytes
             limit = min(ranks, part.domain if part.domain > 1 else 8, 16)
             kind = PRECISION[case.precision]
-            while tp < limit and weight_bytes(case.model, Plan(tp=tp, etp=tp), kind) > 0.6 * part.memory_bytes:
+            while tp < limit and weight_bytes(case.model, Plan(tp=tp, etp=tp), kind) > room:
                 tp *= 2
             if has_experts and ranks <= 16:
                 tp = min(ranks, limit)
@@ -94,7 +87,7 @@ def serving_plan(case: Case, part: Part) -> tuple[Plan, float, tuple[str, ...]]:
         tuple(said)
 
 
-def settle(case: Case, part: Part, *, reserve: float = 5e9) -> Setting:
+def settle(case: Case, part: Part) -> Setting:
     """Return layout and batch of a serving case.
 
     Raises
@@ -106,8 +99,9 @@ def settle(case: Case, part: Part, *, reserve: float = 5e9) -> Setting:
     words = list(said)
     kind = PRECISION[case.precision]
     tokens = case.input_len + max(case.output_len, 1.0)
-    room = float(most_requests(case.model, plan, kind, usable=part.memory_bytes, reserve=reserve / part.per_chip,
-                               tokens=min(tokens, 1e7), chunk_tokens=2048.0, element_bytes=case.cache_bytes))
+    room = float(most_requests(case.model, plan, kind, usable=part.memory_bytes,
+                               reserve=constant("reserve_gb") * 1e9 / part.per_chip, element_bytes=case.cache_bytes,
+                               tokens=tokens - case.hit * case.input_len, chunk_tokens=constant("chunk_tokens")))
     if room < 1 and case.phase in ("mixed", "decode"):
         weights = float(weight_bytes(case.model, plan, kind))
         if weights > part.memory_bytes:
@@ -119,17 +113,26 @@ def settle(case: Case, part: Part, *, reserve: float = 5e9) -> Setting:
     if case.batch_per_chip:
         requests = case.batch_per_chip * case.count / per_group
     elif np.isfinite(case.concurrency) and case.concurrency > 0:
-        requests = min(case.concurrency / per_group, max(room, 1.0))
+        flight = min(case.concurrency, case.prompts or case.concurrency)
+        requests = min(flight / per_group, max(room, 1.0), case.slots or room + 1.0)
     elif case.phase == "prefill":
-        requests = max(1.0, CHUNK_TOKENS * 2 / case.input_len)
+        requests = max(1.0, constant("chunk_tokens") * 2 / case.input_len)
     else:
         mean = case.input_len + case.output_len / 2
         fill = room * tokens / max(mean, 1.0) if case.output_len else room
-        requests = min(fill, ENGINE_LIMIT if case.concurrency == float("inf") else 256.0)
+        requests = min(fill, constant("engine_limit") if case.concurrency == float("inf") else constant("usual_limit"))
         words.append(f"batch {requests:.0f} per attention group, by memory or the engine's limit")
     if case.phase != "train" and case.quantity == "ttft_ms" and not case.concurrency:
         requests = 1.0
     return Setting(plan=plan, replicas=replicas, requests=requests, said=tuple(words))
+
+
+def filled(case: Case) -> float:
+    """Return the share of a measurement in which all places were taken: the last wave of prompts leaves some empty."""
+    if not (case.prompts and np.isfinite(case.concurrency) and case.concurrency > 0):
+        return 1.0
+    waves = case.prompts / min(case.concurrency, case.prompts)
+    return float(waves / np.ceil(waves - 1e-9))
 
 
 def accept_length(case: Case, accept: Numeric) -> Numeric:
@@ -149,14 +152,14 @@ def decode_time(case: Case, plan: Plan, speed: Speed, requests: Numeric, context
     load = Load(requests=stage, new=1.0 + case.drafts, context=context, prefill=False, all_logits=case.drafts > 0,
                 stored=case.cache_bytes)
     ops, messages = step_ops(case.model, plan, load, kind, tile=speed.tile, domain=speed.domain)
-    return step_time(ops, messages, plan, kind, speed, layers=case.model.layers,
-                     replica_requests=requests).total_s
+    total = step_time(ops, messages, plan, kind, speed, layers=case.model.layers, replica_requests=requests).total_s
+    return total + case.drafts * constant("draft_layers") * total / case.model.layers
 
 
 def prefill_time(case: Case, plan: Plan, speed: Speed, new: float, cached: float, together: float = 1.0) -> Numeric:
     """Return the prefill of `together` prompts on each attention group, in pieces. [s]"""
     kind = PRECISION[case.precision]
-    pieces = int(min(max(np.ceil(new / CHUNK_TOKENS), 1), PIECES))
+    pieces = int(min(max(np.ceil(new / constant("chunk_tokens")), 1), constant("piece_count")))
     total: Numeric = 0.0
     for i in range(pieces):
         load = Load(requests=together, new=new / pieces, context=cached + i * new / pieces, prefill=True)
@@ -183,21 +186,27 @@ def serving(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric], 
             return 1e3 * t / yields
         return b * plan.dp * setting.replicas * yields / t / chips
     own = prefill_time(case, plan, speed, new, cached)
+    pieces = np.ceil(new / constant("chunk_tokens"))
+    through = own * (pieces + plan.pp - 1) / (pieces * plan.pp)
     groups = float(plan.dp) * float(plan.pp)
     answer = max(case.output_len, 1.0)
     step = decode_time(case, plan, speed, b, case.input_len + answer / 2) / yields
-    together = float(np.clip(np.floor(CHUNK_TOKENS / new), 1.0, max(b / 4, 1.0)))
+    together = float(np.clip(np.floor(constant("chunk_tokens") / new), 1.0, max(b / answer, 1.0)))
     shared = own if together < 2 else prefill_time(case, plan, speed, new, cached, together=together) / together
     others = 0.0 if case.split else np.maximum(b * float(plan.dp) - 1.0, 0.0) / answer * shared / groups
     if case.quantity == "ttft_ms":
         before = np.maximum(b * float(plan.dp) - 1, 0.0) / groups / 2 * shared * stack["burst"]
-        return 1e3 * (own + before + 0.5 * step * yields * np.minimum(b - 1, 1.0) + step * yields) + stack["ttft_ms"]
+        running = step * yields * (1.0 + 0.5 * np.minimum(b - 1, 1.0))
+        return 1e3 * (through + before + running) + stack["ttft_ms"]
     if case.quantity == "tpot_ms":
         return 1e3 * (step + others)
-    wall = own + stack["ttft_ms"] * 1e-3 + answer * (step + others)
+    wall = through + stack["ttft_ms"] * 1e-3 + answer * (step + others)
     rate = b * float(plan.dp) * setting.replicas * answer / wall / chips
     if case.split:
         rate = np.minimum(rate, b * 0 + float(plan.dp) * setting.replicas * answer / own / chips * float(plan.pp))
+    rate = rate * filled(case)
+    if case.arrivals:
+        rate = np.minimum(rate, case.arrivals * answer / chips)
     if case.quantity == "total_tokens_per_s_per_chip":
         return rate * (case.input_len + answer) / answer
     return rate
@@ -211,7 +220,8 @@ def pieces_of(case: Case, pp: float) -> float:
 def base_job(case: Case, part: Part) -> Job:
     """Return what a training case says beside its layout: ranks, sequence, batch, precision."""
     ranks = float(case.count * part.per_chip)
-    batch = case.batch or max((SMALL_BATCH if ranks < MANY else LARGE_BATCH) / case.input_len, 1.0)
+    size = "small_run_tokens" if ranks < constant("large_run_ranks") else "large_run_tokens"
+    batch = case.batch or max(constant(size) / case.input_len, 1.0)
     return Job(chips_ranks=ranks, sequence=case.input_len, micro=case.micro or 1.0, precision=case.precision,
                batch=batch, cp=float(case.cp), recompute=case.recompute or "selective")
 

@@ -13,7 +13,7 @@ from chipcast.base import draws
 from chipcast.base.catalog import DATA, Catalogue
 from chipcast.base.errors import ChipcastError
 from chipcast.base.types import Array
-from chipcast.tokens.beliefs import GROUPS, at_centre, maker, speed_from
+from chipcast.tokens.beliefs import GROUPS, at_centre, constant, maker, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of
 from chipcast.tokens.fit import Posterior, Ready, from_text, log_forecast, noise_of, prepare
 from chipcast.tokens.model import PRECISION
@@ -103,7 +103,8 @@ def grade_of(ready: Ready, posterior: Posterior) -> str:
 def bound_of(ready: Ready) -> str:
     """Return what takes most of a step at the centre of the beliefs."""
     case = ready.case
-    speed, _ = speed_from(ready.part, ready.family, ready.group, case.stack, case.engine, at_centre)
+    speed, _ = speed_from(ready.part, ready.family, ready.group, case.stack, case.engine, at_centre,
+                          years=case.years)
     if ready.setting is None:
         assert ready.job is not None, "a case is settled for serving or laid out for training"
         return train_step(case.model, ready.job, speed).bound_by
@@ -142,9 +143,9 @@ def spread_of(case: Case, catalog: Catalogue, posterior: Posterior, draw: Callab
         from scipy.special import stdtrit
 
         u = draws.uniforms(seed, f"tokens:noise:{case.id}", 0, size)
-        total = total + noise_of(replace(case, floor=False)) * stdtrit(4.0, u)
+        total = total + noise_of(replace(case, floor=False)) * stdtrit(constant("noise_tail"), u)
         if case.floor:
-            total = total - 0.10
+            total = total - constant("floor_shift")
         seen = any(g == main.group for k, g, _ in posterior.seen
                    if k == ("train" if main.job is not None else "serve"))
         middle = np.median(total)

@@ -94,8 +94,8 @@ def all_reduce_s(size: Numeric, ranks: Numeric, speed: Speed) -> Numeric:
 
     Notes
     -----
-    The shorter of recursive doubling, log2 p (alpha + n/B), and halving and doubling, 2 log2 p alpha +
-    2 (p-1)/p n/B; between domains the slow level moves n over the ranks of a domain.
+    The shortest of recursive doubling, log2 p (alpha + n/B), halving and doubling, 2 log2 p alpha + 2 (p-1)/p n/B,
+    and all to all at once, alpha + (p-1) n/B; between domains the slow level moves n over the ranks of a domain.
     Sources: Thakur, Rabenseifner, Gropp 2005.
     """
     p = np.asarray(ranks, dtype=float)
@@ -116,7 +116,8 @@ def _one_level(size: Numeric, p: Numeric, alpha: Numeric, bytes_s: Numeric) -> N
     here = (p > 1) & (np.asarray(size) > 0)
     doubling = steps * (alpha + size / bytes_s)
     halving = 2 * steps * alpha + 2 * (p - 1) / p * size / bytes_s
-    return np.where(here, np.minimum(doubling, halving), 0.0)
+    at_once = alpha + (p - 1) * size / bytes_s
+    return np.where(here, np.minimum(np.minimum(doubling, halving), at_once), 0.0)
 
 
 def experts_s(message: Message, ep: Numeric, speed: Speed) -> Numeric:

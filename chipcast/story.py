@@ -29,6 +29,7 @@ from chipcast.rules.check import status_of
 from chipcast.rules.measure import figures
 from chipcast.rules.record import CN_WORDS, US_WORDS, Verdicts
 from chipcast.scenario import Scenario, load
+from chipcast.tokens.model import load as load_model
 
 BUYER_CLASS_SHOWN = "platform"
 """Buyer class whose status the plane of rules shows."""
@@ -86,7 +87,7 @@ def tell(r: Run) -> Story:
 def deployments(r: Run) -> list[dict[str, Any]]:
     """Return the smallest deployment of each chip that keeps the buyer's promise, on the draws of a what-if."""
     few = r.ready.given.block(0, whatif_draws(r.ready.given))
-    return [{"chip": chip, "chips": count, "usd": usd, "model": r.ready.setting.scenario.buyer.model}
+    return [{"chip": chip, "chips": count, "usd": usd, "model": load_model(r.ready.setting.scenario.buyer.model).name}
             for chip, (count, usd) in news.deployments(r.ready, few).items()]
 
 

@@ -12,10 +12,11 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import report_story
 
-from chipcast.report import bundle, chart, folder, page
+from chipcast.report import answers, bundle, chart, driver, folder, page
 from chipcast.report.mark import STATIONS, Marks, station_of
 from chipcast.report.record import Story
 
@@ -247,3 +248,40 @@ def test_a_browser_without_a_network_draws_every_chart(html: str, tmp_path: Path
     wanted = len(set(re.findall(r'id="(chart-[a-z0-9-]+)"', html)))
     assert len(re.findall(r'<svg [^>]*class="marks"', dom)) == wanted
     assert "could not be drawn here (" not in dom.replace('could not be drawn here (" +', "")
+
+
+def test_the_answers_come_first_and_lead_to_their_pictures(story: Story, html: str) -> None:
+    pictures = chart.draw(story)
+    told = answers.answers(story, pictures)
+    assert [a.asks for a in told] == sorted((a.asks for a in told), key=["buyer", "analyst"].index)
+    assert len(told) == len(answers.ANSWERS), "a whole story answers every question"
+    assert html.index('id="answers"') < html.index('id="claims"') < html.index('id="made"')
+    for a in told:
+        assert any(c.isdigit() for c in a.text) and a.text.endswith("."), a.question
+        assert f'href="#fig-{a.picture}">why</a>' in html and a.picture in pictures
+
+
+def test_what_moved_a_number_is_named_below_its_chart_and_is_a_row(story: Story, html: str) -> None:
+    assert story.given is not None
+    moved = page.drivers(story, chart.draw(story))
+    assert sum(bool(v) for v in moved.values()) >= 5
+    for name, rows in moved.items():
+        assert all(n in story.given.rows and abs(r) >= driver.LEAST for n, r in rows), name
+        assert [abs(r) for _, r in rows] == sorted((abs(r) for _, r in rows), reverse=True)
+    assert html.count("Moved most by (rank correlation") == sum(bool(v) for v in moved.values())
+
+
+def test_a_page_opens_the_appendix_at_the_number_that_a_mark_leads_to() -> None:
+    code = (Path(page.__file__).parent / "page.js").read_text(encoding="utf-8")
+    assert "hashchange" in code and 'tagName === "DETAILS"' in code
+
+
+def test_a_driver_is_the_row_that_was_built_in(story: Story) -> None:
+    assert story.given is not None
+    ranked = driver.Drivers(story.given)
+    slots = story.given["package_line.capacity_per_month"]
+    first = ranked.top(np.log(slots))[0]
+    assert first == ("package_line.capacity_per_month", pytest.approx(1.0))
+    assert ranked.top(np.ones(story.given.draws)) == [], "what does not vary rests on no draw"
+    assert ranked.top((slots > np.median(slots)).astype(float))[0][0] == "package_line.capacity_per_month"
+    assert ranked.top(np.ones(3)) == [], "an array of other draws has no drivers here"

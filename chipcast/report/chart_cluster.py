@@ -120,7 +120,8 @@ def timeline(fleet: Fleet, given: Given) -> Picture:
         id="timeline", title=f"{SHOWN_SIZE:,} {chip_name(chip)}: {told}", panels=(Panel(spec=spec),), rows=rows,
         legend=tuple((n, t) for n, t in tones.items() if n in used), marks=("cluster", "chip"),
         note=f"Of {RUNS} runs played out event by event on the draws of this run, those nearest to the median and to "
-        "the 5th percentile of time in progress. Lost work is drawn where it is done again.")
+        "the 5th percentile of time in progress. Work that is lost and done again shows as productive; how much it is "
+        "stands in the ledger above.")
 
 
 def spares(fleet: Fleet, given: Given) -> Picture:
@@ -192,7 +193,7 @@ def claim(fleet: Fleet, given: Given) -> Picture:
     layers = [
         layer("line", {"x": x, "y": y, "detail": {"field": "curve", "type": "nominal"}}, equal, color="#c9d0d9",
               strokeWidth=1.2),
-        layer("text", {"x": x, "y": y, "text": {"field": "curve"}}, _curve_ends(equal), align="right", dx=-4, dy=9,
+        layer("text", {"x": x, "y": y, "text": {"field": "curve"}}, _curve_starts(equal), align="left", dx=3, dy=-5,
               fontSize=10, color="#7d8794"),
         layer("rule", {"x": {**x, "field": "m_low"}, "x2": {"field": "m_high"}, "y": y, "color": tint}, places,
               strokeWidth=1.6, opacity=0.7),
@@ -209,7 +210,8 @@ def claim(fleet: Fleet, given: Given) -> Picture:
         300, layers, places))]
     if chances:
         panels.append(Panel(title="Chance under the ranges assumed", spec=bars(
-            chances, label="reading", value="chance", x_title="share of draws", percent=True, domain=(0, 1.12))))
+            chances, label="reading", value="chance", x_title="share of draws", percent=True, domain=(0, 1.12),
+            step=42)))
     first = max(claims, key=lambda c: (c["mtbf_h"] > 0, c["availability"]), default=None)
     title = f"On {CLAIMED_SIZE:,} chips " + ", ".join(
         f"{p['chip']} stops every {p['mtbf_h']:.1f} h and is in progress {p['availability']:.0%} of the time"
@@ -226,9 +228,9 @@ def claim(fleet: Fleet, given: Given) -> Picture:
         "the picture says what it needs.", marks=("cluster", *dict.fromkeys(c["source"] for c in claims)))
 
 
-def _curve_ends(equal: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the last point of each curve, where its name stands."""
-    return list({r["curve"]: r for r in equal}.values())
+def _curve_starts(equal: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first point of each curve, where its name stands."""
+    return list({r["curve"]: r for r in reversed(equal)}.values())
 
 
 def chance_rows(table: Given, fleet: Fleet, claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -237,6 +239,6 @@ def chance_rows(table: Given, fleet: Fleet, claims: list[dict[str, Any]]) -> lis
     for c in claims:
         for chip in shown_chips(fleet):
             found = check(table, chip, CLAIMED_SIZE, availability=c["availability"], mtbf_h=c["mtbf_h"] or None)
-            out += [{"claim": c["claim"], "reading": f"{chip_name(chip)}: {words}\n({c['claim']})",
+            out += [{"claim": c["claim"], "reading": f"{chip_name(chip)}, {c['claim']}:\n{words}",
                      "chance": sig(p, 3), "text": f"{p:.0%}"} for words, p in found.probability.items()]
     return out

@@ -15,7 +15,7 @@ from chipcast.evidence.explain import explain
 from chipcast.fab.record import Line
 from chipcast.report.chart_line import plan_year
 from chipcast.report.form import AXIS_PX, base, colour, layer, names, number, sig, tips
-from chipcast.report.form_plane import cell_map, cells, dots
+from chipcast.report.form_plane import cell_map, cells, dots, plain_or_log
 from chipcast.report.form_rows import strip_scale, strips
 from chipcast.report.mark import station_of
 from chipcast.report.record import Panel, Picture
@@ -36,7 +36,7 @@ def prior_posterior(entries: Sequence[Mapping[str, Any]], ess: float | None = No
         before, after = e["prior"], e["posterior"]
         place = _scale(before)
         unit = "" if e.get("unit", "1") == "1" else f" {e['unit']}"
-        rows.append({"name": wrapped(quantity_name(str(e["name"]))), **_place(place, after),
+        rows.append({"name": wrapped(quantity_name(str(e["name"])), 16), **_place(place, after),
                      "before": sig(place(before["p50"])), "contraction": sig(float(e.get("contraction", 0))),
                      "text": _words(after, unit)})
     moved = sum(1 for e in entries if float(e.get("contraction", 0)) >= 0.2)
@@ -114,7 +114,7 @@ def must_hold(line: Line, given: Given) -> Picture | None:
         every, inside = e["all_draws"], e["interval"]
         place = _scale(every)
         unit = "" if e["unit"] == "1" else f" {e['unit']}"
-        rows.append({"name": wrapped(quantity_name(str(e["name"]))), **_place(place, inside),
+        rows.append({"name": wrapped(quantity_name(str(e["name"])), 16), **_place(place, inside),
                      "before": sig(place(every["p50"])), "text": _words(inside, unit),
                      "all_draws": _words(every, unit), "shift_sd": sig(e["shift_sd"], 3)})
     panels = [Panel(title="Each quantity alone", spec=strips(rows, "5th (0) to 95th percentile (1) of all draws"))]
@@ -150,10 +150,10 @@ def _joint(given: Given, pair: Sequence[str], mask: Any) -> tuple[list[Panel], l
     low, high = np.quantile(a, (0.01, 0.99)), np.quantile(b, (0.01, 0.99))
     shown = [r for r in shown if low[0] <= r["x"] <= low[1] and high[0] <= r["y"] <= high[1]]
     area = cells(a, b, mask)
-    neat = {"format": "~s"} if max(abs(low[1]), abs(high[1])) >= 1000 else {}
+    (x_scale, x_axis), (y_scale, y_axis) = (plain_or_log(np.array([r[k] for r in shown])) for k in ("x", "y"))
     return [
         Panel(title="The two that differ most, draw by draw", spec=dots(
             shown, x_title=words[0], y_title=words[1], by="plan", colours=tones, opacity=0.8, size=22, height=290,
-            x_axis=neat, y_axis=neat)),
+            x_axis=x_axis, y_axis=y_axis, x_scale=x_scale, y_scale=y_scale)),
         Panel(title="Chance of the plan, by both", spec=cell_map(area, x_title=words[0], y_title=words[1]))], [
         {"map": f"{pair[0]} x {pair[1]}", **c} for c in area]

@@ -113,7 +113,7 @@ def segments(market: Market, calm: Market | None) -> Picture:
         rows += part
         panels.append(Panel(title=words, spec=ranges(
             part, label="segment", by="run", colours=TONES, offset="run" if calm else "", step=30, zero=True,
-            x_title=f"thousand cards, {SPREAD}")))
+            root=True, x_title=f"thousand cards, {SPREAD}")))
     most = max(held, key=lambda k: held[k])
     share = held[most] / max(sum(held.values()), 1e-9)
     return Picture(
@@ -122,7 +122,7 @@ def segments(market: Market, calm: Market | None) -> Picture:
         title=f"{most} hold {share:.0%} of the foreign cards in stock at the peak of {day_words(market.months[peak])}, "
         "counting medians",
         note="Foreign cards by class of buyer, on the same draws with and without the threat. Dot: median; thick 50, "
-        "thin 90 percent of the draws.")
+        "thin 90 percent of the draws. The axis grows with the square root, so that small buyers show.")
 
 
 def hoard(given: Given) -> Picture:

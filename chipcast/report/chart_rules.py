@@ -48,7 +48,7 @@ def older_lines(given: Given) -> list[dict[str, Any]]:
         if row["rule_id"] in EARLIER and found and links:
             out.append({"tpp": float(found.group(1)), "since": row["effective"], "rule": row["rule_id"],
                         "words": f"from {day_words(row['effective'][:7])}: {found.group(1)} with links of "
-                                 f"{links.group(1)} GB/s"})
+                                 f"{links.group(1)} GB/s", "label": f"since {row['effective'][:7]}"})
     return out
 
 
@@ -89,7 +89,7 @@ def plane(measures: Sequence[Mapping[str, Any]], given: Given, as_of: str) -> Pi
         layer("point", {"x": x, "y": y, "color": colour("status", tint),
                         "tooltip": tips("chip", "status", "decided_by")}, size=90, opacity=0.95, stroke="white",
               strokeWidth=1)]
-    layers += [layer("text", {"x": x, "y": {"value": {"expr": f"height - {8 + 14 * i}"}}, "text": {"field": "words"}},
+    layers += [layer("text", {"x": x, "y": {"value": {"expr": f"height - {8 + 14 * i}"}}, "text": {"field": "label"}},
                      [line], align="right", dx=-5, fontSize=11, color=SOFT) for i, line in enumerate(old)]
     sides: dict[str, Spec] = {
         "right": {"align": "left", "dx": 7, "baseline": "middle"},

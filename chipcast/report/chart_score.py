@@ -20,6 +20,14 @@ SERIES_WORDS = {
 """Forecast series in words."""
 
 
+MEASURES = {
+    "output tokens/s/chip": "Output tokens/s per chip", "total tokens/s/chip": "All tokens/s per chip",
+    "input tokens/s/chip": "Prompt tokens/s per chip", "train tokens/s/chip": "Training tokens/s per chip",
+    "tpot ms": "Time per output token, ms", "ttft ms": "Time to first token, ms",
+}
+"""Measured quantities in words."""
+
+
 def _rows(backtests: Sequence[Mapping[str, str]], part: str) -> list[dict[str, Any]]:
     """Return the rows of one part with numbers as numbers and whether the interval held what came."""
     out: list[dict[str, Any]] = []
@@ -41,7 +49,7 @@ def measured(backtests: Sequence[Mapping[str, str]]) -> Picture | None:
     for r in rows:
         groups.setdefault(r["measure"], []).append(r)
     most = sorted(groups.items(), key=lambda kv: -len(kv[1]))[:4]
-    panels = tuple(Panel(title=unit, spec=_scatter(part)) for unit, part in most)
+    panels = tuple(Panel(title=MEASURES.get(unit, unit), spec=_scatter(part)) for unit, part in most)
     error = _median_of_medians(rows)
     inside = float(np.mean([r["result"] == HIT for r in rows]))
     return Picture(
@@ -87,14 +95,14 @@ def backtest(backtests: Sequence[Mapping[str, str]]) -> Picture | None:
     panels = []
     for kind in kinds:
         whole = [r for r in rows if r["known"] == kind and r["group"] == "whole chain"]
+        panels += [Panel(title=f"The whole chain, {kind}", spec=_came(whole))] if whole else []
+    for kind in kinds:
         past = [r for r in rows if r["known"] == kind and r["group"] != "whole chain"]
-        for words, part in ((f"The whole chain, {kind}", whole), (f"The model of the past, {kind}", past)):
-            if part:
-                panels.append(Panel(title=words, spec=_came(part)))
+        panels += [Panel(title=f"The model of the past, {kind}", spec=_quarters(past))] if past else []
     count = {kind: (sum(r["result"] == HIT for r in rows if r["known"] == kind), sum(r["known"] == kind for r in rows))
              for kind in kinds}
-    title = "Of what the market forecast, " + " and ".join(f"{hit} of {n} outcomes came inside the 90 percent band "
-                                                             f"with the {kind}" for kind, (hit, n) in count.items())
+    title = "Of what the market forecast came inside the 90 percent band: " + "; ".join(
+        f"{hit} of {n} with the {kind}" for kind, (hit, n) in count.items())
     return Picture(
         id="backtest", title=title, panels=tuple(panels), rows=rows, marks=("market",),
         legend=((f"{HIT} the 90 percent band", TONES[HIT]), (f"{MISS} it", TONES[MISS])),
@@ -103,6 +111,23 @@ def backtest(backtests: Sequence[Mapping[str, str]]) -> Picture | None:
         "ranges were written by people who had lived through the year. With the path given a run is told the later "
         "rules of both gates, with the path hidden it must draw them. More, and why it missed, on the validation page "
         "of the docs.")
+
+
+def _quarters(rows: Sequence[Mapping[str, Any]]) -> Spec:
+    """Draw forecasts of each quarter from several dates beside each other, and what came."""
+    order = sorted({str(r["case"]) for r in rows})
+    ready = [{**r, "ahead": r["vintage"][:7]} for r in rows]
+    x: Spec = {"field": "case", "type": "ordinal", "sort": order, "axis": {"title": None, "labelAngle": 0,
+                                                                        "labelOverlap": "greedy"}}
+    y: Spec = {"type": "quantitative", "axis": above(f"{rows[0]['measure']}, 5th to 95th percentile")}
+    tint = colour("result", TONES)
+    place = {"x": x, "xOffset": {"field": "ahead", "type": "nominal", "sort": sorted({r["ahead"] for r in ready})}}
+    return base(250, [
+        layer("rule", {**place, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": tint,
+                       "tooltip": tips("case", "vintage", "came", "low", "mid", "high")}, strokeWidth=2.2,
+              opacity=0.55),
+        layer("tick", {**place, "y": {**y, "field": "mid"}, "color": tint}, thickness=2, size=7, opacity=0.7),
+        layer("point", {**place, "y": {**y, "field": "came"}, "color": tint}, size=34, opacity=1)], ready)
 
 
 def _came(rows: Sequence[Mapping[str, Any]]) -> Spec:

@@ -113,11 +113,11 @@ def step(service: Service, given: Given) -> Picture:
                   for op, split in one.by_kind().items() for k, v in split.items() if v > 0]
             panels.append(Panel(title=f"{name}: what bounds each operation", spec=stack(
                 by, x="operation", y="ms", by="bound_by", colours=colours, horizontal=True,
-                height=AXIS_PX + 24 * len({r["operation"] for r in by}), y_title="milliseconds of one decode step")))
+                height=AXIS_PX + 24 * len({r["operation"] for r in by}), y_title="ms of one decode step")))
             rows += by
     whole = Panel(title="The whole step, chip by chip", spec=stack(
         [r for r in rows if "part" in r], x="chip", y="ms", by="part", colours=colours, horizontal=True,
-        height=AXIS_PX + 34 * len(told), tip=("layout",), y_title="milliseconds of one decode step, at the medians"))
+        height=AXIS_PX + 34 * len(told), tip=("layout",), y_title="ms of one decode step, medians"))
     words = [f"{name} spends {part:.0%} on {what}" for name, (what, part) in told.items()]
     picked = [t for t in words if t.startswith(tuple(f"{chip_name(c)} " for c in TOLD))] or words
     return Picture(

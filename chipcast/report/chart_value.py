@@ -49,7 +49,8 @@ def ladder(plan: Plan) -> Picture | None:
                   fontSize=11, color=SOFT)], rows)))
     if worth:
         panels.append(Panel(title="In the futures it was made for", spec=bars(
-            worth, label="plan", value="mean", x_title="objective with its tail, million USD")))
+            worth, label="plan", value="mean", x_title="objective with its tail, million USD",
+            domain=(0, 1.12 * max(r["mean"] for r in worth)))))
     best = min(rows, key=lambda r: float(r["mean"])) if rows else None
     mine = next((r for r in rows if r["tone"] == "this plan"), None)
     title = "What simpler plans would cost"
@@ -110,7 +111,8 @@ def price(plan: Plan) -> Picture | None:
                   color=SOFT)], curve)))
     if waits:
         panels.append(Panel(title="The price of deciding without news", spec=bars(
-            waits, label="decided", value="cost", x_title="best value, million USD")))
+            waits, label="decided", value="cost", x_title="best value, million USD",
+            domain=(0, 1.12 * max(r["cost"] for r in waits)))))
     title = "Cost, risk and time"
     if len(waits) > 1:
         first, last = waits[0], waits[-1]
@@ -130,7 +132,7 @@ def price(plan: Plan) -> Picture | None:
 def tornado(plan: Plan) -> Picture | None:
     """Draw what moves the plan's outcome most, and what one more unit of each limit would be worth."""
     rows = tornado_rows(plan)
-    worth = [{"limit": wrapped(readable(k), 34), "worth": sig(v), "text": f"{short(v)} USD"}
+    worth: list[dict[str, Any]] = [{"limit": wrapped(readable(k), 34), "worth": sig(v), "text": f"{short(v)} USD"}
              for k, v in plan.shadow_prices.items() if abs(v) > 0.5]
     if not rows:
         return None
@@ -139,12 +141,12 @@ def tornado(plan: Plan) -> Picture | None:
         x_title="rank correlation with falling short, over fresh futures"))]
     if worth:
         panels.append(Panel(title="What one more unit of a limit is worth", spec=bars(
-            worth, label="limit", value="worth", x_title="USD")))
+            worth, label="limit", value="worth", x_title="USD", domain=(0, 1.3 * max(r["worth"] for r in worth)))))
     first = rows[0]
     title = (f"What would change the outcome most is {str(first['cause']).replace(chr(10), ' ')} (rank correlation "
              f"{first['rank_correlation']:+.2f} with falling short)")
     if worth:
-        best = max(worth, key=lambda r: abs(float(str(r["worth"]))))
+        best = max(worth, key=lambda r: abs(r["worth"]))
         title += f"; {str(best['limit']).replace(chr(10), ' ')} would be worth {best['text']}"
     return Picture(
         id="tornado", title=title, panels=tuple(panels), rows=[*rows, *worth], marks=("plan", "market", "buyer"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from chipcast.base.types import Array
 from chipcast.report.record import Spec
-from chipcast.report.theme import INK
+from chipcast.report.theme import INK, wrapped
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 """Name of the grammar; it is never fetched."""
@@ -67,6 +67,11 @@ def layer(kind: str, encoding: Spec, rows: Rows | None = None, **mark: Any) -> S
     """Return one layer: a mark with its channels, on rows of its own where given."""
     data = {} if rows is None else {"data": {"values": [dict(r) for r in rows]}}
     return {**data, "mark": {"type": kind, **mark}, "encoding": encoding}
+
+
+def lines(text: str, width: int = 36) -> str | list[str]:
+    """Return the title of an axis in two lines where it is longer than a narrow picture is wide."""
+    return wrapped(text, width).split("\n") if len(text) > width else text
 
 
 def number(field: str, **more: Any) -> Spec:

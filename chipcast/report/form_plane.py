@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipcast.base.types import Array
-from chipcast.report.form import AXIS_PX, Rows, above, base, colour, layer, names, number, sig, tips
+from chipcast.report.form import AXIS_PX, Rows, above, base, colour, layer, lines, log_scale, names, number, sig, tips
 from chipcast.report.record import Spec
 from chipcast.report.theme import INK
 
@@ -47,6 +47,11 @@ def cells(x: Array, y: Array, hit: Array, *, bins: int = 6, least: int = 5) -> l
     """
     cuts = np.linspace(0.02, 0.98, bins + 1)
     xs, ys = np.quantile(x, cuts), np.quantile(y, cuts)
+
+    def centre(cuts_: Array, i: int) -> float:
+        a, b = float(cuts_[i]), float(cuts_[i + 1])
+        return sig((a * b) ** 0.5 if skewed(cuts_) else (a + b) / 2)
+
     out: list[dict[str, Any]] = []
     for a in range(bins):
         for b in range(bins):
@@ -55,16 +60,36 @@ def cells(x: Array, y: Array, hit: Array, *, bins: int = 6, least: int = 5) -> l
                 share = float(np.mean(hit[inside]))
                 out.append({"left": sig(xs[a]), "right": sig(xs[a + 1]), "bottom": sig(ys[b]), "top": sig(ys[b + 1]),
                             "share": sig(share, 3), "text": f"{share:.0%}", "draws": int(inside.sum()),
-                            "x": sig((xs[a] + xs[a + 1]) / 2), "y": sig((ys[b] + ys[b + 1]) / 2)})
+                            "x": centre(xs, a), "y": centre(ys, b)})
     return out
+
+
+SKEWED = 4.0
+"""Ratio of the ends from which a positive quantity is drawn on a logarithmic axis."""
+
+
+def skewed(values: Array) -> bool:
+    """Return whether a quantity is better drawn on a logarithmic axis."""
+    low, high = float(np.min(values)), float(np.max(values))
+    return low > 0 and high / low > SKEWED
+
+
+def plain_or_log(ends: Array) -> tuple[Spec, Spec]:
+    """Return scale and ticks of an axis between the ends, logarithmic where they lie far apart."""
+    low, high = float(np.min(ends)), float(np.max(ends))
+    if not skewed(ends):
+        return {"zero": False, "nice": False}, {"tickCount": 5}
+    scale, places = log_scale(low, high, 1.0)
+    return scale, {"values": places, "format": "~s"}
 
 
 def cell_map(rows: Rows, *, x_title: str, y_title: str, x_percent: bool = False, height: int = 290) -> Spec:
     """Draw a map of `cells`: red where the share is 0, green where it is 1."""
-    flat: Spec = {"zero": False, "nice": False}
-    ax: Spec = {"type": "quantitative", "scale": flat, "axis": {"title": x_title, "tickCount": 6, **(
-        {"format": ".0%"} if x_percent else {})}}
-    ay: Spec = {"type": "quantitative", "scale": flat, "axis": above(y_title, grid=False)}
+    x_scale, x_ticks = plain_or_log(np.array([v for r in rows for v in (r["left"], r["right"])]))
+    y_scale, y_ticks = plain_or_log(np.array([v for r in rows for v in (r["bottom"], r["top"])]))
+    ax: Spec = {"type": "quantitative", "scale": x_scale, "axis": {
+        "title": lines(x_title), "labelOverlap": True, **x_ticks, **({"format": ".0%"} if x_percent else {})}}
+    ay: Spec = {"type": "quantitative", "scale": y_scale, "axis": above(y_title, grid=False, **y_ticks)}
     tint = number("share", legend=None, scale={"domain": [0, 0.5, 1], "range": ["#b5392d", "#f4f1ea", "#1b7f5f"]})
     return base(height, [
         layer("rect", {"x": {**ax, "field": "left"}, "x2": {"field": "right"}, "y": {**ay, "field": "bottom"},
@@ -81,7 +106,7 @@ def dots(rows: Rows, *, x_title: str, y_title: str, by: str, colours: Mapping[st
     """Draw one dot per row at `x`, `y`, coloured by a class."""
     free: Spec = {"zero": False}
     channels: Spec = {
-        "x": number("x", scale=x_scale or free, axis={"title": x_title, "labelOverlap": True, **(x_axis or {})}),
+        "x": number("x", scale=x_scale or free, axis={"title": lines(x_title), "labelOverlap": True, **(x_axis or {})}),
         "y": number("y", scale=y_scale or free, axis=above(y_title, **(y_axis or {}))), "color": colour(by, colours)}
     if tip:
         channels["tooltip"] = tips(*tip)

@@ -5,17 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from chipcast.report.form import AXIS_PX, Rows, above, base, below, colour, layer, log_scale, names, number, tips
+from chipcast.report.form import (
+    AXIS_PX,
+    Rows,
+    above,
+    base,
+    below,
+    colour,
+    layer,
+    lines,
+    log_scale,
+    names,
+    number,
+    tips,
+)
 from chipcast.report.record import Spec
 from chipcast.report.theme import ACCENT, INK, SOFT
 
 
 def ranges(rows: Rows, *, label: str, x_title: str, colours: Mapping[str, str] | None = None, by: str = "",
            log: bool = False, percent: bool = False, step: int = 34, zero: bool = False, offset: str = "",
-           extra: Iterable[Spec] = (), text: str = "text", domain: tuple[float, float] | None = None) -> Spec:
-    """Draw one interval per row: thin 90 percent, thick 50 percent, a dot for the median, the numbers beside it."""
+           extra: Iterable[Spec] = (), text: str = "text", domain: tuple[float, float] | None = None,
+           root: bool = False) -> Spec:
+    """Draw one interval per row: thin 90 percent, thick 50 percent, a dot for the median, the numbers beside it.
+
+    With `root` the axis grows with the square root, so that small and large ones show beside each other.
+    """
     axis = below(x_title, **({"format": ".0%"} if percent else {}))
-    scale: Spec = {"domain": list(domain)} if domain else {"zero": zero}
+    scale: Spec = {"domain": list(domain)} if domain else {"zero": zero, **({"type": "sqrt"} if root else {})}
     if log:
         scale, axis["values"] = log_scale(min(r["low"] for r in rows), max(r["high"] for r in rows))
         axis["format"] = "~s" if axis["values"] and max(axis["values"]) >= 1000 else "~g"
@@ -80,7 +97,7 @@ def strips(rows: Rows, axis_title: str) -> Spec:
     """Draw each quantity on the scale of its range before: grey strip, tick, then what is left of it."""
     y = names("name", [str(r["name"]) for r in rows], limit=260)
     x: Spec = {"type": "quantitative", "scale": {"domain": [-0.25, 1.25], "clamp": True}}
-    axis = {"title": axis_title, "values": [0, 0.5, 1], "grid": True}
+    axis = {"title": lines(axis_title), "values": [0, 0.5, 1], "grid": True}
     return base(AXIS_PX + 34 * len(rows), [
         layer("bar", {"y": y, "x": {**x, "datum": 0}, "x2": {"datum": 1}}, color="#e3e8ee", height={"band": 0.7}),
         layer("tick", {"y": y, "x": {**x, "field": "before", "axis": axis}}, color=SOFT, thickness=1.5, size=16),
@@ -102,7 +119,7 @@ def signed_bars(rows: Rows, *, label: str, value: str, x_title: str, domain: tup
     """Draw bars to both sides of zero, green above and red below."""
     scale: Spec = {"domain": list(domain)} if domain else {}
     tint = {"condition": {"test": f"datum['{value}'] < 0", "value": "#b5392d"}, "value": "#1b7f5f"}
-    x = number(value, scale=scale, axis={"title": x_title, "tickCount": 5, "grid": True})
+    x = number(value, scale=scale, axis={"title": lines(x_title), "tickCount": 5, "grid": True})
     return base(AXIS_PX + step * len(rows), [
         layer("bar", {"y": names(label, [str(r[label]) for r in rows]), "x": x, "color": tint}, height={"band": 0.6}),
         layer("rule", {"x": {"datum": 0, "type": "quantitative"}}, [{}], color=SOFT)], rows)
@@ -113,7 +130,7 @@ def bars(rows: Rows, *, label: str, value: str, x_title: str, percent: bool = Fa
     """Draw one bar per row with its number at the end."""
     axis = {"title": x_title, "grid": True, "tickCount": 5, **({"format": ".0%"} if percent else {})}
     x = number(value, axis=axis, scale={"domain": list(domain)} if domain else {})
-    y = names(label, [str(r[label]) for r in rows])
+    y = names(label, [str(r[label]) for r in rows], limit=280)
     return base(AXIS_PX + step * len(rows), [
         layer("bar", {"y": y, "x": x}, height={"band": 0.5}, color=tone),
         layer("text", {"y": y, "x": x, "text": {"field": text}}, align="left", dx=5, fontSize=11, color=SOFT)], rows)

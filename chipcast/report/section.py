@@ -13,7 +13,7 @@ from chipcast.report.chart_compute import able
 from chipcast.report.chart_market import RUSH_MONTHS, flow, foreign
 from chipcast.report.record import Picture, Section, Story, Table
 from chipcast.report.table import span
-from chipcast.report.theme import LIMIT_NAMES, chip_name, day_words, quantity_name, segment_name, sentence
+from chipcast.report.theme import LIMIT_NAMES, chip_name, day_words, quantity_name, readable, segment_name, sentence
 
 Pictures = Mapping[str, Picture]
 
@@ -225,22 +225,16 @@ def decide(story: Story, pictures: Pictures) -> Section | None:
     p = story.plan
     if p is None:
         return None
-    text = f"For {p.buyer}: {sentence(p.sentence)}"
+    text = f"The {p.buyer.removeprefix('the ')} is told: {sentence(p.sentence)}"
     if "p50" in p.service_share:
-        text += (
-            f" It serves {p.service_share['p50']:.0%} of the need ({p.service_share['p05']:.0%} to "
-            f"{p.service_share['p95']:.0%}) at a "
-            f"cost of {short(p.expected_cost_usd)} USD in the mean and {short(p.cvar_usd)} USD in the worst "
-            f"{1 - p.tail:.0%} of futures."
-        )
+        text += (f" It serves {p.service_share['p50']:.0%} of the need ({p.service_share['p05']:.0%} to "
+                 f"{p.service_share['p95']:.0%}) at a cost of {short(p.expected_cost_usd)} USD in the mean and "
+                 f"{short(p.cvar_usd)} USD in the worst {1 - p.tail:.0%} of futures.")
     if "vss" in p.values and "evpi" in p.values:
-        text += (
-            f" Planning for many futures instead of their average is worth {short(p.values['vss'])} USD in the "
-            f"futures it was made "
-            f"for; knowing the future would be worth {short(p.values['evpi'])} USD."
-        )
-    told = [sentence(f) for f in p.fails[:3] if f.rstrip(".") not in p.sentence]
-    text += "".join(f" {t}" for t in told)
+        text += (f" Planning for many futures instead of their average is worth {short(p.values['vss'])} USD in the "
+                 f"futures it was made for; knowing the future would be worth {short(p.values['evpi'])} USD.")
+    told = [f.rstrip(".") for f in p.fails[:3] if f.rstrip(".") not in p.sentence]
+    text += f" It {readable(' and '.join(told))}." if told else ""
     return Section(
         id="decide",
         title="What to order now and what later",

@@ -150,6 +150,7 @@ CONFIG: dict[str, Any] = {
 QUANTITY_NAMES = {
     "smic_n2": "line",
     "die_bank": "die bank",
+    "hbm": "memory",
     "hbm_bank": "memory bank",
     "hbm_inflow": "memory inflow",
     "package_dual_die": "910C package",
@@ -166,7 +167,10 @@ def quantity_name(name: str) -> str:
     'line: D0 per cm2'
     """
     item, _, rest = name.partition(".")
+    if item.startswith("stack-"):
+        item = " ".join(["software", *item.split("-")[1:]]).replace("ascend", "Ascend").replace("nvidia", "Nvidia")
     words = rest.replace("_", " ").replace("d0", "D0").replace("ai wafer", "AI wafer").replace(" usd", ", USD")
+    words = words.replace("per gb", "per GB")
     head = QUANTITY_NAMES.get(item) or (chip_name(item) if "-" in item else item.replace("_", " "))
     return f"{head}: {words}" if words else head
 
@@ -190,7 +194,8 @@ def readable(text: str) -> str:
     >>> readable("8 x h20-96, then ascend-910b2")
     '8 x H20, then 910B2'
     """
-    return re.sub(r"\b(?:ascend-9\w+|h20-96|h20-141|[abh]\d{3}-sxm(?:-\d+)?)\b", lambda m: chip_name(m.group()), text)
+    return re.sub(r"\b(?:ascend-9\w+|domestic_other|nvidia_(?:other|next)|h20-96|h20-141|[abh]\d{3}-sxm(?:-\d+)?)\b",
+                  lambda m: chip_name(m.group()), text)
 
 
 def sentence(text: str) -> str:

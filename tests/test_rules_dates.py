@@ -332,10 +332,12 @@ def test_the_order_of_rows_in_the_file_changes_nothing(monkeypatch: pytest.Monke
     before = verdicts(NOW, **arguments)
     turned = tuple(reversed(layers()))
     monkeypatch.setattr(rule, "layers", lambda: turned)
+    rule.all_layers.cache_clear()
     rule.known_layers.cache_clear()
     try:
         after = verdicts(NOW, **arguments)
     finally:
+        rule.all_layers.cache_clear()
         rule.known_layers.cache_clear()
     assert (before.us == after.us).all()
     assert (before.cn == after.cn).all()

@@ -84,6 +84,8 @@ class Catalogue:
 
     as_of: date
     """Information date: rows known later do not exist."""
+    laws: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """Rules that a user added or changed, each as pairs of column and text; read by the rules."""
 
     def rows(self, table: str) -> tuple[Mapping[str, str], ...]:
         """Return the rows of a table known by the date; rows without a date are refused."""

@@ -15,12 +15,12 @@ from chipcast.rules.check import Verdict, ask_for, verdict
 from chipcast.rules.measure import Figures
 from chipcast.rules.place import Place, place, places
 from chipcast.rules.record import STATUS_ORDER
-from chipcast.rules.rule import layers
+from chipcast.rules.rule import Laws, all_layers
 
 
-def kinds(at: Sequence[Place]) -> dict[frozenset[str], list[Place]]:
+def kinds(at: Sequence[Place], laws: Laws = ()) -> dict[frozenset[str], list[Place]]:
     """Return places grouped by what the rules can tell apart: their groups, and a code where a rule names it."""
-    named = {g.partition("@")[0] for x in layers() for g in (*x.scope, *x.outside)} | {"US"}
+    named = {g.partition("@")[0] for x in all_layers(laws) for g in (*x.scope, *x.outside)} | {"US"}
     out: dict[frozenset[str], list[Place]] = {}
     for p in at:
         told = frozenset(g for g in p.groups if g in named or g in ("A5", "A6", "D5", "MO"))
@@ -48,7 +48,7 @@ def everywhere(catalog: Catalogue, chip: str | Figures, on: date, *, hq: str = "
     first = ask_for(catalog, chip, on, hq=hq, segment=segment)
     assess = assessor(first.figures)
     out = {}
-    for group in kinds(places()).values():
+    for group in kinds(places(), catalog.laws).values():
         one = verdict(catalog, replace(first, to=group[0], hq=place(hq) if hq else group[0]), assess=assess)
         for p in group:
             ask = replace(one.ask, to=p, hq=place(hq) if hq else p)

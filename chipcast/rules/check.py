@@ -11,22 +11,16 @@ from typing import Any
 import numpy as np
 
 from chipcast.base.calendar import month_end
-from chipcast.base.catalog import Catalogue, read_table
+from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError
 from chipcast.rules.answer import Answer, Shipment
 from chipcast.rules.assess import Assessor, assessor
 from chipcast.rules.gates import cn_gate, cn_touches, us_gate
 from chipcast.rules.measure import Figures, figures
-from chipcast.rules.place import place
+from chipcast.rules.overrule import overrule_table, overruled
+from chipcast.rules.place import MAINLAND, place
 from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
 from chipcast.rules.rule import Layer, horizon, known_layers, live_layers
-
-EVENT_WORDS: Mapping[str, Mapping[str, str]] = {
-    "us": {"free": "free", "open": "free", "notified_exception": "notice", "licence": "letter",
-           "case_by_case": "licence_case", "denied": "licence_denial", "closed": "licence_denial"},
-    "cn": {"free": "free", "open": "free", "discouraged": "discouraged", "denied": "barred", "closed": "barred"},
-}
-"""Word of a gate for the word of a dated what-if."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +29,8 @@ class Verdict:
 
     ask: Shipment
     """What was asked."""
-    as_of: date
-    """Information date."""
+    catalog: Catalogue
+    """Rows that were known, and the user's own."""
     us: Answer
     """US gate."""
     cn: Answer
@@ -51,6 +45,11 @@ class Verdict:
     """Earliest of the sources' horizon, the information date and scheduled changes with unknown outcome."""
     scheduled: tuple[tuple[date, str, str], ...]
     """Changes ahead that were public: (day, row, what)."""
+
+    @property
+    def as_of(self) -> date:
+        """Information date."""
+        return self.catalog.as_of
 
     @property
     def deciding(self) -> Answer:
@@ -74,19 +73,24 @@ def status_of(us: str, cn: str) -> str:
 
 
 def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None, hq_rule: str = "as_enforced",
-            letter_scope: str = "general") -> Verdict:
-    """Return both gates' answer for one shipment, using nothing that became known after the catalogue's date."""
+            letter_scope: str = "general", events: Iterable[Any] = ()) -> Verdict:
+    """Return both gates' answer for one shipment, using nothing that became known after the catalogue's date.
+
+    Dated what-ifs come last: from its day on an event replaces the word of its gate, see `overrule`.
+    """
     end = horizon(catalog)
     past = end is not None and ask.on > end
     within = replace(ask, on=end) if past and end is not None else ask
-    us = us_gate(catalog, within, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope)
-    cn = cn_gate(catalog, within)
+    events = tuple(events)
+    us = overruled(us_gate(catalog, within, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope), "us", within,
+                   events)
+    cn = overruled(cn_gate(catalog, within), "cn", within, events)
     status = last = status_of(us.word, cn.word)
     if past:
         us, cn, status = replace(us, word="unknown"), replace(cn, word="unknown"), "unknown"
     elif status == "unknown" and _sources_differ(ask.figures, us):
         status = last = "disputed"
-    return Verdict(ask=ask, as_of=catalog.as_of, us=us, cn=cn, status=status, past_horizon=past, last_status=last,
+    return Verdict(ask=ask, catalog=catalog, us=us, cn=cn, status=status, past_horizon=past, last_status=last,
                    unknown_after=unknown_after(catalog), scheduled=scheduled(catalog, within.on))
 
 
@@ -196,7 +200,8 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     for i, (_, at) in enumerate(spans):
         where[at] = i
     us, cn, by, prong, distance = us[where], cn[where], by[where], prong[where], distance[where]
-    _apply(events, days, chips, [not f.domestic for f in known], us, cn, by, prong)
+    if target.code in (*MAINLAND, "MO"):
+        overrule_table(events, days, known, us, cn, by, prong)
     share = _shares(catalog, segments, [d if end is None else min(d, end) for d in days], target.code)
     return Verdicts(months=tuple(months), segments=tuple(segments), chips=tuple(chips), us=us, cn=cn,
                     decided_by=by.astype("U24"), prong=prong.astype("U24"), slack_log=distance,
@@ -246,30 +251,6 @@ def _shares(catalog: Catalogue, segments: Sequence[str], days: Sequence[date], c
                     if x.word(segment):
                         out[i, j] = max(out[i, j], x.share)
     return out
-
-
-def _apply(events: Iterable[Any], days: Sequence[date], chips: Sequence[str], foreign: Sequence[bool], us: Any, cn: Any,
-           by: Any, prong: Any) -> None:
-    """Let dated what-ifs replace the word of their gate from their day on, later ones last."""
-    for event in sorted((e for e in events if e.gate in EVENT_WORDS), key=lambda e: e.on):
-        allowed = EVENT_WORDS[event.gate]
-        if event.to not in allowed:
-            raise InputError(f"the event of {event.on} sends the {event.gate} gate to '{event.to}', which is no word "
-                             f"of that gate; write one of {', '.join(allowed)}")
-        words, table = (US_WORDS, us) if event.gate == "us" else (CN_WORDS, cn)
-        names = _aliases(event.chip, chips)
-        for k, chip in enumerate(chips):
-            if (event.chip and chip not in names) or (not event.chip and not foreign[k]):
-                continue
-            for i, day in enumerate(days):
-                if day >= event.on:
-                    table[i, :, k] = words.index(allowed[event.to])
-                    by[i, :, k], prong[i, :, k] = f"event {event.on}", ""
-
-
-def _aliases(name: str, chips: Sequence[str]) -> set[str]:
-    word = name.strip().lower()
-    return {word, *(r["item"] for r in read_table("aliases") if r["alias"] == word)} | ({name} & set(chips))
 
 
 def native_slack(answer: Answer, values: Mapping[str, tuple[float, float]]) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chipcast.base.catalog import Catalogue, read_table, sources
+from chipcast.base.catalog import read_table, sources
 from chipcast.rules.answer import Answer, Assessment
 from chipcast.rules.check import Verdict, native_slack
 from chipcast.rules.costs import border_costs, permit_days
@@ -99,7 +99,7 @@ def _us_words(v: Verdict) -> str:
         near = f" (nearest prong {us.prong}: {reason})" if reason else ""
         if us.looked_at:
             return f"US gate: no rule in force catches it{near}"
-        first = min((x.effective for x in known_layers(Catalogue(v.as_of)) if x.subject == "chip" and x.gate == "us"
+        first = min((x.effective for x in known_layers(v.catalog) if x.subject == "chip" and x.gate == "us"
                      and x.effective), default=None)
         early = first is None or v.ask.on < first
         return "US gate: no rule yet" if early else "US gate: no rule in force reaches this chip at this place"
@@ -113,7 +113,6 @@ def payload(v: Verdict) -> dict[str, Any]:
     ask, values = v.ask, v.ask.figures.values(from_us=v.ask.from_us)
     one = v.deciding
     gate = "cn" if one is v.cn else "us"
-    catalog = Catalogue(v.as_of)
     out: dict[str, Any] = {
         "chip": ask.figures.id, "model": ask.figures.model, "to": ask.to.code, "hq": ask.hq.code, "on": str(ask.on),
         "as_of": str(v.as_of), "buyer": ask.segment, "from": "US" if ask.from_us else "elsewhere",
@@ -133,7 +132,7 @@ def payload(v: Verdict) -> dict[str, Any]:
         "also_true": sorted({h.layer.rule_id for h in (*v.us.hits, *v.cn.hits) if h.assessment.sure}
                             | {x.rule_id for x, a in v.us.reviewed if a.sure} - {one.decided_by}),
         "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
-        "permit_days": permit_days(catalog, v.us.word), "costs": border_costs(catalog, ask.figures, ask.on),
+        "permit_days": permit_days(v.catalog, v.us.word), "costs": border_costs(v.catalog, ask.figures, ask.on),
         "missing": list(ask.figures.missing), "remarks": [*ask.figures.remarks, *_elsewhere(v)],
         "disputed": [*v.us.disputed, *v.cn.disputed],
         "scheduled": [{"on": str(day), "rule_id": rule, "what": what} for day, rule, what in v.scheduled],
@@ -162,7 +161,7 @@ def classification(us: Answer) -> str:
 
 def not_in_force(v: Verdict) -> list[tuple[Layer, str]]:
     """Return the rows on chips and buyers that were public and do not bind on the day, with the reason in a word."""
-    return [(x, phase) for x in known_layers(Catalogue(v.as_of))
+    return [(x, phase) for x in known_layers(v.catalog)
             if x.subject in ("chip", "prc_chip", "affiliate", "pending")
             and (phase := x.phase(v.ask.on, v.as_of)) in ("never", "suspended", "scheduled", "pending", "unknown")]
 
@@ -186,7 +185,7 @@ def _layer(x: Layer, a: Assessment, gate: str, v: Verdict) -> dict[str, Any]:
         "nearest": against(a.reason, v.ask.figures) or None, "prong": a.reason.prong or None,
         "slack": [_finite(a.low), _finite(a.high)],
         "published": str(x.published), "effective": str(x.effective), "confidence": x.row["confidence"],
-        "source": x.row["source"], "url": sources()[x.row["source"]]["url"],
+        "source": x.row["source"], "url": sources().get(x.row["source"], {}).get("url", ""),
         "note": x.row["note"] if v.as_of >= x.horizon else ""}
 
 

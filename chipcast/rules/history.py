@@ -13,7 +13,7 @@ from chipcast.rules.answer import Shipment
 from chipcast.rules.assess import assessor
 from chipcast.rules.check import Verdict, verdict
 from chipcast.rules.record import STATUS_OF
-from chipcast.rules.rule import horizon, known_layers, layers
+from chipcast.rules.rule import all_layers, horizon, known_layers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +46,7 @@ def changes(catalog: Catalogue, *, as_known_then: bool = False) -> tuple[date, .
     With `as_known_then` also the days on which rows and ends became public.
     """
     days: set[date] = set()
-    for x in layers() if as_known_then else known_layers(catalog):
+    for x in all_layers(catalog.laws) if as_known_then else known_layers(catalog):
         if not x.known(catalog.as_of):
             continue
         if x.effective is not None:
@@ -85,7 +85,7 @@ def history(catalog: Catalogue, ask: Shipment, *, begin: date, until: date,
     days = [begin, *(d for d in changes(catalog, as_known_then=as_known_then) if begin < d <= until)]
     for i, day in enumerate(days):
         last = days[i + 1] - timedelta(days=1) if i + 1 < len(days) else until
-        then = Catalogue(min(day, catalog.as_of)) if as_known_then else catalog
+        then = replace(catalog, as_of=min(day, catalog.as_of)) if as_known_then else catalog
         span = _span(verdict(then, replace(ask, on=day), assess=assess), last)
         if out and _same(out[-1], span):
             out[-1] = replace(out[-1], until=last)

@@ -13,6 +13,9 @@ from chipcast.base.errors import RuleError
 from chipcast.rules.expr import Node, parse
 from chipcast.rules.record import CN_WORDS, US_WORDS
 
+Laws = tuple[tuple[tuple[str, str], ...], ...]
+"""Rows of a user as pairs of column and text."""
+
 FAR = date(9999, 12, 31)
 """A layer without an end."""
 
@@ -142,16 +145,24 @@ def layers() -> tuple[Layer, ...]:
     return tuple(sorted((read_layer(r) for r in read_table("rules")), key=lambda x: x.rule_id))
 
 
+@lru_cache(maxsize=64)
+def all_layers(laws: Laws) -> tuple[Layer, ...]:
+    """Return all rows with those of a user in place of, or beside, the shipped ones."""
+    own = {dict(row)["rule_id"]: read_layer(dict(row)) for row in laws}
+    kept = [x for x in layers() if x.rule_id not in own]
+    return tuple(sorted((*kept, *own.values()), key=lambda x: x.rule_id))
+
+
 @lru_cache(maxsize=512)
 def known_layers(catalog: Catalogue) -> tuple[Layer, ...]:
     """Return the layers that were public on the catalogue's date."""
-    return tuple(x for x in layers() if x.known(catalog.as_of))
+    return tuple(x for x in all_layers(catalog.laws) if x.known(catalog.as_of))
 
 
 @lru_cache(maxsize=64)
 def all_tests(catalog: Catalogue) -> tuple[Node, ...]:
     """Return the tests of all US rows on chips, whatever their date: their lines cut what open figures allow."""
-    return tuple(x.test for x in layers()
+    return tuple(x.test for x in all_layers(catalog.laws)
                  if x.test is not None and x.gate == "us" and x.subject in ("chip", "prc_chip"))
 
 
@@ -160,9 +171,9 @@ def live_layers(catalog: Catalogue, on: date) -> tuple[Layer, ...]:
     return tuple(x for x in known_layers(catalog) if x.phase(on, catalog.as_of) == "binding")
 
 
-def layer(rule_id: str) -> Layer:
+def layer(rule_id: str, laws: Laws = ()) -> Layer:
     """Return one layer by id."""
-    for found in layers():
+    for found in all_layers(laws):
         if found.rule_id == rule_id:
             return found
     raise RuleError(f"no rule '{rule_id}' in rules.csv")

@@ -103,7 +103,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
     last_door = [float(world.paths.us[c, 0, 0] * world.paths.cn[c, 0, 0]) for c in range(C)]
     names = ("orders", "deliveries", "installed", "need")
     out = {n: np.zeros((S, C, COUNT)) for n in names}
-    out |= {n: np.zeros((C, COUNT)) for n in ("price_usd", "lead_time_days", "shipped", "under_way", "shelf",
+    out |= {n: np.zeros((C, COUNT)) for n in ("price_usd", "lead_time_days", "shipped", "under_way", "shelf", "backlog",
                                               "written_down_usd")}
     out |= {n: np.zeros((S, COUNT)) for n in ("cover_months", "useful_tokens", "leased_abroad", "short_share")}
     for m in range(COUNT):
@@ -222,6 +222,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
             out["price_usd"][c, m], out["lead_time_days"][c, m] = price[c], lead[c]
             out["shipped"][c, m], out["shelf"][c, m] = shipped, shelf[c]
             out["under_way"][c, m] = sum(way[s][c] for s in range(S))
+            out["backlog"][c, m] = sum(backlog[s][c] for s in range(S))
         last_door = [door[c] if c in places else 1.0 for c in range(C)]
         used += used_now
         flow = g("overseas.cards_per_quarter") / 3 * (1 + (g("overseas.flow_factor_when_closed") - 1) * shut) * (

@@ -58,7 +58,7 @@ def test_every_field_has_the_shape_its_record_says(market: Market, some: Given) 
     for name in ("need", "orders", "deliveries", "stocks", "installed"):
         assert getattr(market, name).shape == (S, C, M, D)
     for name in ("price_usd", "fill", "lead_time_days", "us_open", "cn_open", "shipped", "under_way", "shelf",
-                 "written_down_usd"):
+                 "backlog", "written_down_usd"):
         assert getattr(market, name).shape == (C, M, D)
     for name in ("cover_months", "useful_tokens", "unserved_tokens", "leased_abroad", "idle_share", "short_share",
                  "spent_usd"):

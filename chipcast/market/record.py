@@ -79,6 +79,8 @@ class Market:
     """Cards between seller and buyer at the end of the month. [cards] (chip, month, draw)"""
     shelf: Cells = field(default_factory=not_kept)
     """Finished cards at the sellers at the end of the month. [cards] (chip, month, draw)"""
+    backlog: Cells = field(default_factory=not_kept)
+    """Cards ordered and not shipped at the end of the month. [cards] (chip, month, draw)"""
     written_down_usd: Cells = field(default_factory=not_kept)
     """What sellers write off when a door shuts on goods made for it. [USD/month] (chip, month, draw)"""
     leased_abroad: Cells = field(default_factory=not_kept)

@@ -29,8 +29,8 @@ from chipcast.tokens.record import Service
 FIELDS = ("need", "orders", "deliveries", "stocks", "installed")
 """Results by segment and chip."""
 
-BY_CHIP = ("price_usd", "fill", "lead_time_days", "shipped", "under_way", "shelf", "written_down_usd", "us_open",
-           "cn_open")
+BY_CHIP = ("price_usd", "fill", "lead_time_days", "shipped", "under_way", "shelf", "backlog", "written_down_usd",
+           "us_open", "cn_open")
 """Results by chip."""
 
 BY_SEGMENT = ("cover_months", "useful_tokens", "unserved_tokens", "leased_abroad", "idle_share", "short_share",
@@ -135,7 +135,8 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
         "stocks": stocks_of(world, state.installed, own, work), "installed": state.installed,
         "cover_months": wish.cover, "price_usd": wish.price, "fill": sale.fill, "lead_time_days": state.lead_days,
         "shipped": sale.shipped, "under_way": under_way, "shelf": np.maximum(state.shelf, 0.0),
-        "written_down_usd": sale.written_down_usd, "us_open": us_wide, "cn_open": cn_wide, "useful_tokens": useful,
+        "backlog": np.maximum(total(state.backlog), 0.0), "written_down_usd": sale.written_down_usd,
+        "us_open": us_wide, "cn_open": cn_wide, "useful_tokens": useful,
         "unserved_tokens": tokens - useful, "leased_abroad": state.leased,
         "idle_share": 1 - (1 - world.idle) * np.minimum(1.0, work / np.maximum(own, TINY)),
         "short_share": 1 - serving, "spent_usd": over_chips(sale.arrived, wish.price),

@@ -39,7 +39,7 @@ def fitted() -> str:
     out = io.StringIO()
     sheet = csv.writer(out, lineterminator="\n")
     sheet.writerow(("known_by", "name", "unit", "prior_p05", "prior_p50", "prior_p95", "p05", "p50", "p95",
-                    "contraction", "source"))
+                    "contraction", "law", "source"))
     units = {f"{r['item']}.{r['name']}": r["unit"] for r in read_table("fabric_priors")}
     for day in VINTAGES:
         found = calibrate.fit_fabric(Catalogue(day), particles=DRAWS)
@@ -50,7 +50,7 @@ def fitted() -> str:
                 continue
             sheet.writerow((day, name, units[name], *(f"{v:.4g}" for v in np.quantile(prior, PLACES)),
                             *(f"{v:.4g}" for v in np.quantile(found.values[name], PLACES)), f"{shrink:.2f}",
-                            SOURCES[name.split(".")[0]]))
+                            "share" if name.endswith("efficiency") else "positive", SOURCES[name.split(".")[0]]))
     return out.getvalue()
 
 

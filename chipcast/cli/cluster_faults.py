@@ -30,6 +30,7 @@ def spares(nodes: Annotated[str, typer.Option("--nodes", help="Nodes that the jo
     from chipcast.cluster.dependence import MODELS, down_quantile, habits
     from chipcast.cluster.faults import CLASSES
     from chipcast.cluster.goodput import case_of
+    from chipcast.cluster.platform import fitted
     from chipcast.cluster.spares import erlang_b_array, spares_for_nodes_down, spares_needed
     from chipcast.cluster.trace import pair_events
 
@@ -48,7 +49,7 @@ def spares(nodes: Annotated[str, typer.Option("--nodes", help="Nodes that the jo
         if stated <= 0:
             raise InputError(f"--rate must be above 0 per 1000 node-days, got '{rate}'")
         per_day = np.full(given.draws, stated / 1000)
-    days: Any = given["repair.mean_h"] / 24
+    days: Any = fitted(given, "repair.mean_h") / 24
     if repair:
         text = repair.strip()
         days = np.full(given.draws, seconds_of(f"{text[:-1]}days" if text.endswith("d") else text, "--repair") / 86_400)

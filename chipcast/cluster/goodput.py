@@ -13,6 +13,7 @@ from chipcast.cluster.case import Case, keep
 from chipcast.cluster.faults import CLASSES, anchor_rates, rates
 from chipcast.cluster.ladder import detection as detect
 from chipcast.cluster.ladder import masking, tiers
+from chipcast.cluster.platform import fitted
 from chipcast.cluster.record import Fleet, Kept
 
 SIZES = (1024, 2048, 4096, 8192, 16384)
@@ -50,11 +51,13 @@ def case_of(given: Given, chip: str, *, ladder: str = "vendor", detection: str =
     quiet = np.zeros(given.draws)
     return Case(
         rates=rates(given, chip, anchor), masking=masking(tiers(given, chip, ladder), given.draws), detection_s=found,
-        restart_s=again, swap_s=given["spares.hot_swap_s"], checkpoint_s=given["checkpoint.stall_s"],
+        restart_s=again, swap_s=fitted(given, "spares.hot_swap_s"),
+        checkpoint_s=fitted(given, "checkpoint.stall_s"),
         step_s=given["cluster.step_s"] if step_s is None else step_s,
-        slow_episodes=given["slow.episodes"] * PER_1E6_H if slow else quiet, slow_episode_h=given["slow.episode_h"],
-        slow_factor=1 + given["slow.excess"], repair_h=given["repair.mean_h"],
-        silent_latency_s=given["silent.latency_h"] * 3600.0, strikes=True,
+        slow_episodes=fitted(given, "slow.episodes") * PER_1E6_H if slow else quiet,
+        slow_episode_h=fitted(given, "slow.episode_h"), slow_factor=1 + fitted(given, "slow.excess"),
+        repair_h=fitted(given, "repair.mean_h"), silent_latency_s=fitted(given, "silent.latency_h") * 3600.0,
+        strikes=True,
         chips_per_node=round(given.middle("cluster.chips_per_server")),
         spares_target=given.middle("spares.target_availability") if spares else 0.0)
 

@@ -16,7 +16,7 @@ from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.cluster.faults import CLASSES
-from chipcast.cluster.platform import platform
+from chipcast.cluster.platform import fitted, platform
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,9 +132,9 @@ def detection(given: Given, chip: str, mode: str = "mixed") -> tuple[Array, Arra
     """
     choose(dict.fromkeys(DETECTIONS, mode), mode, "detection")
     item = platform(given, chip).fleet
-    whole = given.first(f"{chip}.restart_s", f"{item}.restart_s")
-    beat = np.minimum(given["detection.heartbeat_s"], whole)
-    chance = given.first(f"{chip}.active_detection_probability", f"{item}.active_detection_probability")
+    whole = fitted(given, f"{chip}.restart_s", f"{item}.restart_s")
+    beat = np.minimum(fitted(given, "detection.heartbeat_s"), whole)
+    chance = fitted(given, f"{chip}.active_detection_probability", f"{item}.active_detection_probability")
     active = {"mixed": given.shock("detection") < chance, "active": np.ones(given.draws, dtype=bool),
               "passive": np.zeros(given.draws, dtype=bool)}[mode]
-    return beat + np.where(active, 0.0, given["detection.passive_wait_s"]), whole - beat
+    return beat + np.where(active, 0.0, fitted(given, "detection.passive_wait_s")), whole - beat

@@ -148,20 +148,25 @@ def fabric_laws() -> dict[str, Law]:
                                                    r["name"]) for r in read_table("fabric_priors")}
 
 
-def fitted(given: Given, name: str) -> Array:
-    """Return a fabric parameter as fitted to timings known by the date, on the luck of its own name; else its range.
+FITS = ("fabric_fit", "operator_fit")
+"""Tables of what timings and published runs leave of ranges, one row per vintage and name."""
 
-    What a user states stands before the fit, and so does a range where no timing moved it.
+
+def fitted(given: Given, *names: str) -> Array:
+    """Return the first of these quantities that is known, as fitted by the run's date, on the luck of its own name.
+
+    What a user states, and what a posterior of the run holds, stands before the fit; a range where no fit moved it.
     """
-    if name in given.rows and given.row(name).kind == "scenario":
+    name = next((n for n in names if n in given.rows), names[-1])
+    if name in given.posterior or (name in given.rows and given.row(name).kind == "scenario"):
         return given[name]
-    rows = [r for r in given.catalog.rows("fabric_fit") if r["name"] == name]
+    rows = [r for table in FITS for r in given.catalog.rows(table) if r["name"] == name]
     if not rows and name in given.rows:
         return given[name]
     if not rows:
         return fabric_laws()[name].at(to_uniform(given.normal(name)))
     row = max(rows, key=lambda r: r["known_by"])
-    family = "logitnormal" if row["unit"] == "1" else "lognormal"
+    family = "logitnormal" if row["law"] == "share" else "lognormal"
     law = law_of_row(family, float(row["p05"]), float(row["p50"]), float(row["p95"]), name)
     return law.at(to_uniform(given.normal(name)))
 

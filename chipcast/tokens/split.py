@@ -118,6 +118,63 @@ def prefill_shape(model: Model, speed: Speed, work: Workload, precision: str, ma
     return shapes[int(np.argmax(np.where(ok, rate, -1.0)))] if ok.any() else None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Match:
+    """Two pools in their best ratio at the medians."""
+
+    prefill: Shape
+    """Layout of a prefill replica."""
+    decode: Shape
+    """Layout of a decode replica."""
+    prefill_chips: int
+    """Chips of the prefill pool."""
+    decode_chips: int
+    """Chips of the decode pool."""
+    prefill_precision: str
+    """Of weights and arithmetic in the prefill pool."""
+    decode_precision: str
+    """Of weights and arithmetic in the decode pool."""
+    requests_per_s: float
+    """Requests that both pools work off. [requests/s]"""
+
+
+def match_pools(model: Model, first: Speed, after: Speed, work: Workload, *, chips: int, limit: float,
+                precision: str | None = None) -> Match | None:
+    """Return the best pair of pools on so many chips in all, None where no pair keeps the promise.
+
+    Parameters
+    ----------
+    first, after : Speed
+        Of the prefill and the decode chip, of one draw, at the medians.
+    limit : float
+        Requests that the engine schedules on an attention group.
+    """
+    word_p, word_d = (choose_precision(model, s, precision) for s in (first, after))
+    best: tuple[tuple[float, ...], Match] | None = None
+    reach = [c for c in (2**i for i in range(12)) if c < chips]
+    alone = decode_work(work)
+    prompts = [prefill_shape(model, first, work, word_p, size) for size in reach]
+    answers = [_decode_choice(model, after, alone, word_d, size, limit) for size in reach]
+    for shape_p, pure in {(p, d) for p in prompts for d in answers if p and d}:
+        shape_d, rate_d = pure
+        t = float(np.max(_prefill(model, shape_p, first, word_p, work)))
+        group_p, group_d = (max(s.ranks // v.ranks_per_chip, 1) for s, v in ((shape_p, first), (shape_d, after)))
+        rate_p = shape_p.dp * shape_p.pp / t / group_p
+        n_p, n_d = best_match(chips, group_p, group_d, rate_p, rate_d / work.output_tokens)
+        total = min(n_p * group_p * rate_p, n_d * group_d * rate_d / work.output_tokens)
+        rank = (total, -float(group_p + group_d), -float(shape_p.tp), -float(shape_d.tp))
+        if n_p and (best is None or rank > best[0]):
+            best = (rank, Match(prefill=shape_p, decode=shape_d, prefill_chips=n_p * group_p,
+                                decode_chips=n_d * group_d, prefill_precision=word_p, decode_precision=word_d,
+                                requests_per_s=total))
+    return best[1] if best else None
+
+
+def decode_work(work: Workload) -> Workload:
+    """Return the work of a decode pool, whose requests come with their prompt cached."""
+    return replace(work, prefix_hit=0.0, input_tokens=work.context - work.output_tokens / 2)
+
+
 def split_service(given: Given, prefill_chip: str, decode_chip: str, model: str, work: Workload, *, chips: int = 64,
                   segment: str = "platform", precision: str | None = None) -> Split:
     """Return what two pools deliver on so many chips in all, matched at the medians.
@@ -131,26 +188,12 @@ def split_service(given: Given, prefill_chip: str, decode_chip: str, model: str,
     limit, server = given.middle("engine.max_requests_per_rank"), int(given.middle("server.chips"))
     first_mid, next_mid = (speed_of(middle, c, segment=segment) for c in (prefill_chip, decode_chip))
     first, after = (speed_of(given, c, segment=segment) for c in (prefill_chip, decode_chip))
-    word_p, word_d = (choose_precision(shape_of, s, precision) for s in (first_mid, next_mid))
-    best: tuple[tuple[float, ...], Any] | None = None
-    reach = [c for c in (2**i for i in range(12)) if c < chips]
-    alone = replace(work, prefix_hit=0.0, input_tokens=work.context - work.output_tokens / 2)
-    prompts = [prefill_shape(shape_of, first_mid, work, word_p, size) for size in reach]
-    answers = [_decode_choice(shape_of, next_mid, alone, word_d, size, limit) for size in reach]
-    for shape_p, pure in {(p, d) for p in prompts for d in answers if p and d}:
-        shape_d, rate_d = pure
-        t = float(np.max(_prefill(shape_of, shape_p, first_mid, word_p, work)))
-        group_p, group_d = (max(s.ranks // v.ranks_per_chip, 1) for s, v in ((shape_p, first_mid), (shape_d, next_mid)))
-        rate_p = shape_p.dp * shape_p.pp / t / group_p
-        n_p, n_d = best_match(chips, group_p, group_d, rate_p, rate_d / work.output_tokens)
-        total = min(n_p * group_p * rate_p, n_d * group_d * rate_d / work.output_tokens)
-        rank = (total, -float(group_p + group_d), -float(shape_p.tp), -float(shape_d.tp))
-        if n_p and (best is None or rank > best[0]):
-            best = (rank, (shape_p, shape_d, n_p * group_p, n_d * group_d))
+    best = match_pools(shape_of, first_mid, next_mid, work, chips=chips, limit=limit, precision=precision)
     if best is None:
         raise InfeasibleError(f"no pair of pools on {chips} chips keeps the promise with {prefill_chip} for prefill "
                               f"and {decode_chip} for decode; take more chips or a looser promise")
-    shape_p, shape_d, count_p, count_d = best[1]
+    shape_p, shape_d, count_p, count_d = best.prefill, best.decode, best.prefill_chips, best.decode_chips
+    word_p, word_d, alone = best.prefill_precision, best.decode_precision, decode_work(work)
     prompt_s = np.broadcast_to(_prefill(shape_of, shape_p, first, word_p, work), (given.draws,))
     prompts_rate = shape_p.dp * shape_p.pp / prompt_s / max(shape_p.ranks / first.ranks_per_chip, 1)
     tpot, answers_rate = _decode_draws(shape_of, shape_d, after, alone, word_d, limit, given.draws)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from chipcast.base.errors import InputError
+from chipcast.base.given import Given
 from chipcast.tokens.arrivals import prefix_reuse, scaled
 from chipcast.tokens.capacity import Promise, largest, largest_rate, largest_rate_of
+from chipcast.tokens.engine import (
+    Policy,
+    deploy,
+    deploy_split,
+    held_context,
+    prompt_terms,
+    saturation,
+    step_grid,
+)
+from chipcast.tokens.model import load
+from chipcast.tokens.ops import Plan
+from chipcast.tokens.serve import Workload, decode_s, prefill_s
 from chipcast.tokens.simulate import (
     ARRIVALS,
     LENGTHS,
@@ -30,6 +44,7 @@ from chipcast.tokens.simulate import (
     timeline,
     wait_m_g_1,
 )
+from chipcast.tokens.speed import at_middle, speed_of
 
 
 def engine(fixed_s: float, request_s: float, slots: int, **more: Any) -> Engine:
@@ -403,6 +418,47 @@ def test_the_largest_rate_is_found_where_the_share_kept_is_known() -> None:
     assert 0.5 * 1.6 < best < 1.6
     for rate, kept in ((0.97 * best, True), (1.05 * best, False)):
         assert (Promise(ttft_s=1.0, tpot_s=0.05).kept(*seen_at(scaled(t, rate))) >= 0.9) is kept
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(scheduler="prefill_first", chunk_tokens=8192),
+                                    Policy(chunk_tokens=512)], ids=str)
+@pytest.mark.parametrize(("chip", "answer"), [("h20-96", 1500), ("ascend-910c", 300)])
+def test_saturation_of_a_deployment_is_the_closed_form_within_two_percent(given: Given, policy: Policy, chip: str,
+                                                                          answer: int) -> None:
+    work = Workload(input_tokens=3500, output_tokens=answer, ttft_s=2, tpot_ms=50)
+    made = deploy(given, chip, "deepseek-r1", work, chips=32, policy=policy, longest=30000)
+    e, count = replace(made.engine, blocks=10**7), 40000
+    t = Trace(arrival_s=np.zeros(count), prompt=np.full(count, 3500.0),
+              answer=np.minimum(LENGTHS["geometric"](answer, count, seed=1, name="a"), 25000))
+    ends = np.sort(simulate(t, e).last_s)
+    rate = 0.6 * count / (ends[int(0.8 * count)] - ends[int(0.2 * count)])
+    assert rate == pytest.approx(saturation(e, work, 1e9, context=held_context(t)), rel=0.02)
+
+
+def test_the_grid_is_the_step_time_of_the_serving_model(given: Given) -> None:
+    model, speed = load("deepseek-r1"), speed_of(at_middle(given), "h20-96")
+    plan = Plan(tp=2.0, dp=8.0, ep=16.0, etp=1.0)
+    grid, gap = step_grid(model, plan, speed, "fp8_block", slots=256, longest=16000)
+    for n, context in ((1, 0), (7, 3000), (48, 4000), (256, 16000), (100, 9500)):
+        there = float(np.max(decode_s(model, plan, speed, "fp8_block", requests=float(n), context=float(context))))
+        x = context / gap
+        j = min(int(x), grid.shape[1] - 2)
+        assert grid[n, j] + (grid[n, j + 1] - grid[n, j]) * (x - j) == pytest.approx(there, rel=0.01)
+    a, b, c = prompt_terms(model, plan, speed, "fp8_block", 4000)
+    for x in (2000, 4000, 8000):
+        there = float(np.max(prefill_s(model, plan, speed, "fp8_block", new=float(x))))
+        assert a + b * x + 0.5 * c * x * x == pytest.approx(there, rel=0.01)
+
+
+def test_two_deployed_pools_keep_what_they_were_matched_for(given: Given) -> None:
+    work = Workload(input_tokens=3500, output_tokens=1500, ttft_s=2, tpot_ms=50)
+    made = deploy_split(given, "h800-sxm", "h20-96", "deepseek-r1", work, chips=64, longest=20000)
+    assert made.prefill is not None and min(made.chips) >= 1 and sum(made.chips) <= 64
+    rate = 0.5 * made.analytic_requests_per_s
+    t = Trace(arrival_s=ARRIVALS["poisson"](rate, 1500, seed=1), prompt=np.full(1500, 3500.0),
+              answer=np.full(1500, 1500.0))
+    seen = made.run(t)
+    assert np.percentile(seen.ttft_s(t), 50) < 2 and np.percentile(seen.tpot_s(t), 90) < 0.05
 
 
 def test_simulate_verb_reads_a_trace(cli_json: Callable[..., Any], cli: Callable[..., tuple[int, str, str]],

@@ -1,21 +1,58 @@
-"""From a chosen layout to the few numbers that the request-level simulation steps with."""
+"""From a chosen layout to what the request-level simulation steps with: a grid of step times by the model of `serve`.
+
+An attention group is one scheduler; groups of a replica are taken to work side by side, as in the closed form.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chipcast.base.errors import InfeasibleError
+from chipcast.base.choose import choose
+from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.given import Given
-from chipcast.tokens.layout import choose_precision
-from chipcast.tokens.memory import most_requests
-from chipcast.tokens.model import PRECISION, load
+from chipcast.base.types import Array
+from chipcast.base.units import convert
+from chipcast.tokens.arrivals import Trace
+from chipcast.tokens.layout import Shape, choose_precision
+from chipcast.tokens.memory import cache_bytes, most_requests
+from chipcast.tokens.model import PRECISION, Model, load
 from chipcast.tokens.ops import Plan
 from chipcast.tokens.record import Layout
-from chipcast.tokens.serve import Workload, choose_layout, decode_s, layout_record, prefill_s
-from chipcast.tokens.simulate import BLOCK_TOKENS, Engine
+from chipcast.tokens.serve import BATCHES, Workload, choose_layout, decode_s, layout_record, prefill_s
+from chipcast.tokens.simulate import (
+    BLOCK_TOKENS,
+    PREEMPT,
+    ROUTERS,
+    SCHEDULERS,
+    Engine,
+    Handed,
+    Simulated,
+    hand_over,
+    simulate,
+)
 from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.split import match_pools
+from chipcast.tokens.step import Speed
+
+GRID_POINTS = 17
+"""Context lengths at which the step time is worked out; between them it is a line."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """How engines schedule and routers send."""
+
+    scheduler: str = "chunked"
+    """Entry of `SCHEDULERS`."""
+    chunk_tokens: int = 2048
+    """Tokens of a step, at most."""
+    preempt: str = "recompute"
+    """Entry of `PREEMPT`."""
+    router: str = "least_loaded"
+    """Entry of `ROUTERS`."""
+    store_gb: float = 0.0
+    """Host memory for stored prefixes of one scheduler; 0 for none, below 0 for without limit. [GB]"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,16 +60,123 @@ class Deployed:
     """A layout on all chips of a deployment."""
 
     engine: Engine
-    """Step times and limits."""
+    """Step times and limits; of the decode pool where there are two."""
     layout: Layout
     """Of one replica."""
     analytic_requests_per_s: float
     """Saturation of the whole by the closed form. [requests/s]"""
+    prefill: Engine | None = None
+    """The prefill pool, None where one pool does both."""
+    prefill_layout: Layout | None = None
+    """Of one prefill replica."""
+    handoff_s: float = 0.0
+    """Sending a prompt token's cache to the decode pool. [s]"""
+    chips: tuple[int, int] = (0, 0)
+    """Chips of the prefill and the decode pool."""
+
+    def run(self, trace: Trace, *, seed: int = 1) -> Simulated | Handed:
+        """Return what the requests of a trace see."""
+        if self.prefill is None:
+            return simulate(trace, self.engine, seed=seed)
+        return hand_over(trace, self.prefill, self.engine, token_s=self.handoff_s, seed=seed)
+
+
+def step_grid(model: Model, plan: Plan, speed: Speed, precision: str, *, slots: int, longest: float, drafts: int = 0,
+              accept: float = 1.0) -> tuple[Array, float]:
+    """Return decode step times per emitted token and the distance of their context axis.
+
+    Returns
+    -------
+    tuple of array and float
+        [s] (requests from 0 to slots, context), and tokens between two contexts. No requests take no time.
+    """
+    context = np.linspace(0.0, max(longest, 1.0), GRID_POINTS)
+    some = np.append(BATCHES[slots > BATCHES], slots)
+    at = np.asarray(decode_s(model, plan, speed, precision, requests=some[:, None], context=context[None, :],
+                             drafts=drafts), dtype=float) / accept
+    every = np.stack([np.interp(np.arange(1, slots + 1), some, at[:, j]) for j in range(context.size)], axis=1)
+    return np.concatenate([np.zeros((1, context.size)), every]), float(context[1])
+
+
+def prompt_terms(model: Model, plan: Plan, speed: Speed, precision: str, tokens: float) -> tuple[float, float, float]:
+    """Return what a prompt of x tokens takes, a + b x + c x^2/2, through prompts of half, once and twice the tokens.
+
+    Where a long prompt is cheaper per token than a short one, the square is left out and the line fitted.
+    """
+    x = np.maximum(np.array([0.5, 1.0, 2.0]) * tokens, 1.0) + np.array([0.0, 1.0, 2.0])
+    y = np.array([float(np.max(prefill_s(model, plan, speed, precision, new=float(v)))) for v in x]) / float(plan.pp)
+    a, b, c = np.linalg.solve(np.stack([np.ones(3), x, 0.5 * x**2], axis=1), y)
+    if c < 0 or b < 0:
+        c = 0.0
+        b = max((y[2] - y[0]) / (x[2] - x[0]), 0.0)
+        a = y[1] - b * x[1]
+    return max(float(a), 0.0), float(b), float(c)
+
+
+def engine_of(given: Given, model: Model, shape: Shape, speed: Speed, precision: str, work: Workload, *,
+              replicas: int, longest: float, policy: Policy) -> Engine:
+    """Return the engine of a layout: grid of steps, prompt terms, room for caches, stores and ways to yield."""
+    for table, name, what in ((SCHEDULERS, policy.scheduler, "scheduler"), (PREEMPT, policy.preempt, "way to yield"),
+                              (ROUTERS, policy.router, "routing policy")):
+        choose(table, name, what)
+    require(policy.chunk_tokens >= 1, "chunk", "be 1 token or more", policy.chunk_tokens)
+    plan = Plan(tp=float(shape.tp), dp=float(shape.dp), pp=float(shape.pp), ep=float(shape.ep), etp=float(shape.etp))
+    kind = PRECISION[precision]
+    slots = int(given.middle("engine.max_requests_per_rank"))
+    grid, gap = step_grid(model, plan, speed, precision, slots=slots, longest=longest, drafts=work.drafts,
+                          accept=work.accept)
+    a, b, c = prompt_terms(model, plan, speed, precision, work.computed)
+    room = float(np.max(most_requests(model, plan, kind, usable=speed.memory_bytes, reserve=speed.reserve_bytes,
+                                      tokens=longest, chunk_tokens=policy.chunk_tokens)))
+    if room < 1:
+        raise InfeasibleError(f"a request of {longest:.0f} tokens does not fit beside the weights on {speed.chip}; "
+                              "take more chips or shorter requests")
+    host = given.middle("engine.host_link_gb_s") * convert(1, "GB/s", "B/s") / speed.ranks_per_chip
+    token = float(np.max(cache_bytes(model, plan, 1.0, BLOCK_TOKENS, kind.cache_bytes))) / BLOCK_TOKENS
+    block = 512 * token
+    store = 0 if policy.store_gb == 0 else -1 if policy.store_gb < 0 else max(int(policy.store_gb * 1e9 / block), 1)
+    return Engine(grid_s=grid, grid_tokens=gap, prompt_fixed_s=a, prompt_s=b, prompt_square_s=c, slots=slots,
+                  blocks=max(int(room * longest / BLOCK_TOKENS), 1), replicas=replicas,
+                  chunk_tokens=policy.chunk_tokens, scheduler=policy.scheduler, preempt=policy.preempt,
+                  swap_s=token / host, router=policy.router, store_blocks=store, store_s=token / host)
+
+
+def held_context(trace: Trace) -> float:
+    """Return the tokens that a request in service holds on average: long answers are seen longer. [tokens]"""
+    return float(np.sum(trace.answer * (trace.prompt + trace.answer / 2)) / np.sum(trace.answer))
+
+
+def saturation(engine: Engine, work: Workload, room_tokens: float, *, context: float = 0.0) -> float:
+    """Return the requests per second that engines work off by the closed form when none is ever idle. [requests/s]
+
+    Notes
+    -----
+    A full engine of b requests spends n_out steps and b prompts on b requests: b / (n_out T_dec(b, S) + b T_pre), S
+    the context halfway through the answer where none is given. A step of chunks makes b tokens and works off
+    b n_in/n_out, within the chunk: that bounds b too. Work done again after a request had to yield is not in it.
+    """
+    held = context or work.context
+    full = min(float(engine.slots), room_tokens / max(held, 1.0))
+    if engine.scheduler == "chunked":
+        full = min(full, engine.chunk_tokens / (1 + work.computed / work.output_tokens))
+    grid, gap = engine.grid()
+    x = np.arange(grid.shape[1]) * gap
+    row = np.array([np.interp(full, np.arange(engine.slots + 1), grid[:, j]) for j in range(grid.shape[1])])
+    step = float(np.interp(held, x, row))
+    alone = 0.0 if engine.scheduler == "chunked" else engine.prompt_fixed_s
+    prompt = alone + engine.prompt_s * work.computed + engine.prompt_square_s * work.computed * (
+        work.input_tokens - work.computed / 2)
+    return engine.replicas * full / (work.output_tokens * step + full * prompt)
 
 
 def deploy(given: Given, chip: str, model: str, work: Workload, *, chips: int, segment: str = "platform",
-           precision: str | None = None) -> Deployed:
-    """Return the best layout at the medians on so many chips as an engine; an attention group is one scheduler.
+           precision: str | None = None, policy: Policy | None = None, longest: float = 0.0) -> Deployed:
+    """Return the best layout at the medians on so many chips as an engine.
+
+    Parameters
+    ----------
+    longest : float
+        Prompt and answer of the longest request, 0 for that of the workload. [tokens]
 
     Raises
     ------
@@ -48,27 +192,43 @@ def deploy(given: Given, chip: str, model: str, work: Workload, *, chips: int, s
     if choice.shape is None:
         raise InfeasibleError(f"{chip}: {choice.reason}")
     s = choice.shape
-    plan = Plan(tp=float(s.tp), dp=float(s.dp), pp=float(s.pp), ep=float(s.ep), etp=float(s.etp))
-
-    def one(b: float, context: float) -> float:
-        return float(np.max(decode_s(shape_of, plan, speed, word, requests=b, context=context))) / work.accept
-
-    b = max(choice.batch, 2.0)
-    span = work.context
-    token = max((one(b, 2 * span) - one(b, span)) / (b * span), 0.0)
-    each = max((one(b, span) - one(1.0, span)) / (b - 1) - token * span, 0.0)
-    base = one(1.0, span) - each - token * span
-    half, whole = (float(np.max(prefill_s(shape_of, plan, speed, word, new=x)))
-                   for x in (work.computed / 2, work.computed))
-    slope = max((whole - half) / (work.computed / 2), 0.0) / s.pp
-    room = float(np.max(most_requests(shape_of, plan, PRECISION[word], usable=speed.memory_bytes,
-                                      reserve=speed.reserve_bytes, tokens=work.longest)))
     replicas = max(int(chips * speed.ranks_per_chip // s.ranks), 1) * s.dp
-    engine = Engine(fixed_s=base, request_s=each, token_s=token, prompt_s=slope,
-                    prompt_fixed_s=max(whole / s.pp - slope * work.computed, 0.0), slots=int(limit),
-                    blocks=int(room * work.longest / BLOCK_TOKENS), replicas=replicas)
-    full = min(float(limit), room * work.longest / work.context)
-    step = base + each * full + token * full * work.context
-    cycle = work.output_tokens * step + full * (engine.prompt_fixed_s + slope * work.computed)
-    return Deployed(engine=engine, layout=layout_record(s, choice.batch, word, speed.ranks_per_chip),
-                    analytic_requests_per_s=replicas * full / cycle)
+    made = engine_of(given, shape_of, s, speed, word, work, replicas=replicas, longest=max(longest, work.longest),
+                     policy=policy or Policy())
+    return Deployed(engine=made, layout=layout_record(s, choice.batch, word, speed.ranks_per_chip),
+                    analytic_requests_per_s=saturation(made, work, made.blocks * BLOCK_TOKENS), chips=(0, chips))
+
+
+def deploy_split(given: Given, prefill_chip: str, decode_chip: str, model: str, work: Workload, *, chips: int,
+                 segment: str = "platform", precision: str | None = None, policy: Policy | None = None,
+                 longest: float = 0.0) -> Deployed:
+    """Return two matched pools as engines, and what handing a token's cache over takes.
+
+    Raises
+    ------
+    InfeasibleError
+        If no pair of pools keeps the promise.
+    """
+    middle = at_middle(given)
+    shape_of = load(model)
+    first, after = (speed_of(middle, c, segment=segment) for c in (prefill_chip, decode_chip))
+    found = match_pools(shape_of, first, after, work, chips=chips, precision=precision,
+                        limit=given.middle("engine.max_requests_per_rank"))
+    if found is None:
+        raise InfeasibleError(f"no pair of pools on {chips} chips keeps the promise with {prefill_chip} for prefill "
+                              f"and {decode_chip} for decode; take more chips or a looser promise")
+    rules, most = policy or Policy(), max(longest, work.longest)
+    engines = []
+    for shape, speed, word, count in ((found.prefill, first, found.prefill_precision, found.prefill_chips),
+                                      (found.decode, after, found.decode_precision, found.decode_chips)):
+        replicas = max(int(count * speed.ranks_per_chip // shape.ranks), 1) * shape.dp
+        engines.append(engine_of(given, shape_of, shape, speed, word, work, replicas=replicas, longest=most,
+                                 policy=rules))
+    pools = (replace(engines[0], scheduler="prefill_first"), replace(engines[1], store_blocks=0))
+    link = float(np.min([np.max(first.link_bytes_s[1]), np.max(after.link_bytes_s[1])])) * found.prefill.tp
+    token = shape_of.kv_bytes_per_token(PRECISION[found.decode_precision].cache_bytes)
+    return Deployed(engine=pools[1], layout=layout_record(found.decode, 1.0, found.decode_precision,
+                                                          after.ranks_per_chip),
+                    analytic_requests_per_s=found.requests_per_s, prefill=pools[0],
+                    prefill_layout=layout_record(found.prefill, 1.0, found.prefill_precision, first.ranks_per_chip),
+                    handoff_s=token / link, chips=(found.prefill_chips, found.decode_chips))

@@ -78,6 +78,38 @@ def test_cost_adds_up_to_the_cent(cli_json: Json, cli: Cli) -> None:
                                              "package_dual_die.package_and_test_usd")
     code, text, _ = cli("fab", "cost", "ascend-910b", "--draws", "400")
     assert code == 0 and "unit cost" in text
+    printed = [float(row.split()[-2].replace(",", "")) for row in text.splitlines() if row.strip().endswith("%")]
+    assert round(sum(printed[:-1]), 2) == printed[-1], "the printed cents add up too"
+
+
+def test_every_break_even_counts_the_fixed_cost_when_cards_share_it(cli_json: Json) -> None:
+    base = ("fab", "cost", "910c", "--draws", "400", "--set", "ascend-910c.price_usd=20k")
+    alone, shared = cli_json(*base), cli_json(*base, "--cards", "100k", "--fixed-usd", "500M")
+    assert alone["price_usd"]["p50"] == pytest.approx(20_000)
+    gap = shared["break_even"]["price_usd"]["p50"] - alone["break_even"]["price_usd"]["p50"]
+    assert gap == pytest.approx(500e6 / 100e3)
+    assert {"fixed_usd", "packages"} <= set(shared["break_even"]) and "packages" not in alone["break_even"]
+    assert alone["transfer_price_usd"]["per_good_die"]["p50"] > 0
+
+
+def test_line_answers_orders_and_shows_every_limit(cli_json: Json) -> None:
+    out = cli_json("fab", "line", "--draws", "300", "--until", "2025-12", "--orders", "1k,0.5k", "--prior")
+    assert set(out["binding"]) == {"wafers", "scanner_hours", "dies", "hbm", "packaging", "orders"}
+    assert out["binding"]["orders"] > 0.9
+    assert out["scanner_cap_wafers_per_month"]["p50"] > 0
+
+
+def test_the_phase_may_be_chosen_for_good_dies(cli_json: Json) -> None:
+    out = cli_json("fab", "dies", "--width-mm", "10", "--height-mm", "10", "--objective", "good", "--edge-rise", "30")
+    assert out["good_dies"] >= out["good_dies_at_most_dies"]
+    assert out["objective"] == "good"
+
+
+def test_alpha_by_die_size_is_a_result(cli_json: Json) -> None:
+    out = cli_json("fab", "map", "--clusters", "thomas", "--wafers", "500", "--sizes", "107,665.64")
+    small, large = out["alpha_by_die_size"]
+    assert (small["effective_alpha"], large["effective_alpha"]) == (pytest.approx(.154, abs=.003),
+                                                                    pytest.approx(.26, abs=.01))
 
 
 def test_package_and_patterning_stand_beside_their_rivals(cli_json: Json, cli: Cli) -> None:
@@ -105,6 +137,11 @@ def test_package_and_patterning_stand_beside_their_rivals(cli_json: Json, cli: C
     (("harvest", "--need", "all"), "whole numbers such as 24,20"), (("cost", "h20"), "unknown product of the line"),
     (("line", "--close", "hbm"), "--close must be GATE=DATE"), (("line", "--close", "hmb=2025-01-01"), "unknown gate"),
     (("line", "--until", "2024-06"), "the months end"), (("line", "no-such"), "no scenario file"),
+    (("dies", "--area-mm2", "100", "--objective", "best"), "objective must be dies or good"),
+    (("map", "--sizes", "x"), "sizes must be a number in mm2"),
+    (("map", "--sizes", "0.2"), "areas from 1 to 10,000 mm2"),
+    (("line", "--orders", "30k"), "orders must be cards a month of 910B and 910C"),
+    (("line", "--orders=-3,1"), "orders must not be below 0"),
     (("map", "--clusters", "tomas"), "did you mean 'thomas'"), (("map", "--need", "30"), "lie from 0 to the 25 cores"),
     (("patterning", "--node", "n+3"), "unknown process"),
     (("cost", "--as-of", "2020-01-01"), "before the first vintage")])

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 from chipcast.base.errors import InfeasibleError, InputError
 from chipcast.base.given import Given
 from chipcast.fab import cost, package, patterning
-from chipcast.fab.cost import Deal, Sale, break_even
+from chipcast.fab.cost import Deal, Sale, break_even, cents
 from chipcast.fab.package import Step, all_good, blind_cost, known_good_die_cost, scrap, screen
 from chipcast.fab.product import product
 
@@ -263,3 +263,12 @@ def test_the_twin_with_euv_saves_days_and_overlay_and_shares_the_rest(given: Giv
     assert np.all(twin.d0_per_cm2 > 0) and np.all(twin.wafer_usd > 0)
     with pytest.raises(InputError, match="unknown process 'n\\+9'"):
         patterning.route(given, "n+9")
+
+
+@settings(max_examples=60, deadline=None)
+@draw(st.lists(st.floats(0.0, 1e5), min_size=1, max_size=9))
+def test_cents_add_up_to_their_rounded_sum_and_move_no_step_by_a_cent_or_more(usd: list[float]) -> None:
+    exact = np.array(usd)
+    paid = cents(exact)
+    assert round(paid.sum(), 2) == pytest.approx(round(exact.sum(), 2), abs=1e-6 + 0.005 * (exact.sum() > 1e6))
+    assert np.all(np.abs(paid - exact) < 0.01 + 1e-9)

@@ -55,6 +55,20 @@ class Waterfall:
         return total
 
 
+def cents(usd: Array) -> Array:
+    """Round steps to cents so that they still add up to their rounded sum: the largest remainders go up. [USD] (step)
+
+    >>> cents(np.array([1.004, 1.004, 1.004])).tolist()
+    [1.01, 1.0, 1.0]
+    """
+    exact = np.asarray(usd, dtype=float) * 100
+    whole = np.floor(exact)
+    missing = round(float(np.rint(exact.sum()) - whole.sum()))
+    order = np.argsort(whole - exact, kind="stable")
+    whole[order[:missing]] += 1
+    return np.asarray(whole / 100)
+
+
 STEPS = ("raw dies", "wafers lost in the line", "dies lost at sort", "die test", "memory", "packaging and test",
          "packages lost in assembly", "board and module test", "cards lost at system test")
 

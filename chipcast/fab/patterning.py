@@ -201,7 +201,8 @@ class Route(Recipe):
 def _without_euv(given: Given) -> Recipe:
     g = given
     exposures = g["smic_n2.immersion_exposures_per_wafer"]
-    return _build(g, "n+2", exposures, np.zeros(g.draws), g["smic_n2.mask_layers"], g["smic_n2.overlay_terms"])
+    return _build(g, "n+2", exposures, np.zeros(g.draws), g["smic_n2.mask_layers"],
+                  np.maximum(g["smic_n2.overlay_terms"], 1.0))  # a layer meets at least the one below it
 
 
 def _with_euv(given: Given) -> Recipe:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -29,9 +28,10 @@ from chipcast.market.simulate import simulate
 from chipcast.plan.decide import plan
 from chipcast.plan.need import need_for
 from chipcast.plan.record import Plan
-from chipcast.rules import check
+from chipcast.rules import check, upstream
+from chipcast.rules.own import own_chip
 from chipcast.rules.record import Verdicts
-from chipcast.scenario import SEGMENTS, Promise, Scenario, load, resolve
+from chipcast.scenario import SEGMENTS, Event, Promise, Scenario, load, resolve
 from chipcast.tokens.record import Service
 from chipcast.tokens.serve import service as serve
 
@@ -79,7 +79,9 @@ class Setting:
     line_months: tuple[str, ...]
     """Months of the line."""
     verdicts: Verdicts
-    """Who may buy what, for the chips of the market."""
+    """Who may buy what by rules and dated what-ifs."""
+    law: Verdicts
+    """The same by rules alone, for the market, which lets the what-ifs act day by day itself."""
     threat: bool = True
     """Whether a cut-off is feared and can happen."""
     controls: bool = True
@@ -145,7 +147,7 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
     first = f"{story.as_of:%Y-%m}"
     months = month_range(first, story.until)
     setting = Setting(scenario=story, months=months, line_months=month_range(min(LINE_FROM, first), story.until),
-                      verdicts=rule(given, months))
+                      verdicts=rule(given, months, story, events=story.events), law=rule(given, months, story))
     return Ready(setting=setting, evidence=evidence)
 
 
@@ -155,11 +157,12 @@ def _known(story: Scenario, chip: str) -> bool:
     return chip in Catalogue(story.as_of).chip_ids()
 
 
-def rule(given: Given, months: Sequence[str]) -> Verdicts:
-    """Return who may buy what in each month, as known on the date."""
+def rule(given: Given, months: Sequence[str], story: Scenario, *, events: Sequence[Event] = ()) -> Verdicts:
+    """Return who may buy what in each month, as known on the date; the user's chips and rules count."""
     known = set(given.catalog.chip_ids())
-    return check.verdicts(given.catalog, chips=tuple(c for c in RULED if c in known), segments=SEGMENTS,
-                          months=tuple(months), country="CN", beyond="last")
+    own = {name: own_chip(fields, name=name, catalog=given.catalog) for name, fields in story.chips.items()}
+    return check.verdicts(given.catalog, chips=(*[c for c in RULED if c in known], *own), segments=SEGMENTS,
+                          months=tuple(months), country="CN", beyond="last", own=own, events=events)
 
 
 def trade(setting: Setting, given: Given, *, workers: int = 1) -> World:
@@ -180,7 +183,7 @@ def _trade_block(task: tuple[Setting, Given]) -> World:
 
 def deal(setting: Setting, given: Given, line: Line, service: Service) -> Market:
     """Run the market of one block of draws on a line and a service."""
-    return simulate(given, line, setting.verdicts, service, months=setting.months, threat=setting.threat,
+    return simulate(given, line, setting.law, service, months=setting.months, threat=setting.threat,
                     controls=setting.controls, local_push=setting.local_push,
                     events=cast(Any, [e for e in setting.scenario.events if e.gate not in UPSTREAM]))
 
@@ -235,10 +238,10 @@ def make(setting: Setting, given: Given, *, orders: Array | None = None, answer:
 
     With `answer` orders raise wafer starts and volume teaches the line.
     """
-    closed: dict[str, date | str] = {e.gate: e.on for e in setting.scenario.events
-                                     if e.gate in UPSTREAM and e.to not in ("free", "open")}
-    return fab_line.run(given, setting.line_months, controls=setting.controls, closed=closed or None, orders=orders,
-                        learning="volume" if answer else "exponential", answer=answer)
+    closed, opened = upstream.passages(given.catalog, setting.line_months, events=setting.scenario.events,
+                                       controls=setting.controls)
+    return fab_line.run(given, setting.line_months, controls=setting.controls, closed=closed, opened=opened,
+                        orders=orders, learning="volume" if answer else "exponential", answer=answer)
 
 
 def serve_news(given: Given) -> Service:

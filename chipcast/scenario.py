@@ -49,6 +49,8 @@ class Scenario:
     """The one for whom `plan` decides."""
     chips: Mapping[str, Mapping[str, Any]]
     """Chips of the user's own."""
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Rules of the user's own, and changes of shipped ones, by id."""
     reports: tuple[Report, ...]
     """Reports of the analyst's own."""
     where: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +97,7 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
     stated: dict[str, Any] = {}
     places: dict[str, str] = {}
     chips: dict[str, Any] = {}
+    rules: dict[str, Any] = {}
     events: tuple[Event, ...] = ()
     reports: tuple[Report, ...] = ()
     for content, where, _ in layers:
@@ -104,6 +107,7 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
         stated = {**{k: v for k, v in stated.items() if k not in content.set}, **content.set}  # what comes last wins
         places.update(where)
         chips.update(content.chips)
+        rules.update(content.rules)
         reports = reports + content.reports
         events = events + content.events
     _no_contradiction(events)
@@ -115,7 +119,7 @@ def load(name: str | Path, *, as_of: str | None = None, until: str | None = None
         raise InputError(f"until {horizon} lies before as_of {when}; write a later until:")
     return Scenario(name=layers[-1][0].name or layers[-1][2], as_of=when, until=horizon,
                     set=stated, events=events, buyer=values["buyer"],
-                    chips=chips, reports=reports, where=places)
+                    chips=chips, rules=rules, reports=reports, where=places)
 
 
 def with_events(scenario: Scenario, more: Sequence[Mapping[str, Any]]) -> Scenario:
@@ -180,6 +184,8 @@ def _read(name: str, folder: Path | None) -> tuple[File, dict[str, str], str]:
     except ValidationError as error:
         raise InputError(refusal(error, tree, path)) from None
     where = {k: f"{path.name}:{line_of(tree, ('set', k))}" for k in content.set}
+    for key in ("chips", "rules"):
+        where |= {f"{key}.{k}": f"{path.name}:{line_of(tree, (key, k))}" for k in getattr(content, key)}
     return content, where, path.stem
 
 
@@ -215,7 +221,7 @@ def resolve(scenario: Scenario, *, draws: int, seed: int = 1, chips: tuple[str, 
     InputError
         If an override names no known quantity, has a wrong unit or lies outside its bounds.
     """
-    catalog = Catalogue(scenario.as_of)
+    catalog = law_book(scenario)
     factors = {r["name"]: r for r in read_table("factors")}
     rows: dict[str, Row] = {}
     for r in vintage_rows(scenario.as_of):
@@ -228,7 +234,7 @@ def resolve(scenario: Scenario, *, draws: int, seed: int = 1, chips: tuple[str, 
         for fact in catalog.chip_facts(chip).values():
             _add_fact(rows, fact)
     for own, fields in scenario.chips.items():
-        for row in _own_chip(own, fields, catalog):
+        for row in _own_chip(own, fields, catalog, scenario.where.get(f"chips.{own}", "")):
             rows[row.name] = row
     for row in _buyer_rows(scenario.buyer):
         rows[row.name] = row
@@ -255,28 +261,37 @@ def fact_row(fact: Fact) -> Row:
                known_by=fact.known_by, why=fact.note)
 
 
-def _own_chip(own: str, fields: Mapping[str, Any], catalog: Catalogue) -> list[Row]:
+def law_book(scenario: Scenario) -> Catalogue:
+    """Return the catalogue of a scenario's date with the rules that it adds or changes.
+
+    Raises
+    ------
+    InputError
+        If a rule cannot be read; the message names file, line and rule.
+    """
+    catalog = Catalogue(scenario.as_of)
+    if not scenario.rules:
+        return catalog
+    from chipcast.rules.amend import laws
+
+    own: list[tuple[tuple[str, str], ...]] = []
+    for rule_id, fields in scenario.rules.items():
+        try:
+            own += laws({rule_id: fields}, catalog, own=scenario.chips)
+        except InputError as error:
+            at = scenario.where.get(f"rules.{rule_id}", "")
+            raise InputError(f"{at}: {error}" if at else str(error)) from None
+    return Catalogue(scenario.as_of, tuple(own))
+
+
+def _own_chip(own: str, fields: Mapping[str, Any], catalog: Catalogue, at: str) -> tuple[Row, ...]:
     """Return the rows of a user's chip: its base's figures, then what the user states."""
-    facts: dict[str, Row] = {}
-    if "base" in fields:
-        base = catalog.resolve_chip(str(fields["base"]))
-        facts = {f.name: fact_row(f) for f in catalog.chip_facts(base).values()}
-    units = {r["name"]: r["unit"] for r in read_table("chips")}
-    alias = {"hbm_gb": "mem_gb", "hbm_tb_s": "mem_bw_gb_s"}
-    for key, text in fields.items():
-        if key in ("base", "why"):
-            continue
-        name = alias.get(key, key)
-        if name not in units:
-            unknown(f"figure of chip '{own}'", key, [*units, *alias])
-        value: Any = text
-        if key == "hbm_tb_s" and isinstance(text, int | float):
-            value = text * 1000
-        law = parse_law(value, units[name], f"{own}.{name}", bounds=(0.0, float("inf")))
-        facts[name] = Row(name="", law=law, unit=units[name], kind="scenario", source="scenario",
-                          why="stated by the user")
-    return [Row(name=f"{own}.{n}", law=r.law, unit=r.unit, kind=r.kind, source=r.source, as_of=r.as_of,
-                known_by=r.known_by, why=r.why) for n, r in facts.items()]
+    from chipcast.rules.own import own_rows
+
+    try:
+        return own_rows(fields, name=own, catalog=catalog)
+    except InputError as error:
+        raise InputError(f"{at + ': ' if at else ''}chip '{own}': {error}") from None
 
 
 BUYER_UNITS = {

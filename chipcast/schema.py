@@ -149,6 +149,7 @@ class File(_Strict):
     events: tuple[Event, ...] = ()
     buyer: Buyer | None = None
     chips: dict[str, dict[str, Any]] = {}
+    rules: dict[str, dict[str, Any]] = {}
     reports: tuple[Report, ...] = ()
     why: str = ""
 

@@ -136,7 +136,7 @@ def run_hash(story: Scenario, *, draws: int, seed: int, prior: bool = False) -> 
         if path.is_file():
             digest.update(path.relative_to(DATA).as_posix().encode())
             digest.update(path.read_bytes())
-    content = {"as_of": story.as_of, "until": story.until, "set": story.set, "chips": story.chips,
+    content = {"as_of": story.as_of, "until": story.until, "set": story.set, "chips": story.chips, "rules": story.rules,
                "events": [e.model_dump() for e in story.events], "buyer": story.buyer.model_dump(),
                "reports": [x.model_dump() for x in story.reports], "draws": draws, "seed": seed, "prior": prior,
                "version": __version__}

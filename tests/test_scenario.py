@@ -72,7 +72,7 @@ BAD = {
     "gate": ("events: [{on: 2025-04-09, gate: eu, chip: h20, to: licence}]\n", r"mine.yaml:1: events.0.gate"),
     "missing base": ("base: februari-2025\n", r"no scenario file 'februari-2025'; did you mean 'february-2025'"),
     "itself": ("base: mine.yaml\n", r"is based on itself"),
-    "unknown figure": ("chips: {x: {hbm: 3}}\n", r"unknown figure of chip 'x' 'hbm'"),
+    "unknown figure": ("chips: {x: {hbm: 3}}\n", r"mine.yaml:1: chip 'x': unknown figure 'hbm'"),
     "reversed": ("set: {h20.price_usd: 15k to 12k}\n", r"must have its low end first"),
     "deep": ("set: " + "[" * 3000 + "\n", r"nested too deeply|not valid YAML"),
 }

@@ -145,6 +145,12 @@ def layers() -> tuple[Layer, ...]:
     return tuple(sorted((read_layer(r) for r in read_table("rules")), key=lambda x: x.rule_id))
 
 
+@lru_cache(maxsize=1)
+def shipped_ids() -> frozenset[str]:
+    """Return the ids of the rows of `rules.csv`."""
+    return frozenset(r["rule_id"] for r in read_table("rules"))
+
+
 @lru_cache(maxsize=64)
 def all_layers(laws: Laws) -> tuple[Layer, ...]:
     """Return all rows with those of a user in place of, or beside, the shipped ones."""

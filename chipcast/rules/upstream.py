@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
+from chipcast.base.calendar import month_end, parse_date
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError
 from chipcast.rules.expr import Interval, reason, truth
-from chipcast.rules.rule import horizon, known_layers, layer
+from chipcast.rules.rule import horizon, known_layers, layer, shipped_ids
 
 STATES = ("open", "window", "licence", "closed")
 """Open; published and not yet required; by licence; shut."""
@@ -71,13 +73,17 @@ def upstream(catalog: Catalogue, on: date, *, events: Iterable[Any] = ()) -> dic
     return {s: _supply(catalog, s, on, [e for e in happened if e.gate == s]) for s in SUBJECTS}
 
 
+def _no_state(event: Any) -> InputError:
+    return InputError(f"the event of {event.on} sends the {event.gate} gate to '{event.to}'; write open, closed or "
+                      "licence")
+
+
 def _supply(catalog: Catalogue, subject: str, on: date, events: list[Any]) -> Supply:
     if events:
         last = events[-1]
         state = EVENT_STATES.get(last.to)
         if state is None:
-            raise InputError(f"the event of {last.on} sends the {subject} gate to '{last.to}'; write open, closed or "
-                             "licence")
+            raise _no_state(last)
         return Supply(subject=subject, state=state, rule_id=f"event {last.on}", since=last.on, until=None, layers=(),
                       why="a what-if of the scenario")
     end = horizon(catalog)
@@ -102,6 +108,56 @@ def _supply(catalog: Catalogue, subject: str, on: date, events: list[Any]) -> Su
                   until=first.compliance if STATES[rank] == "window" else None,
                   layers=tuple(x.rule_id for _, x, _ in found),
                   why=first.name + (f"; the sources end on {end}, so this is the last known state" if past else ""))
+
+
+def passages(catalog: Catalogue, months: Sequence[str], *, events: Iterable[Any] = (),
+             controls: bool = True) -> tuple[dict[str, date], dict[str, date]]:
+    """Return from which day each gate of a chip line is shut beyond the shipped rules, and from which it is open.
+
+    Parameters
+    ----------
+    catalog : Catalogue
+        Rows known by the information date, and the user's own.
+    months : sequence of str
+        Months of the line.
+    events : iterable
+        Dated what-ifs with `on`, `gate`, `to`; of several of one kind the last counts.
+    controls : bool
+        False leaves all rules out; events still act.
+
+    Returns
+    -------
+    tuple of dict
+        Gate -> day it shuts, gate -> day it opens; a gate in neither stands as the shipped rules have it.
+    """
+    shut: dict[str, date] = {}
+    free: dict[str, date] = {}
+    if controls:
+        by_rule = _by_rule(catalog, tuple(months))
+        shut, free = dict(by_rule[0]), dict(by_rule[1])
+    for e in sorted((e for e in events if e.gate in SUBJECTS), key=lambda e: e.on):
+        if e.to not in EVENT_STATES:
+            raise _no_state(e)
+        (free if EVENT_STATES[e.to] == "open" else shut)[e.gate] = e.on
+    return shut, free
+
+
+@lru_cache(maxsize=64)
+def _by_rule(catalog: Catalogue, months: tuple[str, ...]) -> tuple[dict[str, date], dict[str, date]]:
+    """Return from which day rules alone shut a gate beyond the shipped ones, and from which month they open it."""
+    shut: dict[str, date] = {}
+    free: dict[str, date] = {}
+    first, last = parse_date(months[0]), month_end(months[-1])
+    for x in known_layers(catalog):
+        if x.subject in SUBJECTS and x.rule_id not in shipped_ids() and x.effective is not None \
+                and x.effective <= last and x.phase(max(x.effective, first), catalog.as_of) == "binding":
+            shut[x.subject] = x.effective
+    for month in months:
+        states = upstream(catalog, month_end(month))
+        for subject in SUBJECTS:
+            if states[subject].open and subject not in free:
+                free[subject] = parse_date(month)
+    return shut, free
 
 
 def hbm_control(bandwidth_gb_s: float, area_mm2: float, *, copackaged: bool) -> bool:

@@ -100,6 +100,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
     h20 = CHIPS.index("h20-96")
     z = NormalDist().inv_cdf((p - 1) / (p - 1 + h + 1 - beta)) if p > 1 else 0.0
     safe = max(z, 0) * g("market.demand_cv_per_month") * math.sqrt(handling[h20] / 30.4375 + 1)
+    level = float(world.paths.us[h20, 0, 0] > 0)
     last_door = [float(world.paths.us[c, 0, 0] * world.paths.cn[c, 0, 0]) for c in range(C)]
     names = ("orders", "deliveries", "installed", "need")
     out = {n: np.zeros((S, C, COUNT)) for n in names}
@@ -196,10 +197,15 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
             shipped, truly = sum(sent), sum(wanted_total[s][c] for s in range(S))
             closing = max(last_door[c] - door[c], 0.0) if gated[c] else 0.0
             if c == h20:
+                last = float(world.paths.us_end[m, 0] * world.paths.cn_end[m, 0])
+                ends = max(level - last, 0.0)
+                level = last
                 goods = shelf[c] + made + g("h20-96.commitment_months") * float(world.capacity[c, 0, 0]) * growth
-                out["written_down_usd"][c, m] = (closing * goods * g("h20-96.vendor_asp_usd")
+                out["written_down_usd"][c, m] = (ends * goods * g("h20-96.vendor_asp_usd")
                                                  * g("h20-96.inventory_cost_share") * g("market.write_down_share"))
             unfilled = max(1 - shipped / max(truly, 1e-9), 0) if truly > 0 else 0.0
+            if gated[c] and CHIPS[c] != "nvidia_next":
+                unfilled = max(unfilled, (1 - float(world.paths.us[c, m, 0])) * float(world.paths.cn[c, m, 0]))
             asks = g("grey.premium_max") * (1 - math.exp(-g("grey.premium_kappa") * unfilled))
             premium[c] += (asks - premium[c]) * (1 - math.exp(-1 / g("market.price_adjust_months")))
             scarcity[c] = unfilled

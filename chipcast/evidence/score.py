@@ -243,13 +243,15 @@ def summary(scored: Sequence[Scored]) -> dict[str, object]:
     n = len(scored)
     hits = sum(s.inside_90 for s in scored)
     low, high = binomial_band(n, 0.9)
-    # each forecast is scaled by its own outcome, so that a large quarter does not count more than a small one
-    own = np.array([s.crps / max(abs(s.outcome), 1e-12) for s in scored])
+    # each forecast is scaled by its own outcome, so that a large quarter does not count more than a small one; where
+    # nothing came, by what its baselines missed
+    size = [abs(s.outcome) if s.outcome else float(np.mean(list(s.baselines.values()) or [1.0])) for s in scored]
+    own = np.array([s.crps / z for s, z in zip(scored, size, strict=True)])
     names = sorted({name for s in scored for name in s.baselines})
     beats: dict[str, float] = {}
     for name in names:
         chosen = [i for i, s in enumerate(scored) if name in s.baselines]
-        rival = np.array([scored[i].baselines[name] / max(abs(scored[i].outcome), 1e-12) for i in chosen])
+        rival = np.array([scored[i].baselines[name] / size[i] for i in chosen])
         beats[name] = float(skill(own[chosen].mean(), rival.mean()))
     return {"forecasts": n, "hits_90": hits, "hits_80": sum(s.inside_80 for s in scored), "band_90": [low, high],
             "mean_crps_over_outcome": float(own.mean()), "mean_pit": float(np.mean([s.pit for s in scored])),

@@ -57,6 +57,10 @@ class Gates:
     """Share of the month in which the US gate lets a chip ship, rules in force aside. [1] (chip, month, draw)"""
     cn: Array
     """Share of the month in which the Chinese gate lets a chip in, rules in force aside. [1] (chip, month, draw)"""
+    us_end: Array
+    """How far the US gate is open to the leading card on the month's last day. [1] (month, draw)"""
+    cn_end: Array
+    """How far the Chinese gate is. [1] (month, draw)"""
     announced: Array
     """1 in months in which a closing has been announced and is not yet in effect. (month, draw)"""
     threat: Array
@@ -158,6 +162,8 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     live = threat and controls
     held = np.zeros(len(chips)) if shut_at_start is None or not controls else shut_at_start
     us *= 1 - held[:, None, None]
+    lead = list(chips).index(LEADING) if LEADING in chips else 0
+    us_end, cn_end = us[lead].copy(), cn[lead].copy()
     cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
     hit = foreign[:, None] > 0
     leading = np.array([[c == LEADING] for c in chips])
@@ -203,9 +209,12 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
             cn_shut = np.where(closes, 1.0, cn_shut)
             reopens = (cn_shut > 0) & ~closes & (shocks["cn_open"][m] < given["cn_gate.opening_hazard_per_month"])
             cn_shut = np.where(reopens, 0.0, cn_shut)
+            us_end[m] = 1 - shut[lead]
             counter = opened & (shocks["counter"][m] < given["cn_gate.counter_block_probability"])
             cn_shut = np.where(counter, 1.0, cn_shut)
-    gates = Gates(us=us, cn=cn, announced=announced, threat=level, us_hazard=hazard, cn_hazard=cn_rate)
+            cn_end[m] = 1 - cn_shut
+    gates = Gates(us=us, cn=cn, us_end=us_end, cn_end=cn_end, announced=announced, threat=level, us_hazard=hazard,
+                  cn_hazard=cn_rate)
     return scripted(given, chips, months, gates, foreign, events)
 
 
@@ -250,6 +259,8 @@ def scripted(given: Given, chips: Sequence[str], months: Sequence[str], gates: G
                 share = (day.day - 1) / days_in_month(months[m])
                 path[c, m] = path[c, m] * share + state * (1 - share)
             path[c, max(m + 1, 0):] = state
+            if name == LEADING:
+                (gates.us_end if event.gate == "us" else gates.cn_end)[max(m, 0):] = state
     return gates
 
 
@@ -259,7 +270,7 @@ def single_gate(given: Given, chips: Sequence[str], months: Sequence[str], slack
     """Return the same US gate with a Chinese gate that never shuts: the rival with one key."""
     both = two_key(given, chips, months, slack, foreign, threat=threat, controls=controls,
                    events=[e for e in events if e.gate == "us"], shut_at_start=shut_at_start)
-    both.cn[:] = 1.0
+    both.cn[:], both.cn_end[:] = 1.0, 1.0
     return both
 
 
@@ -268,9 +279,10 @@ def scripted_only(given: Given, chips: Sequence[str], months: Sequence[str], sla
                   shut_at_start: Array | None = None) -> Gates:
     """Return gates that move by the scenario's events alone; buyers still fear what they fear."""
     feared = two_key(given, chips, months, slack, foreign, threat=threat, controls=controls)
-    feared.us[:], feared.cn[:], feared.announced[:] = 1.0, 1.0, 0.0
+    feared.us[:], feared.cn[:], feared.announced[:], feared.us_end[:], feared.cn_end[:] = 1.0, 1.0, 0.0, 1.0, 1.0
     if shut_at_start is not None and controls:
         feared.us[shut_at_start > 0] = 0.0
+        feared.us_end[:] = feared.us[list(chips).index(LEADING)] if LEADING in chips else 1.0
     return scripted(given, chips, months, feared, foreign, events)
 
 

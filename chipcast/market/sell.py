@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chipcast.base.types import Array
-from chipcast.market import clear
+from chipcast.market import clear, legal
 from chipcast.market.buy import Wish
 from chipcast.market.clear import total
 from chipcast.market.world import TINY, State, World, over_chips
@@ -47,11 +47,12 @@ def sell(world: World, state: State, wish: Wish, door: Array, m: int) -> Sale:
     sent = world.allocate(wish.backlog, supply, world.priority)
     shipped = total(sent)
     arrived, back = move_on(world, state, sent, door)
-    written = write_down(world, state, made, door)
+    written = write_down(world, state, made, door, m)
     truly = total(wish.both)
     some = truly > 0
     fill = shipped / np.maximum(truly, TINY)
     scarcity = np.maximum(1 - fill, 0.0) * some
+    shut_out(world, scarcity, door, m)
     state.shelf = state.shelf + made - shipped
     state.shelf[gated] += total(back)
     asks = clear.grey_premium(scarcity, given["grey.premium_max"], given["grey.premium_kappa"])
@@ -89,15 +90,30 @@ def move_on(world: World, state: State, sent: Array, door: Array) -> tuple[Array
     return arrived, back
 
 
-def write_down(world: World, state: State, made: Array, door: Array) -> Array:
+def shut_out(world: World, scarcity: Array, door: Array, m: int) -> None:
+    """Raise scarcity, in place, where the US gate holds a card back that buyers could have: the street knows its price.
+
+    Guidance at home lowers what is wanted and so does not count; a card that nobody has seen yet has no street price.
+    """
+    for c in world.gated:
+        if world.chips[c] != legal.NEXT:
+            us, _ = world.permits.widest(m, c)
+            held = 1 - world.paths.us[c, m] * us
+            scarcity[c] = np.maximum(scarcity[c], held * world.paths.cn[c, m])
+
+
+def write_down(world: World, state: State, made: Array, door: Array, m: int) -> Array:
     """Return what sellers of gated cards write off as a door shuts: finished cards and what is on order for it. [USD]
 
-    At booked price times the share of cost; the units stay on the shelf and sell if the door opens again.
+    All of it in the month of the closing, at booked price times the share of cost; the units stay on the shelf and
+    sell if the door opens again.
     """
     given = world.given
     out = np.zeros_like(state.shelf)
     c = world.lead
-    closing = np.maximum(state.door[world.gated.index(c)] - door[c], 0.0)
+    after = world.paths.us_end[m] * world.paths.cn_end[m]
+    closing = np.maximum(state.level - after, 0.0)
+    state.level = after
     if closing.any():
         goods = state.shelf[c] + made[c] + given["h20-96.commitment_months"] * world.capacity[c, 0] * state.growth
         out[c] = (closing * goods * given["h20-96.vendor_asp_usd"] * given["h20-96.inventory_cost_share"]

@@ -146,6 +146,8 @@ class State:
     """Work of installed cards and of leases. [tokens/s] (segment, draw)"""
     coming: Array
     """Work of cards under way. [tokens/s] (segment, draw)"""
+    level: Array
+    """How far the door of the leading card was open on the last day of last month. [1] (draw)"""
     door: Array
     """Share of last month in which foreign cards could ship. [1] (gated chip, draw)"""
 
@@ -245,7 +247,8 @@ def first_state(world: World) -> State:
                  shelf=supply.vendor_stock(given, chips), growth=np.ones(given.draws), belief=heard,
                  premium=np.zeros(flat), scarcity=np.zeros(flat), wallet=wide.copy(), lead_days=np.zeros(flat),
                  domestic_used=world.first_used.copy(), leased=wide.copy(), have=over_chips(held, world.cards.rate),
-                 coming=wide.copy(), door=(world.paths.us[gated, 0] * world.paths.cn[gated, 0]).copy())
+                 coming=wide.copy(), level=np.asarray(world.paths.us[world.lead, 0] > 0, dtype=float),
+                 door=(world.paths.us[gated, 0] * world.paths.cn[gated, 0]).copy())
 
 
 def over_chips(cells: Array, weight: Array) -> Array:

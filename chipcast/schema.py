@@ -126,11 +126,18 @@ class Report(_Strict):
     definition: str = ""
     published: date
     known_by: date | None = None
-    source_class: Literal["filing", "teardown", "vendor_plan", "testimony", "letter_or_broker", "newspaper", "forum"]
+    source_class: Literal["filing", "teardown", "vendor_plan", "testimony", "letter_or_broker", "forecast", "newspaper",
+                          "forum"]
     period: str = ""
     origin: str = ""
     unit: str = ""
     why: str = ""
+
+    @field_validator("period", mode="before")
+    @classmethod
+    def _period(cls, value: object) -> object:
+        """A year is a number in YAML."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("published", "known_by", mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from chipcast.base.given import Given, Row
 from chipcast.base.laws import Law, law_of_row, point
 from chipcast.evidence.likelihood import Quantities, log_likelihood, reading_weights
 from chipcast.evidence.posterior import condition, posterior_table
-from chipcast.evidence.reports import Observation, observations, own_observation
+from chipcast.evidence.reports import SERIES, UNITS_OF, Observation, observations, own_observation
 from chipcast.scenario import load, resolve
 
 Z95 = 1.6448536269514722
@@ -167,6 +167,10 @@ OWN = {"series": "smic_ai_die_yield", "value": "35%", "definition": "die.any", "
 def test_an_analysts_own_report_is_read() -> None:
     own = own_observation(OWN, 0, date(2025, 2, 25))
     assert (own.value, own.period, own.definition) == (0.35, "2025-02", "die.any")
+    count = own_observation({**OWN, "series": "hbm_stacks_imported", "value": "4M", "unit": "stacks"}, 1,
+                            date(2025, 2, 25))
+    assert (count.value, count.period, count.is_share) == (4e6, "2025", False)
+    assert set(UNITS_OF) == set(SERIES)
 
 
 @pytest.mark.parametrize(("change", "match"), [
@@ -175,6 +179,9 @@ def test_an_analysts_own_report_is_read() -> None:
     ({"series": "smic_yield"}, r"unknown series of a report 'smic_yield'; did you mean"),
     ({"value": "135%"}, r"reports\[0\].value must lie inside 0 to 1"),
     ({"value": "3 GB"}, r"'3 GB' is a bytes"),
+    ({"series": "huawei_910b_cards", "value": "300k dies", "definition": "count"}, r"'300k dies' is a dies, but cards"),
+    ({"series": "huawei_910b_cards", "value": "300k parsecs"}, r"unit 'k parsecs' in '300k parsecs' is not known"),
+    ({"series": "huawei_share_of_china_cards", "value": "175%"}, r"must lie inside 0 to 1 for a share"),
     ({"definition": "die"}, r"unknown definition of report"),
     ({"source_class": "blog"}, r"unknown source class of report"),
 ])

@@ -26,6 +26,13 @@ COUNT_SERIES = ("huawei_910b_cards", "huawei_910c_packages", "huawei_ascend_card
 SERIES = YIELD_SERIES + SHARE_SERIES + COUNT_SERIES
 """Everything a report may speak of."""
 
+UNITS_OF: Mapping[str, str] = {
+    "huawei_910b_cards": "cards", "huawei_910c_packages": "packages", "huawei_ascend_cards": "cards",
+    "ascend_dies": "dies", "foreign_dies": "dies", "smic_ai_wafer_starts_per_month": "wafers/month",
+    "hbm_stacks_imported": "stacks", **dict.fromkeys((*YIELD_SERIES, *SHARE_SERIES), "1"),
+}
+"""Unit in which a report of each series is counted; a count of dies is none of cards."""
+
 READING_SETS: Mapping[str, tuple[str, ...]] = {
     "single_die": ("die.any", "through", "die.perfect"),
     "dual_die_early": ("die.any", "through", "blind", "die.perfect"),
@@ -132,7 +139,8 @@ def own_observation(report: Mapping[str, object], number: int, as_of: date) -> O
     name = f"reports[{number}]"
     if known_by > as_of:
         raise InputError(f"{name} is known by {known_by}, after as_of {as_of}; drop it or move as_of")
-    value = parse_quantity(report["value"], "1", f"{name}.value")
+    said = f"{report['value']} {report['unit']}" if report.get("unit") else report["value"]
+    value = parse_quantity(said, UNITS_OF[series], f"{name}.value")
     definition = str(report.get("definition") or "")
     if series in YIELD_SERIES:
         if not definition:

@@ -9,10 +9,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from chipcast.base.catalog import DATA
+from chipcast.base.calendar import parse_date
+from chipcast.base.catalog import DATA, read_table
 from chipcast.base.errors import InputError, nearest, unknown
 from chipcast.tokens.model import Attention, Ffn, LayerGroup, Model
 
@@ -74,6 +76,22 @@ def find(name: str) -> Path:
         if any(key == word + s for s in SUFFIXES):
             return table[key]
     unknown("model", name, [*table, *ALIASES])
+
+
+def refuse_later(name: str, as_of: date) -> None:
+    """Refuse a shipped model that may have become public only after an information date.
+
+    Raises
+    ------
+    InputError
+        If a row of the data dates it later; a config of the user's own, given by path, is never refused.
+    """
+    key = find(name).stem.split("__", 1)[-1].lower()
+    own = key not in shipped() or find(name) != shipped()[key]
+    row = next((r for r in read_table("model_dates") if r["model"] == key), None)
+    if row and not own and parse_date(row["known_by"]) > as_of:
+        raise InputError(f"model '{key}' may have become public only after {as_of}; take --as-of {row['known_by']} or "
+                         "later (or --scenario latest), or give its config.json by path")
 
 
 def read(name: str) -> Model:

@@ -1,0 +1,101 @@
+"""`tokens model` and `tokens layout`: what is a model made of, and which ways to lay it over chips hold it?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from chipcast.cli.common import AsOf, Json, emit_json, measured, table
+from chipcast.cli.tokens_words import (
+    Chips,
+    Input,
+    ModelName,
+    Output,
+    Precision,
+    Scene,
+    Tpot,
+    Ttft,
+    chip_ids,
+    day_of,
+    known_model,
+    sizes,
+    world,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(model)
+    app.command()(layout)
+
+
+def model(name: ModelName, context: Annotated[float, measured("--context", "tokens", "Context.", least=0,
+                                                                most=1e9)] = 4096,
+          json: Json = False) -> None:
+    """Parameters, arithmetic and cache of a model."""
+    from chipcast.tokens.model import PRECISION, load
+
+    m = load(name)
+    kinds = [{"layers": g.count, "attention": g.attention.kind, "ffn": g.ffn.kind, "heads": g.attention.heads,
+              "kv_heads": g.attention.kv_heads, "window": g.attention.window, "experts": g.ffn.experts,
+              "top_k": g.ffn.top_k, "index_top": g.attention.index_top} for g in m.groups]
+    payload: dict[str, Any] = {
+        "model": m.name, "params_total": m.params_total, "params_active": m.params_active, "params_mtp": m.params_mtp,
+        "kv_bytes_per_token": m.kv_bytes_per_token(), "flops_per_token": m.flops_per_token(context),
+        "context_tokens": context, "longest_context_tokens": m.context,
+        "state_bytes_per_request": m.state_bytes_per_request,
+        "weight_bytes": {p: m.weight_bytes(p) for p in PRECISION}, "native_precision": m.native, "layers": kinds,
+        "notes": list(m.notes)}
+    if json:
+        emit_json(payload)
+        return
+    from chipcast.base.summary import short
+
+    rows = [("parameters", short(m.params_total, 4)), ("active per token, embedding and head included",
+                                                       short(m.params_active, 4)),
+            ("further-token layers, apart", short(m.params_mtp, 4)),
+            ("cache of a token in 16 bits, bytes", f"{m.kv_bytes_per_token():,.0f}"),
+            (f"FLOP of a decoded token at {context:g} tokens", short(m.flops_per_token(context), 4)),
+            (f"weights in {m.native}, GB", f"{m.weight_bytes(m.native) / 1e9:.1f}"),
+            ("weights in bf16, GB", f"{m.weight_bytes('bf16') / 1e9:.1f}")]
+    rows += [(f"{k['layers']} layers", f"{k['attention']} + {k['ffn']}") for k in kinds]
+    table(m.name, ("", "value"), rows, foot="; ".join(m.notes))
+
+
+def layout(name: ModelName, chip: Chips = "h20",
+           chips: Annotated[str, typer.Option("--chips", metavar="N | N..N", help="Chips of a replica.")] = "8",
+           input: Input = 3500, output: Output = 1500, tpot_ms: Tpot = 50, ttft_ms: Ttft = 2000,
+           precision: Precision = "", scenario: Scene = "february-2025", as_of: AsOf = "", json: Json = False) -> None:
+    """Every layout on so many chips: memory of a rank, room, rate, or the reason it fell."""
+    from chipcast.base.errors import InfeasibleError
+    from chipcast.tokens.serve import Workload
+    from chipcast.tokens.table import layouts
+
+    day = day_of(scenario, as_of)
+    known_model(name, day)
+    ids, counts = chip_ids(chip, day), sizes(chips)
+    g = world(scenario, as_of, 100, 1, ids)
+    work = Workload(input_tokens=input, output_tokens=output, ttft_s=ttft_ms / 1000, tpot_ms=tpot_ms)
+    answers: list[dict[str, Any]] = []
+    problem: InfeasibleError | None = None
+    for item in ids:
+        for n in counts:
+            try:
+                rows, fell = layouts(g, item, name, work, chips=n, precision=precision or None)
+            except InfeasibleError as error:
+                problem, rows, fell = error, [], {str(error): 1}
+            answers.append({"model": name, "chip": item, "chips": n, "layouts": rows, "refused": fell})
+    if problem is not None and not any(a["layouts"] for a in answers):
+        raise problem
+    if json:
+        emit_json(answers[0] if len(answers) == 1 else {"model": name, "answers": answers})
+        return
+    for a in answers:
+        table(f"{name} on {a['chips']} x {a['chip']}, at the medians",
+              ("layout", "weights GB", "reserve GB", "of GB", "requests that fit", "output tok/s/chip", "TPOT ms",
+               "verdict"),
+              [(r["layout"], f"{r['weights_gb']:.1f}", f"{r['reserve_gb']:.1f}", f"{r['usable_gb']:.1f}",
+                f"{max(r['requests_that_fit'], 0):.0f}", f"{r['output_tokens_per_s_per_chip']:.0f}",
+                f"{r['tpot_ms']:.1f}", r["verdict"]) for r in a["layouts"][:12]],
+              foot="; ".join(f"{n} x {why}" for why, n in list(a["refused"].items())[:6]))

@@ -16,6 +16,7 @@ from chipcast.base.given import Given, Row
 from chipcast.base.laws import Law, law_of_row, point
 from chipcast.evidence.likelihood import Quantities, log_likelihood, reading_weights
 from chipcast.evidence.posterior import condition, posterior_table
+from chipcast.evidence.recovery import recover, simulated
 from chipcast.evidence.reports import SERIES, UNITS_OF, Observation, observations, own_observation
 from chipcast.scenario import load, resolve
 
@@ -160,6 +161,15 @@ def test_reports_that_fight_are_named(plain: Given) -> None:
         condition(sure, fight, forward=balance)
 
 
+def test_two_reports_on_one_quantity_that_no_posterior_can_serve_are_named() -> None:
+    """A filing of 5 million cards beside a newspaper's 200,000: the posterior lies between, far from both."""
+    given = resolve(load("february-2025"), draws=1000, seed=1)
+    own = [{"series": "huawei_910b_cards", "value": "5M", "period": "2024", "published": "2025-02-01",
+            "source_class": "filing"}]
+    with pytest.raises(InputError, match=r"the fight is about '(ft-2025-02-25/910b-produced|own-0/huawei_910b)"):
+        condition(given, own=own)
+
+
 OWN = {"series": "smic_ai_die_yield", "value": "35%", "definition": "die.any", "published": "2025-02-01",
        "source_class": "newspaper"}
 
@@ -205,18 +215,23 @@ def hidden(given: Given, reports: Sequence[Observation]) -> Quantities:
 
 def test_intervals_hold_the_truth_when_reports_come_from_the_model(plain: Given) -> None:
     """Parameter recovery: 120 simulated worlds, 90 percent intervals of all quantities pooled."""
-    base = plain.with_rows([row(k, v) for k, v in BALANCE.items()]).block(0, 400)
-    truths = {k: base[k][:120] for k in BALANCE}
-    noise = np.random.default_rng(5).normal(size=(3, 120))
-    inside = []
-    for r in range(120):
-        w, n, y = (truths[k][r] for k in BALANCE)
-        logit = np.log(y / (1 - y)) + 0.3 * noise[2, r]
-        seen = (report("ascend_dies", w * n * y * np.exp(0.25 * noise[0, r])),
-                report("smic_ai_wafer_starts_per_month", w / 12 * np.exp(0.25 * noise[1, r])),
-                report("910b.yield", 1 / (1 + np.exp(-logit)), definition="die.any"))
-        after = condition(replace(base, seed=1000 + r), seen, forward=hidden, check=False).given
-        for k in BALANCE:
-            low, high = np.quantile(after[k], [0.05, 0.95])
-            inside.append(low <= truths[k][r] <= high)
-    assert 0.85 <= np.mean(inside) <= 0.95
+    rows = [row(k, v) for k, v in BALANCE.items()]
+    seen = (report("ascend_dies", 1e6), report("smic_ai_wafer_starts_per_month", 7e3),
+            report("910b.yield", 0.3, definition="die.any"))
+    found = recover(plain.with_rows(rows), seen, 120, particles=400, forward=hidden)
+    assert set(found.names) == set(BALANCE)
+    assert 0.85 <= found.coverage_90 <= 0.95
+    assert 0.42 <= found.coverage_50 <= 0.58
+
+
+def test_simulated_reports_have_the_spread_of_their_likelihood(plain: Given) -> None:
+    """Figures about their own truth: error 0.25 in logs; with outliers the tails are heavier."""
+    base = plain.with_rows([row(k, v) for k, v in BALANCE.items()])
+    one = (report("ascend_dies", 1e6),)
+    truth = hidden(base, one)
+    gaps = np.log(simulated(base, one, truth)[0] / truth[("ascend_dies", "2025", "count")])
+    assert gaps.std() == pytest.approx(0.25, rel=0.05)
+    assert abs(gaps.mean()) < 0.02
+    loose = base.with_rows([row("source_all.outlier_share", point(0.3))])
+    wild = np.log(simulated(loose, one, truth)[0] / truth[("ascend_dies", "2025", "count")])
+    assert wild.std() == pytest.approx(0.25 * np.sqrt(0.7 + 0.3 * 16), rel=0.08)

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, note, say, table
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, Sets, emit_json, note, say, table, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from chipcast.base.given import Given
+    from chipcast.scenario import Scenario
 
 
 def register(app: typer.Typer) -> None:
@@ -23,13 +26,22 @@ def register(app: typer.Typer) -> None:
     app.command("score", help="Grade a frozen forecast on outcomes that have matured.")(score)
 
 
-def evidence(scenario: ScenarioName = "february-2025", draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "",
-             json: Json = False) -> None:
+def evidence(scenario: ScenarioName = "february-2025",
+             recover: Annotated[int, whole("--recover", "Worlds in which the truth is simulated and looked for; 200 "
+                                           "take some ten minutes.", least=0, most=2000)] = 0,
+             sets: Sets = [],  # noqa: B006
+             draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
     from chipcast.base.summary import short, span
     from chipcast.chain import prepare
+    from chipcast.cli.common import load
     from chipcast.evidence.posterior import WARN_ESS, posterior_table
 
-    found = prepare(scenario, draws=draws, seed=seed, as_of=as_of or None).evidence
+    story = load(scenario, as_of=as_of, sets=sets)
+    if recover:
+        plain = prepare(story, draws=max(draws, recover), seed=seed, prior=True).given
+        _recovered(plain, story, recover, json)
+        return
+    found = prepare(story, draws=draws, seed=seed).evidence
     rows = posterior_table(found)
     reports: list[dict[str, Any]] = [
         {"id": o.id, "series": o.series, "period": o.period, "said": o.value, "relation": o.relation,
@@ -51,6 +63,24 @@ def evidence(scenario: ScenarioName = "february-2025", draws: Draws = 4000, seed
     table("How each report was read", ("report", "said", "readings", "errors away"),
           [(r["id"], f"{r['said']:g}", ", ".join(f"{k} {v:.0%}" for k, v in r["reading_weights"].items()),
             f"{r['residual']:+.1f}") for r in reports])
+
+
+def _recovered(given: Given, story: Scenario, worlds: int, json: bool) -> None:
+    """Print how often intervals hold the truth of simulated worlds."""
+    from chipcast.evidence.recovery import recover
+    from chipcast.evidence.reports import observations
+
+    reports = observations(given.catalog, own=[r.model_dump() for r in story.reports])
+    found = recover(given, reports, worlds,
+                    note=lambda k: note(f"{k} of {worlds} worlds") if k % 20 == 0 else None)
+    if json:
+        emit_json({"worlds": worlds, "as_of": given.as_of, "coverage_90": found.coverage_90,
+                   "coverage_50": found.coverage_50, "by_name": found.by_name})
+        return
+    worst = sorted(found.by_name.items(), key=lambda item: abs(item[1] - 0.9), reverse=True)[:8]
+    table(f"Share of 90 percent intervals that hold the truth, {worlds} simulated worlds as of {given.as_of}",
+          ("quantity", "coverage"), [("all pooled", f"{found.coverage_90:.3f}"), *((n, f"{c:.2f}") for n, c in worst)],
+          foot=f"50 percent intervals hold {found.coverage_50:.3f}. The eight farthest from 0.90 are listed.")
 
 
 def _map(value: Any) -> dict[str, float]:

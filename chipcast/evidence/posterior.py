@@ -34,8 +34,9 @@ WARN_ESS, REFUSE_ESS = 500.0, 100.0
 SCREEN = 64
 """Draws on which names that do not matter are found."""
 
-FIGHT = 5.0
-"""Reports fight where the posterior stays this many errors away from one of them."""
+FIGHT, PAIR = 5.0, 5.5
+"""Reports fight where the posterior stays this many errors away from one of them, or lies between two on one quantity
+that stay this many errors apart."""
 
 MOVES = 4
 """Moves at each temperature: guided ones reach across the posterior, so few do."""
@@ -116,7 +117,7 @@ def condition(given: Given, reports: Sequence[Observation] | None = None, *, own
     after = given.with_posterior(dict(zip(names, z, strict=True)))
     found = forward(after, reports)
     residuals = tuple(_residual(after, o, found) for o in reports)
-    if check and (fit.ess < REFUSE_ESS or (fit.prior_ess < REFUSE_ESS and max(map(abs, residuals)) > FIGHT)):
+    if check and (fit.ess < REFUSE_ESS or (fit.prior_ess < REFUSE_ESS and _fighting(reports, residuals))):
         raise InputError(_who_fights(reports, residuals, min(fit.ess, fit.prior_ess), work.draws))
     return Evidence(given=after, prior=given, reports=reports, names=names, ess=fit.ess,
                     importance_ess=fit.prior_ess, log_evidence=fit.log_evidence,
@@ -177,6 +178,14 @@ def _residual(given: Given, o: Observation, found: Quantities) -> float:
     gap = min(gaps, key=abs)
     kept = (o.relation == "at least" and gap < 0) or (o.relation == "at most" and gap > 0)
     return 0.0 if kept else gap
+
+
+def _fighting(reports: Sequence[Observation], residuals: Sequence[float]) -> bool:
+    """Return whether the posterior stays far from a report, or between two that speak of one quantity."""
+    by_quantity: dict[tuple[str, str], list[float]] = {}
+    for o, r in zip(reports, residuals, strict=True):
+        by_quantity.setdefault((o.series, o.period), []).append(r)
+    return max(map(abs, residuals)) > FIGHT or max(max(r) - min(r) for r in by_quantity.values()) > PAIR
 
 
 def _who_fights(reports: Sequence[Observation], residuals: Sequence[float], ess: float, particles: int) -> str:

@@ -15,9 +15,10 @@ import pytest
 
 from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.draws import normals
+from chipcast.base.errors import InfeasibleError
 from chipcast.base.given import Given
 from chipcast.base.laws import point
-from chipcast.cluster import calibrate, claims, curves, fixes, platform
+from chipcast.cluster import calibrate, claims, curves, fixes, needs, platform
 from chipcast.cluster.case import keep
 from chipcast.cluster.compare import compare, default_threshold
 from chipcast.cluster.goodput import SIZES, case_of, fleet
@@ -116,6 +117,36 @@ def test_claims_of_june_2025_are_not_known_in_february(given: Given, cli: Run) -
     assert not any(row.startswith("hw_") for s in solved for row in s.rows)
     code, text, _ = cli("cluster", "claims")
     assert code == 0 and "Not known yet on 2025-02-25" in text
+
+
+def test_what_each_kind_of_fault_must_become(latest: Given) -> None:
+    case = case_of(latest, "ascend-910c", ladder="full")
+    parts = {p.name: p for p in needs.components(case, 10_000, 24.0)}
+    assert parts["hbm"].masked > 0.5 and parts["logic"].masked == 0
+    assert all(p.alone is None for p in parts.values())  # no single mend makes 24 h true
+    easy = {p.name: p for p in needs.components(case, 10_000, 6.0)}
+    assert easy["logic"].alone is not None and 0 < easy["logic"].alone < 1
+    total = sum(p.allowed * (1 - p.masked) for p in parts.values())
+    assert total == pytest.approx(1 / (24 * 10_000) * 1e6, rel=0.25)  # at medians, the sum is what the claim allows
+
+
+def test_worlds_in_which_a_claim_holds_are_better_and_as_rare_as_counting_says(given: Given) -> None:
+    chance, must = needs.must_be_true(given, "h800-sxm", 4096, mtbf_h=24.0)
+    mended = case_of(given, "h800-sxm", ladder="full", detection="active")
+    counted = (keep(mended, (4096,)).mtbf_rollback_h[0] >= 24.0).mean()
+    assert chance == pytest.approx(counted, abs=0.05)
+    first = must[0]
+    assert first.name == "fleet.rate_factor" and first.shift < -1
+    assert np.median(first.after) < np.median(first.before)
+    tighter, _ = needs.must_be_true(given, "h800-sxm", 4096, mtbf_h=24.0, availability=0.98)
+    assert tighter < chance
+
+
+def test_a_claim_beyond_every_world_is_said_to_be_so(given: Given, cli: Run) -> None:
+    with pytest.raises(InfeasibleError, match="no world within the ranges comes near"):
+        needs.must_be_true(given, "ascend-910c", 1_000_000, availability=0.9999)
+    code, text, _ = cli("cluster", "check-claim", "--availability", "99.99%", "--chips", "1000000", *FEW)
+    assert code == 0 and "No world within the ranges" in text
 
 
 # --- the fabric against published timings --------------------------------------------------------------------------

@@ -168,6 +168,40 @@ def test_fabric_times_take_plans_by_draws(operation: str) -> None:
     assert np.all(table[0] == 0)
 
 
+def test_the_quick_form_is_the_least_of_doubling_and_halving_on_each_level() -> None:
+    for p, n in product((1, 2, 8, 64, 1024), (1e3, 1e6, 1e9)):
+        quick = c.quick_all_reduce(float(p), n, 8.0, (FAST.alpha_s, FAST.bytes_s), (SLOW.alpha_s, SLOW.bytes_s))
+        inside, outside = min(p, 8), max(p // 8, 1)
+        by_hand = sum(min(c.doubling_all_reduce(q, m, lv.alpha_s, lv.bytes_s),
+                          c.halving_doubling_all_reduce(q, m, lv.alpha_s, lv.bytes_s))
+                      for q, m, lv in ((inside, n, FAST), (outside, n / inside, SLOW)))
+        assert quick == pytest.approx(by_hand, rel=1e-12, abs=1e-18)
+    many = c.quick_all_reduce(np.full(1000, 64.0), 1e6, 8.0, (1e-6, 1e11), (1e-5, 5e10))
+    assert many.shape == (1000,)
+
+
+def test_doubling_meets_both_lower_bounds_of_an_all_gather() -> None:
+    for p, n in product((2, 3, 12, 64), (1.0, 1e9)):
+        bounds = (math.ceil(math.log2(p)) * A, (p - 1) / p * n / B)
+        assert c.doubling_half(p, n, A, B) == pytest.approx(sum(bounds))
+
+
+def test_broadcast_and_single_messages_cross_the_levels_they_need() -> None:
+    pair = net.point_to_point((FAST, SLOW), 8, 1e6)
+    assert pair == pytest.approx(FAST.alpha_s + 1e6 / FAST.bytes_s)
+    assert net.point_to_point((FAST, SLOW), 16, 1e6) == pytest.approx(A + 1e6 / B)
+    both = net.broadcast((FAST, SLOW), 64, N)
+    assert both == pytest.approx(c.seconds("broadcast", "best", 8, N, A, B)
+                                 + c.seconds("broadcast", "best", 8, N, FAST.alpha_s, FAST.bytes_s))
+
+
+def test_a_flat_ring_over_servers_is_three_times_the_leveled_one() -> None:
+    flat = net.flat_times((FAST, SLOW), "all-reduce", 64.0, 1e9)["ring"]
+    assert flat == pytest.approx(0.040635, abs=5e-7)
+    leveled = net.all_reduce((FAST, SLOW), 64, 1e9, algorithm="ring")
+    assert flat / leveled == pytest.approx(0.040635 / 0.013293, rel=1e-3)
+
+
 def test_a_group_strided_over_servers_pays_the_slow_level() -> None:
     together = net.all_reduce((FAST, SLOW), 8, N, algorithm="ring")
     strided = net.all_reduce((FAST, SLOW), 8, N, algorithm="ring", local=1)

@@ -105,5 +105,16 @@ def test_hash_collisions_on_equal_links() -> None:
 def test_a_target_outside_0_to_1_is_refused() -> None:
     with pytest.raises(InputError, match=r"target availability must lie inside 0 to 1, got 1\.0"):
         s.spares_needed(1.0, 1.0)
-    with pytest.raises(InputError, match="nodes down on average must be at most"):
-        s.spares_needed(1e6, 0.99)
+
+
+def test_few_places_under_a_huge_load_are_always_taken() -> None:
+    """The closed form has no float for the Poisson tail here; the recursion has."""
+    for places, load in ((1, 900.0), (10, 2_000.0), (400, 3_000.0), (0, 1e5)):
+        assert s.erlang_b_array(float(places), load) == pytest.approx(s.erlang_b(places, load), rel=1e-3)
+
+
+def test_more_nodes_down_than_the_table_holds_are_searched_for() -> None:
+    load = np.array([1.664, 3_900.0, 1e5])
+    count = s.spares_needed(load, 0.99)
+    assert np.all(s.erlang_b_array(count + 1, load) <= 0.01)
+    assert np.all(s.erlang_b_array(count, load) > 0.01)

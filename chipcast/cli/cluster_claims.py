@@ -15,12 +15,19 @@ from chipcast.cli.cluster_words import (
     Size,
     one_size,
     percent,
+    say_bins,
     seconds_of,
     setup,
     share_of,
     warn,
 )
 from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, say, table
+
+IMPROBABLE = 0.02
+"""Probability under which a claim is called inconsistent with the ranges in every reading, as for the news' claims."""
+
+SHOWN_SD = 0.2
+"""Least move of a number, in standard deviations, that is worth a line."""
 
 
 def check_claim(availability: Annotated[str, typer.Option("--availability", help="Claimed share, such as 98%.")] = "",
@@ -29,9 +36,12 @@ def check_claim(availability: Annotated[str, typer.Option("--availability", help
                 chip: Chip = "ascend-910c", chips: Size = "10000", ladder: Ladder = "full",
                 detection: Detection = "active", scenario: Scene = "february-2025", as_of: AsOf = "",
                 draws: Draws = 4000, seed: Seed = 1, json: Json = False) -> None:
+    from chipcast.base.errors import InfeasibleError
     from chipcast.base.summary import interval as band
     from chipcast.base.summary import short, span
     from chipcast.cluster.claims import check
+    from chipcast.cluster.goodput import case_of
+    from chipcast.cluster.needs import components, must_be_true
 
     ids, given = setup(chip, scenario, as_of, draws, seed)
     if len(ids) != 1:
@@ -41,13 +51,26 @@ def check_claim(availability: Annotated[str, typer.Option("--availability", help
                    availability=share_of(availability, "--availability") if availability else None,
                    mtbf_h=seconds_of(mtbf, "--mtbf") / 3600 if mtbf else None,
                    recovery_h=seconds_of(recovery, "--recovery") / 3600 if recovery else None)
+    try:
+        chance, must = must_be_true(given, ids[0], count, availability=result.availability, mtbf_h=result.mtbf_h)
+    except InfeasibleError:
+        chance, must = 0.0, ()
+    parts = () if result.mtbf_h is None else components(case_of(given, ids[0], ladder=ladder, detection=detection),
+                                                        count, result.mtbf_h)
     warn(ids)
+    say_bins(given, ids)
     if json:
         emit_json({"chip": result.chip, "chips": count, "as_of": str(given.as_of), "ladder": ladder,
                    "detection": detection, "claim": {"availability": result.availability, "mtbf_h": result.mtbf_h,
                                                      "recovery_h": result.recovery_h},
                    "must_hold": [{"name": n, "value": v, "unit": u} for n, v, u in result.must_hold],
                    "probability": result.probability, "clash": result.clash, "ettr": band(result.ettr),
+                   "consistent": max([*result.probability.values(), chance]) >= IMPROBABLE,
+                   "by_class": [{"class": p.name, "faults_per_1e6_chip_h": band(p.faults), "masked": p.masked,
+                                 "allowed_per_1e6_chip_h": p.allowed, "mask_if_alone": p.alone} for p in parts],
+                   "must_be_true": {"probability": chance, "rows": [
+                       {"name": m.name, "unit": m.unit, "as_assumed": band(m.before), "where_the_claim_holds":
+                        band(m.after), "shift_sd": m.shift} for m in must]},
                    "mtbf_h": band(result.mtbf_all_h), "mtbf_rollback_h": band(result.mtbf_rollback_h)})
         return
     table(f"What the claim needs: {count} x {result.chip}", ["must hold", "value", "unit"],
@@ -56,6 +79,17 @@ def check_claim(availability: Annotated[str, typer.Option("--availability", help
           [[n, f"{p:.3f}"] for n, p in result.probability.items()],
           foot=f"Priors give {span(result.mtbf_all_h, 2)} h between stops, {span(result.mtbf_rollback_h, 2)} h between "
                f"rollbacks, {percent(band(result.ettr))} % of time in progress.")
+    if parts:
+        table(f"What {result.mtbf_h:g} h between rollbacks ask of each kind of fault, per 1e6 chip-h",
+              ["fault", "assumed", "mended online %", "allowed, all alike", "to be mended if alone"],
+              [[p.name, span(band(p.faults), 2), f"{100 * p.masked:.0f}", short(p.allowed, 2),
+                "even all would not do" if p.alone is None else f"{p.alone:.0%}"] for p in parts])
+    if must:
+        table(f"What must be true for it, recovery on and stops noticed by heartbeat (probability {chance:.4f})",
+              ["row", "as assumed", "where it holds", "unit"],
+              [[m.name, span(band(m.before)), span(band(m.after)), m.unit] for m in must if abs(m.shift) > SHOWN_SD])
+    else:
+        say("No world within the ranges comes near the claim.")
     if result.clash:
         say(result.clash)
 

@@ -42,6 +42,17 @@ def ring_half(ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric)
     return (ranks - 1) * (alpha_s + size / ranks / bytes_s)
 
 
+def doubling_half(ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric) -> Numeric:
+    """Return the seconds of an all-gather by doubling, or of a reduce-scatter by halving, its mirror.
+
+    Notes
+    -----
+    $ceil(log_2 p) alpha + (p-1)/p n / B$, for any p by Bruck's order of blocks: both lower bounds at once.
+    Sources: Bruck, Ho, Kipnis, Upfal, Weathersby, IEEE TPDS 8 (1997); Thakur, Rabenseifner, Gropp, IJHPCA 19 (2005).
+    """
+    return _depth(ranks) * alpha_s + (ranks - 1) / ranks * size / bytes_s
+
+
 def ring_all_reduce(ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric) -> Numeric:
     """Return the seconds of an all-reduce on a ring: a reduce-scatter, then an all-gather.
 
@@ -150,8 +161,8 @@ def in_switch_all_reduce(depth: Numeric, size: Numeric, alpha_s: Numeric, bytes_
 COLLECTIVES: Mapping[str, Mapping[str, Algorithm]] = MappingProxyType({
     "all-reduce": {"ring": ring_all_reduce, "doubling": doubling_all_reduce,
                    "rabenseifner": halving_doubling_all_reduce, "double_tree": double_tree_all_reduce},
-    "all-gather": {"ring": ring_half},
-    "reduce-scatter": {"ring": ring_half},
+    "all-gather": {"ring": ring_half, "doubling": doubling_half},
+    "reduce-scatter": {"ring": ring_half, "doubling": doubling_half},
     "all-to-all": {"pairwise": pairwise_all_to_all, "bruck": bruck_all_to_all},
     "broadcast": {"binomial": binomial_broadcast, "chain": chain_broadcast},
     "point-to-point": {"direct": point_to_point},
@@ -197,6 +208,35 @@ def seconds(operation: str, algorithm: str, ranks: Numeric, size: Numeric, alpha
     for other in times[1:]:
         fastest = np.minimum(fastest, other)
     return fastest
+
+
+def quick_all_reduce(ranks: Numeric, size: Numeric, domain: Numeric, fast: tuple[Numeric, Numeric],
+                     slow: tuple[Numeric, Numeric]) -> Numeric:
+    """Return the seconds of an all-reduce over two levels without checks, for searches over many plans.
+
+    Parameters
+    ----------
+    ranks, size : numeric
+        Ranks of the group, and bytes that each holds. [1, B]
+    domain : numeric
+        Ranks of the group inside one fast domain. [1]
+    fast, slow : (numeric, numeric)
+        Latency and reached rate of a rank inside the domain and beyond it. [s, B/s]
+
+    Notes
+    -----
+    The least of doubling and halving-doubling on each level, the slow level moving the bytes over the domain's ranks;
+    of `best` only the double tree is missing, which wins in between by less than it is known. Powers of two only:
+    elsewhere it is low by up to two messages.
+    """
+    inside = np.minimum(ranks, domain)
+    outside = ranks / inside
+    return _quick(inside, size, *fast) + _quick(outside, size / inside, *slow)
+
+
+def _quick(p: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric) -> Numeric:
+    rounds, wire = np.log2(p), size / bytes_s
+    return np.minimum(rounds * (alpha_s + wire), 2 * rounds * alpha_s + (2 - 2 / p) * wire)
 
 
 def lower_bound(operation: str, ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric, *,

@@ -155,10 +155,10 @@ FITS = ("fabric_fit", "operator_fit")
 def fitted(given: Given, *names: str) -> Array:
     """Return the first of these quantities that is known, as fitted by the run's date, on the luck of its own name.
 
-    What a user states, and what a posterior of the run holds, stands before the fit; a range where no fit moved it.
+    What a user states stands before the fit, and so does a range where no fit moved it.
     """
     name = next((n for n in names if n in given.rows), names[-1])
-    if name in given.posterior or (name in given.rows and given.row(name).kind == "scenario"):
+    if name in given.rows and given.row(name).kind == "scenario":
         return given[name]
     rows = [r for table in FITS for r in given.catalog.rows(table) if r["name"] == name]
     if not rows and name in given.rows:

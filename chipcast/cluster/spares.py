@@ -11,7 +11,7 @@ from chipcast.base.errors import require
 from chipcast.base.types import Array, Numeric
 
 MOST_SPARES = 4096
-"""Spares beyond which the search gives up: more down nodes than that is no cluster."""
+"""Spares that the table of exact answers holds."""
 
 
 def erlang_b(servers: int, load: Numeric) -> Numeric:
@@ -37,15 +37,17 @@ def erlang_b_array(servers: Numeric, load: Numeric) -> Numeric:
 
     Notes
     -----
-    $1 / B_k = e^a a^{-k} k! Q(k, a)$ with Q the probability that a Poisson(a) is at most k.
+    $1 / B_k = e^a a^{-k} k! Q(k, a)$ with Q the probability that a Poisson(a) is at most k. Where Q is too small for
+    a float the places are so few that the fluid limit 1 - k/a holds to k/(a - k)^2, below 1e-3 there.
 
     >>> round(float(erlang_b_array(5.0, 1.664)), 9) == round(float(erlang_b(5, 1.664)), 9)
     True
     """
     a = np.maximum(np.asarray(load, dtype=float), 1e-12)
     k = np.asarray(servers, dtype=float)
-    log_inverse = a - k * np.log(a) + gammaln(k + 1) + np.log(np.maximum(pdtr(k, a), 1e-300))
-    return np.exp(-log_inverse)[()]
+    inside = pdtr(k, a)
+    log_inverse = a - k * np.log(a) + gammaln(k + 1) + np.log(np.maximum(inside, 1e-300))
+    return np.where(inside > 1e-290, np.exp(-np.maximum(log_inverse, 0.0)), 1 - k / np.maximum(a, k))[()]
 
 
 def availability_when_short_stops(load: Numeric, spares: int) -> Numeric:
@@ -63,16 +65,29 @@ def spares_needed(load: Numeric, target: float) -> Numeric:
     Raises
     ------
     InputError
-        If `target` does not lie inside 0 to 1, or the load is more than any cluster can carry.
+        If `target` does not lie inside 0 to 1.
 
     >>> float(spares_needed(1.664, 0.97))
     4.0
     """
     require(0 < target < 1, "target availability", "lie inside 0 to 1", target)
     limits = _spare_limits(float(target))
-    require(np.all(np.asarray(load) <= limits[-1]), "nodes down on average",
-            f"be at most {limits[-1]:.0f}", np.max(load))
-    return np.searchsorted(limits, load, side="left").astype(float)[()]
+    a = np.asarray(load, dtype=float)
+    out = np.searchsorted(limits, a, side="left").astype(float)
+    beyond = a > limits[-1]
+    if beyond.any():
+        out = np.where(beyond, _spares_by_halving(np.where(beyond, a, 1.0), target), out)
+    return out[()]
+
+
+def _spares_by_halving(load: Array, target: float) -> Array:
+    """Return the least spares for loads that the table does not hold."""
+    low, high = np.zeros_like(load), np.ceil(load + 10 * np.sqrt(load) + 10)
+    while np.any(low < high):
+        middle = np.floor((low + high) / 2)
+        good = erlang_b_array(middle + 1, load) <= 1 - target
+        low, high = np.where(good, low, middle + 1), np.where(good, middle, high)
+    return low
 
 
 @lru_cache(maxsize=32)

@@ -143,7 +143,9 @@ def test_design_gives_the_distance_to_each_line_and_the_largest_free_chip(cli_js
     assert [x["chip"] for x in r["chips"][:2]] == ["l20", "l2"], "the two parts nearest to a line come first"
     assert free == sorted(free)
     early = cli_json("rules", "design", "--against", "2022-12-01", "--area", "750")
-    assert early["frontier"] == [], "the first rule caught on two prongs and set no largest chip"
+    assert early["frontier"][0]["largest_free_tpp"] is None, "few links free any chip of the first rule"
+    wide = cli_json("rules", "design", "--against", "2022-12-01", "--area", "750", "--io", "600")["frontier"][0]
+    assert (wide["largest_free_tpp"], wide["status_below"], wide["status_at"]) == (4800, "free", "denied")
 
 
 @pytest.mark.parametrize(("words", "message"), [
@@ -189,3 +191,110 @@ def test_unknown_is_an_answer(cli: Cli) -> None:
     code, out, _ = cli("rules", "check", "a100", "--on", "2021-01-01")
     assert code == 0
     assert "no rule yet" in out
+
+
+@pytest.mark.parametrize("words", [("--against", "2025-04-09"), ("--against", "2025-04-08", "--to", "AE"),
+                                   ("--against", "2024-06-01", "--use", "other"),
+                                   ("--against", "2024-06-01", "--hq", "CN", "--to", "MY")])
+@pytest.mark.parametrize("area", [80.0, 500.0, 608.5, 1000.0, 1716.0, 4000.0])
+def test_the_largest_legal_chip_is_legal_and_the_next_larger_is_not(
+        cli_json: Json, tmp_path: Path, words: tuple[str, ...], area: float) -> None:
+    r = cli_json("rules", "design", *words, "--area", str(area))
+    best = r["frontier"][0]["largest_free_tpp"]
+    rest = [w for w in words if w != "--against"][1:]
+    where = [w for k, v in zip(rest[::2], rest[1::2], strict=True) if k != "--use" for w in (k, v)]
+    for tpp, free in ((best * (1 - 1e-6), True), (best, False)):
+        path = tmp_path / f"{free}.yaml"
+        path.write_text(f"tpp: {tpp!r}\ndie_area_mm2: {area}\nio_bidir_gb_s: 0\nmem_bw_gb_s: 0\n"
+                        f"datacenter: {'no' if '--use' in words else 'yes'}\n", encoding="utf-8")
+        assert (cli_json("rules", "check", str(path), "--on", words[1], *where)["us"] == "free") is free
+
+
+def test_what_else_bounds_a_design_from_the_letters_on(cli_json: Json) -> None:
+    bounds = cli_json("rules", "design", "--against", "2025-04-09", "--area", "750")["also_below"]
+    assert [(b["quantity"], b["limit"]) for b in bounds] == [
+        ("dram_bw_gb_s", 1400), ("io_bidir_gb_s", 1100), ("dram_bw_gb_s + io_bidir_gb_s", 1700)]
+    assert cli_json("rules", "design", "--against", "2025-04-08", "--area", "750")["also_below"] == []
+    caught = cli_json("rules", "design", "--against", "2025-04-09", "--area", "750", "--dram", "1400")["frontier"][0]
+    assert (caught["largest_free_tpp"], caught["status_below"]) == (0, "licence")
+
+
+def test_who_may_build_on_a_day(cli: Cli, cli_json: Json) -> None:
+    r = cli_json("rules", "upstream", "--on", "2024-12-15")["inputs"]
+    assert (r["hbm"]["state"], r["hbm"]["until"]) == ("window", "2024-12-31")
+    assert r["foundry"]["state"] == "open"
+    assert "memory stacks" in cli("rules", "upstream", "--on", "2025-06-01")[1]
+    stack = cli_json("rules", "hbm", "--bandwidth", "220 GB/s", "--area", "110")
+    assert (stack["bw_density_gb_s_mm2"], stack["caught"]) == (2, False), "strictly above the line"
+    assert cli_json("rules", "hbm", "--bandwidth", "819", "--area", "110")["caught"]
+    assert not cli_json("rules", "hbm", "--bandwidth", "819", "--area", "110", "--copackaged")["caught"]
+    assert "follows the rules for that die" in cli("rules", "hbm", "--bandwidth", "819", "--area", "110",
+                                                   "--copackaged")[1]
+    die = cli_json("rules", "foundry", "--transistors", "34", "--year", "2027", "--packaged-by", "fab")
+    assert (die["presumed"], die["escape"]) == (False, "B")
+    assert cli_json("rules", "foundry", "--transistors", "34", "--year", "2026", "--packaged-by", "fab")["presumed"]
+    assert cli_json("rules", "foundry", "--transistors", "53", "--hbm")["classification"] == "3A090.a"
+    assert cli_json("rules", "foundry", "--transistors", "30", "--planar", "--node", "28")["presumed"] is False
+    code, _, err = cli("rules", "foundry", "--transistors", "30", "--packaged-by", "me")
+    assert code == 2
+    assert "must be fab, approved or other" in err
+
+
+SCENARIO = """
+base: february-2025
+name: what-if
+chips:
+  my-npu: {base: h20, fp8_tflops: 400, die_area_mm2: 800}
+rules:
+  cap: {effective: 2025-06-01, scope: CN HK MO D5 HQ, test: '[mem] dram_bw_gb_s >= 1000', to: denied}
+  US-DIFF-2025: {enforced: yes}
+events:
+  - {on: 2025-08-01, gate: us, chip: h20, to: open}
+  - {on: 2025-09-01, gate: hbm, to: open}
+"""
+
+
+def test_a_scenario_reaches_every_verb(cli_json: Json, cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(SCENARIO, encoding="utf-8")
+    within = ("--scenario", str(path))
+    assert cli_json("rules", "measure", "my-npu", *within)["tpp"] == 3200
+    for on, us, rule in (("2025-05-31", "notice", "US-3A090B-2023"), ("2025-06-01", "licence_denial", "cap")):
+        r = cli_json("rules", "check", "my-npu", "--on", on, *within)
+        assert (r["us"], r["deciding"]["rule_id"]) == (us, rule)
+    assert cli_json("rules", "check", "h20", "--on", "2025-07-31", *within)["us"] == "licence_denial"
+    opened = cli_json("rules", "check", "h20", "--on", "2025-08-01", *within)
+    assert (opened["us"], opened["status"]) == ("free", "free")
+    assert cli_json("rules", "check", "h20", "--to", "RU", "--on", "2025-08-01", *within)["us"] == "licence_denial"
+    assert cli_json("rules", "check", "h100", "--to", "MY", "--on", "2025-06-01", *within)["deciding"]["rule_id"] \
+        == "US-DIFF-2025"
+    table = {c["chip"]: c for c in cli_json("rules", "table", "--on", "2025-07-01", *within)["chips"]}
+    assert table["my-npu"]["rule_id"] == "cap"
+    spans = cli_json("rules", "history", "h20", "--begin", "2025-05-01", "--until", "2025-12-31", *within)["spans"]
+    assert [(s["from"], s["us"]) for s in spans] == [("2025-05-01", "free"), ("2025-06-01", "licence_denial"),
+                                                     ("2025-08-01", "free")]
+    where = cli_json("rules", "map", "h20", "--on", "2025-08-15", *within)["countries"]
+    assert (where["CN"]["us"], where["RU"]["us"]) == ("free", "licence_denial")
+    assert cli_json("rules", "upstream", "--on", "2025-09-15", *within)["inputs"]["hbm"]["state"] == "open"
+    assert "cap" in cli("rules", "check", "my-npu", "--on", "2025-06-01", *within)[1]
+
+
+@pytest.mark.parametrize(("rule", "message"), [
+    ("{to: denied}", "rules.x: say from which day it binds"), ("{effective: 2025-06-01}", "say what follows"),
+    ("{effective: 2025-13-01, to: denied}", "is no date"),
+    ("{effective: 2025-06-01, to: banned}", "unknown consequence"),
+    ("{effective: 2025-06-01, to: denied, test: 'tpq >= 3'}", "did you mean 'tpp'"),
+    ("{effective: 2025-06-01, to: denied, scope: Atlantis}", "'Atlantis' is no country"),
+    ("{effective: 2025-06-01, to: denied, chips: h21}", "unknown chip 'h21'"),
+    ("{effective: 2025-06-01, to: denied, gate: eu}", "unknown gate 'eu'"),
+    ("{effective: 2025-06-01, to: denied, when: 3}", "unknown key 'when'"),
+    ("{effective: 2025-06-01, to: denied, enforced: perhaps}", "unknown enforcement 'perhaps'"),
+])
+def test_a_broken_rule_says_what_to_mend(cli: Cli, tmp_path: Path, rule: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"rules:\n  x: {rule}\n", encoding="utf-8")
+    code, out, err = cli("rules", "check", "h20", "--scenario", str(path))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "mine.yaml:2" in err
+    assert err.count("\n") == 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,12 @@ from chipcast.base.catalog import Catalogue
 from chipcast.rules.assess import assessor
 from chipcast.rules.check import Verdict, ask_for, verdict
 from chipcast.rules.measure import Figures
-from chipcast.rules.place import Place, place, places
+from chipcast.rules.place import MAINLAND, Place, place, places
 from chipcast.rules.record import STATUS_ORDER
 from chipcast.rules.rule import Laws, all_layers
+
+CHINA = (*MAINLAND, "MO")
+"""Places that dated what-ifs speak of."""
 
 
 def kinds(at: Sequence[Place], laws: Laws = ()) -> dict[frozenset[str], list[Place]]:
@@ -29,7 +33,7 @@ def kinds(at: Sequence[Place], laws: Laws = ()) -> dict[frozenset[str], list[Pla
 
 
 def everywhere(catalog: Catalogue, chip: str | Figures, on: date, *, hq: str = "",
-               segment: str = "platform") -> dict[str, Verdict]:
+               segment: str = "platform", events: Iterable[Any] = ()) -> dict[str, Verdict]:
     """Return the verdict of one chip for every country, by code.
 
     Parameters
@@ -44,12 +48,16 @@ def everywhere(catalog: Catalogue, chip: str | Figures, on: date, *, hq: str = "
         Seat of the buyer's parent; empty for a buyer at home in each country.
     segment : str
         Buyer class.
+    events : iterable
+        Dated what-ifs, see `overrule`.
     """
+    events = tuple(events)
     first = ask_for(catalog, chip, on, hq=hq, segment=segment)
     assess = assessor(first.figures)
     out = {}
     for group in kinds(places(), catalog.laws).values():
-        one = verdict(catalog, replace(first, to=group[0], hq=place(hq) if hq else group[0]), assess=assess)
+        one = verdict(catalog, replace(first, to=group[0], hq=place(hq) if hq else group[0]), assess=assess,
+                      events=[] if group[0].code not in CHINA else events)
         for p in group:
             ask = replace(one.ask, to=p, hq=place(hq) if hq else p)
             out[p.code] = replace(one, ask=ask)

@@ -12,12 +12,12 @@ import numpy as np
 from chipcast.base.catalog import Catalogue
 from chipcast.base.types import Numeric
 from chipcast.rules.answer import Shipment
-from chipcast.rules.check import ask_for, signed, verdict
-from chipcast.rules.explain import against
-from chipcast.rules.expr import comparisons, prongs, reason, slack, truth, without_upper
+from chipcast.rules.check import Verdict, ask_for, signed, verdict
+from chipcast.rules.explain import QUANTITY, against
+from chipcast.rules.expr import Interval, comparisons, prongs, reason, slack, truth, without_upper
 from chipcast.rules.gates import us_gate
-from chipcast.rules.measure import Figures
-from chipcast.rules.rule import known_layers, layer
+from chipcast.rules.measure import Figures, build
+from chipcast.rules.rule import all_tests, known_layers, layer
 
 LIST_2023 = ("US-3A090A-2023", "US-3A090B-2023", "US-NAC-2023")
 """Rows of the list of 2023: tier .a, tier .b, Note 2."""
@@ -96,6 +96,76 @@ def frontier(area_mm2: Numeric) -> Numeric:
         for tpp_line, density_line in corners(rule):
             best = np.minimum(best, np.maximum(tpp_line, density_line * np.asarray(area_mm2, dtype=float)))
     return best
+
+
+def largest(catalog: Catalogue, on: date, *, area_mm2: float, io_bidir_gb_s: float = 0.0, dram_bw_gb_s: float = 0.0,
+            to: str = "CN", hq: str = "", datacenter: bool = True) -> dict[str, Any]:
+    """Return the largest TPP that the US gate leaves free for a design, checked on both sides of it.
+
+    Parameters
+    ----------
+    catalog : Catalogue
+        Rows known by the information date.
+    on : date
+        Day of the shipment.
+    area_mm2, io_bidir_gb_s, dram_bw_gb_s : float
+        Applicable die area, links and memory of the design. [mm2], [GB/s], [GB/s]
+    to, hq : str
+        Destination and seat of the buyer's parent.
+    datacenter : bool
+        Whether the design is sold for data centres.
+
+    Returns
+    -------
+    dict
+        `largest_free_tpp` is approached and never reached, 0 where no TPP is free, none where nothing bounds it;
+        `status_below` and `status_at` are the verdicts just below it and on it.
+
+    Notes
+    -----
+    The caught set is an up-set in TPP, so the first line on which a design is not free is the bound.
+    """
+
+    def status(tpp: float) -> Verdict:
+        spans: dict[str, Interval] = {
+            "tpp_published": (tpp, tpp), "applicable_die_mm2": (area_mm2, area_mm2),
+            "scaleup_gb_s_bidirectional": (io_bidir_gb_s,) * 2, "mem_bw_gb_s": (dram_bw_gb_s,) * 2}
+        f = build("design", spans.get, model="design", vendor="NVIDIA", domestic=False, sold_in_us=(0, 0),
+                  dc=(1, 1) if datacenter else (0, 0))
+        return verdict(catalog, ask_for(catalog, f, on, to=to, hq=hq))
+
+    cuts: set[float] = set()
+    for c in (c for test in all_tests(catalog) for c in comparisons(test)):
+        if c.names == ("tpp",):
+            cuts.add(c.limit)
+        elif c.names == ("pd",):
+            cuts.add(c.limit * area_mm2)
+    lowest = status(min(cuts) / 2)
+    best = 0.0 if lowest.us.word != "free" else next((c for c in sorted(cuts) if status(c).us.word != "free"), None)
+    below = lowest if not best else status(best * (1 - NEAR))
+    return {"area_mm2": area_mm2, "largest_free_tpp": best, "fp16_tflops": None if best is None else best / 16,
+            "io_bidir_gb_s": io_bidir_gb_s, "dram_bw_gb_s": dram_bw_gb_s, "status_below": below.status,
+            "status_at": None if best is None else status(best).status if best else below.status,
+            "rule_id": None if best is None else (status(best) if best else below).us.decided_by or None}
+
+
+NEAR = 1e-9
+"""Relative step to the free side of a line."""
+
+
+def other_bounds(catalog: Catalogue, on: date, *, to: str = "CN", hq: str = "") -> list[dict[str, Any]]:
+    """Return the lines in force on memory and links alone, which a design must also stay under."""
+    spans: dict[str, Interval] = {"tpp_published": (1.0, 1.0), "applicable_die_mm2": (1.0, 1.0)}
+    f = build("design", spans.get, model="design", vendor="NVIDIA", domestic=False, dc=(1, 1), sold_in_us=(0, 0))
+    out = []
+    for x, _ in us_gate(catalog, ask_for(catalog, f, on, to=to, hq=hq)).looked_at:
+        for name, part in ({} if x.test is None else prongs(x.test)).items():
+            found = comparisons(part)
+            if len(found) == 1 and {*found[0].names} <= {"io_bidir_gb_s", "dram_bw_gb_s"}:
+                c = found[0]
+                out.append({"rule_id": x.rule_id, "prong": name, "quantity": " + ".join(c.names), "op": c.op,
+                            "limit": c.limit, "unit": "GB/s", "what": " plus ".join(QUANTITY[n] for n in c.names)})
+    return out
 
 
 def corners(rule_id: str) -> tuple[tuple[float, float], ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 from xml.sax.saxutils import escape
 
 from chipcast.base.catalog import Catalogue
@@ -12,6 +13,7 @@ from chipcast.base.errors import require
 from chipcast.rules.answer import Shipment
 from chipcast.rules.assess import assessor
 from chipcast.rules.check import Verdict, verdict
+from chipcast.rules.overrule import begins
 from chipcast.rules.record import STATUS_OF
 from chipcast.rules.rule import all_layers, horizon, known_layers
 
@@ -40,12 +42,12 @@ class Span:
     """yes, doubtful or empty, of the US gate."""
 
 
-def changes(catalog: Catalogue, *, as_known_then: bool = False) -> tuple[date, ...]:
+def changes(catalog: Catalogue, *, as_known_then: bool = False, events: Iterable[Any] = ()) -> tuple[date, ...]:
     """Return all days on which any answer may change, in order.
 
     With `as_known_then` also the days on which rows and ends became public.
     """
-    days: set[date] = set()
+    days: set[date] = {begins(e) for e in events}
     for x in all_layers(catalog.laws) if as_known_then else known_layers(catalog):
         if not x.known(catalog.as_of):
             continue
@@ -65,7 +67,7 @@ def changes(catalog: Catalogue, *, as_known_then: bool = False) -> tuple[date, .
 
 
 def history(catalog: Catalogue, ask: Shipment, *, begin: date, until: date,
-            as_known_then: bool = False) -> tuple[Span, ...]:
+            as_known_then: bool = False, events: Iterable[Any] = ()) -> tuple[Span, ...]:
     """Return the spans of one shipment's answer between two days.
 
     Parameters
@@ -78,15 +80,18 @@ def history(catalog: Catalogue, ask: Shipment, *, begin: date, until: date,
         First and last day.
     as_known_then : bool
         Answer each day with what was public on that day, in place of what is known now about it.
+    events : iterable
+        Dated what-ifs, see `overrule`.
     """
     require(begin <= until, "until", f"not lie before {begin}", until)
     assess = assessor(ask.figures, from_us=ask.from_us)
     out: list[Span] = []
-    days = [begin, *(d for d in changes(catalog, as_known_then=as_known_then) if begin < d <= until)]
+    events = tuple(events)
+    days = [begin, *(d for d in changes(catalog, as_known_then=as_known_then, events=events) if begin < d <= until)]
     for i, day in enumerate(days):
         last = days[i + 1] - timedelta(days=1) if i + 1 < len(days) else until
         then = replace(catalog, as_of=min(day, catalog.as_of)) if as_known_then else catalog
-        span = _span(verdict(then, replace(ask, on=day), assess=assess), last)
+        span = _span(verdict(then, replace(ask, on=day), assess=assess, events=events), last)
         if out and _same(out[-1], span):
             out[-1] = replace(out[-1], until=last)
         else:

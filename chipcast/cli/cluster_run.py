@@ -78,8 +78,7 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
         if checkpoint:
             case = replace(case, checkpoint_s=seconds_of(checkpoint, "--checkpoint"))
         case = with_options(given, case, chosen, days=days)
-        if checkpoint or not isinstance(every, str):
-            require_progress(case, sizes, interval_s=None if isinstance(every, str) else every)
+        require_progress(case, sizes, interval_s=None if isinstance(every, str) else every)
         kept.append(keep_with(given, case, sizes, interval=every, spare_chips=standing, days=days))
     fleet = collect(ids, sizes, kept)
     rows: list[dict[str, Any]] = []
@@ -143,8 +142,7 @@ def checkpoint(chip: Chip = "h800-sxm", chips: Size = "8192",
     if stall:
         case = replace(case, checkpoint_s=seconds_of(stall, "--checkpoint"))
     case = with_options(given, case, read_options(policy), days=days)
-    if stall:
-        require_progress(case, sizes)
+    require_progress(case, sizes)
     best = keep(case, sizes)
     marks = interval_marks(float(np.median(1 / best.mtbf_rollback_h)) / 3600, float(np.median(case.checkpoint_s)))
     middle = float(np.median(best.checkpoint_every_s))

@@ -120,7 +120,7 @@ def keep(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = Non
     """
     chips = np.asarray(sizes, dtype=float)[:, None]
     require(np.all(chips >= 1), "chips", "be 1 or more", sizes)
-    require(np.all(np.asarray(case.rates) >= 0), "fault rates", "not be negative", np.min(case.rates))
+    _sensible(case)
     per_s = fault_rates(case) / 3600.0
     faults = per_s[None] * chips_by_class(case, chips)
     rolled = faults * case.masking.rollback
@@ -187,6 +187,21 @@ def keep(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric | None = Non
         ledger=ledger, checkpoint_every_s=np.broadcast_to(tau, p.shape),
         far_every=np.broadcast_to(np.asarray(segments, dtype=float), p.shape),
         spares=np.broadcast_to(place.chips, p.shape), stops_per_day=faults * 86_400.0, loss_by_class=loss)
+
+
+LEAST = {"rates": 0.0, "detection_s": 0.0, "restart_s": 0.0, "swap_s": 0.0, "checkpoint_s": 0.0, "step_s": 0.0,
+         "slow_episodes": 0.0, "slow_episode_h": 0.0, "slow_factor": 1.0, "repair_h": 0.0, "silent_latency_s": 0.0,
+         "write_s": 0.0, "cold_nodes": 0.0, "cold_swap_s": 0.0, "replica_nodes": 1.0, "rejoin_s": 0.0,
+         "chips_per_node": 1.0}
+"""Least value of each figure of a case."""
+
+
+def _sensible(case: Case) -> None:
+    """Refuse figures that no machine has."""
+    for name, least in LEAST.items():
+        lowest = float(np.min(getattr(case, name)))
+        words = "fault rates" if name == "rates" else name
+        require(lowest >= least, words, "not be negative" if least == 0 else f"be {least:g} or more", lowest)
 
 
 TAKES_NODE = np.array([[c in NODE_CLASSES] for c in CLASSES], dtype=float)

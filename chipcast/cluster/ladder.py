@@ -106,19 +106,20 @@ def masking(rungs: Sequence[Tier], draws: int, *, failed_tries_cost: bool = True
         If a success probability lies outside 0 to 1 or a stall is negative.
     """
     rollback = np.ones((len(CLASSES), draws))
-    stall, steps = np.zeros_like(rollback), np.zeros_like(rollback)
+    stalls, steps = np.zeros_like(rollback), np.zeros_like(rollback)
     for rung in rungs:
-        require(np.all((np.asarray(rung.success) >= 0) & (np.asarray(rung.success) <= 1)),
-                f"success of tier {rung.name}", "lie in 0 to 1", rung.success)
-        require(np.all(np.asarray(rung.stall_s) >= 0), f"stall_s of tier {rung.name}", "not be negative", rung.stall_s)
+        low, high = float(np.min(rung.success)), float(np.max(rung.success))
+        require(low >= 0 and high <= 1, f"success of tier {rung.name}", "lie in 0 to 1", low if low < 0 else high)
+        stall = float(np.min(rung.stall_s))
+        require(stall >= 0, f"stall_s of tier {rung.name}", "not be negative", stall)
         for name in rung.classes:
             i = CLASSES.index(choose(dict.fromkeys(CLASSES, name), name, "fault class"))
             mended = rollback[i] * rung.success
             tried = rollback[i] * (np.asarray(rung.success) > 0) if failed_tries_cost else mended
-            stall[i] = stall[i] + tried * rung.stall_s
+            stalls[i] = stalls[i] + tried * rung.stall_s
             steps[i] = steps[i] + mended * float(rung.repeats_step)
             rollback[i] = rollback[i] - mended
-    return Masking(rollback=rollback, stall_s=stall, steps=steps)
+    return Masking(rollback=rollback, stall_s=stalls, steps=steps)
 
 
 DETECTIONS = ("mixed", "active", "passive")

@@ -141,8 +141,8 @@ class Front:
     """Die yields by definition."""
     in_process: Array
     """Wafers inside the fab at the end of each month. [wafers] (month, draw)"""
-    capped: Array
-    """Share of the wafers out whose starts scanners held back. [1] (month, draw)"""
+    capped: npt.NDArray[np.bool_]
+    """Whether scanners held back the starts of the wafers that come out, by their mean delay. (month, draw)"""
 
     def months(self, keep: slice) -> Front:
         """Return the same for some of the months."""
@@ -168,11 +168,9 @@ def front(given: Given, months: Sequence[str], *, controls: bool = True, learnin
     history = np.minimum(wafer_starts(g, earlier), cap) if before is None else before
     shares = delay.kernel(path.days / DAYS_PER_MONTH, g["smic_n2.pipeline_stages"])
     raw = delay.through(starts, shares, history)
-    capped = np.zeros(raw.shape)
-    held = (starts < demand) | (history[-1] >= cap)
-    if held.any():
-        full = delay.through(np.where(starts < demand, starts, 0.0), shares, np.where(history >= cap, history, 0.0))
-        capped = full / np.maximum(raw, 1e-300)
+    # What scanners held back comes out a mean delay later.
+    back = np.arange(len(months))[:, None] - np.rint(path.days / DAYS_PER_MONTH).astype(np.int64)
+    capped = np.take_along_axis(starts < demand, np.maximum(back, 0), axis=0)
     out = raw * g["smic_n2.line_yield"]
     in_process = delay.inside(history, shares) + np.cumsum(starts - raw, axis=0)
     wafers = None

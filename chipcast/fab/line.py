@@ -84,14 +84,14 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
     skip = len(whole) - len(months)
     asked = _padded_orders(orders, skip, g.draws)
     factor = _padded(volume_factor, skip, g.draws)
-    made = front(g, whole, controls=controls, closed=closed, opened=opened, learning=learning, volume_factor=factor)
+    made, last = _made(g, whole, controls=controls, closed=closed, opened=opened, learning=learning, factor=factor)
     if answer:
         require(asked is not None, "orders", "be given where wafer starts answer them", None)
         assert asked is not None
         made = front(g, whole, controls=controls, closed=closed, opened=opened, learning=learning,
                      volume_factor=factor * answered(g, made, asked))
     given_to_pack, foreign = supply(g, whole, made, controls=controls, closed=closed, opened=opened, orders=asked)
-    flow, packages = packed(g, given_to_pack, year_before(g))
+    flow, packages = packed(g, given_to_pack, last)
     single, dual = products(g)
     tested = given_to_pack.screened
     good_in = given_to_pack.dies_in - foreign - flow.declined
@@ -106,7 +106,7 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
     # Where dies bind and half of them or more are this month's own, what is short is wafers, and behind these
     # scanner hours where most of the wafers were held back by them.
     fresh = (flow.binding == stocks.DIES) & (good_in >= 0.5 * (flow.dies + flow.dies_used))
-    short = np.where(made.capped > 0.5, LIMITS.index("scanner_hours"), LIMITS.index("wafers"))
+    short = np.where(made.capped, LIMITS.index("scanner_hours"), LIMITS.index("wafers"))
     binding = np.where(fresh, short, flow.binding)
 
     keep = slice(skip, None)
@@ -124,6 +124,23 @@ def run(given: Given, months: Sequence[str], *, controls: bool = True,
         package_starts=flow.starts[:, keep], packages=packages[:, keep], binding=binding[keep],
         wafer_cost_usd=wafer_usd, unit_cost_usd=unit[:, keep], price_usd=price, fixed_cost_usd_per_month=fixed,
         profit_usd=profit[keep])
+
+
+def _made(given: Given, whole: Sequence[str], *, controls: bool, closed: Mapping[str, date | str] | None,
+          opened: Mapping[str, date | str] | None, learning: str,
+          factor: Numeric) -> tuple[Front, Mapping[str, Array]]:
+    """Return the front from January 2025 on and the output of 2024, followed in one go where both go the same way."""
+    if not controls or learning != "exponential":
+        return (front(given, whole, controls=controls, closed=closed, opened=opened, learning=learning,
+                      volume_factor=factor), year_before(given))
+    lead, values = len(YEAR_BEFORE), np.asarray(factor, dtype=float)
+    if values.ndim == 2:
+        values = np.concatenate([np.ones((lead, values.shape[-1])), values])
+    elif values.ndim == 1 or values != 1:
+        values = np.concatenate([np.ones((lead, given.draws)),
+                                 np.broadcast_to(values, (len(whole), given.draws))])
+    both = front(given, (*YEAR_BEFORE, *whole), closed=closed, opened=opened, volume_factor=values)
+    return both.months(slice(lead, None)), year_before(given, both.months(slice(0, lead)))
 
 
 def packed(given: Given, ready: stocks.Supply, last: Mapping[str, Array]) -> tuple[stocks.Flow, Array]:

@@ -82,7 +82,7 @@ def weight_bytes(model: Model, plan: Plan, precision: Precision) -> Numeric:
 
 
 def cache_bytes(model: Model, plan: Plan, requests: Numeric, tokens: Numeric, element_bytes: Numeric) -> Numeric:
-    """Return the cache of one rank: latent vectors are on every rank of a group, key heads are cut by tp. [B]
+    """Return the cache of one rank: latent vectors are on every rank of tp, key heads are cut by tp, tokens by cp. [B]
 
     Parameters
     ----------
@@ -106,14 +106,14 @@ def cache_bytes(model: Model, plan: Plan, requests: Numeric, tokens: Numeric, el
         else:
             each = 4.0 * a.state / plan.tp
         total = total + g.count * each
-    return (requests * total / np.asarray(plan.pp, dtype=float))[()]
+    return (requests * total / (np.asarray(plan.pp, dtype=float) * plan.cp))[()]
 
 
 def activation_bytes(model: Model, plan: Plan, chunk_tokens: Numeric) -> Numeric:
     """Return the working memory of a chunk: some rows of the widest layer and the logits of one block. [B]"""
     widest = max([g.ffn.width * (g.ffn.top_k or 1) + g.ffn.shared_width for g in model.groups if g.ffn.kind != "none"]
                  or [model.hidden])
-    return chunk_tokens * 2.0 * (4 * model.hidden + 2 * widest / plan.tp)
+    return chunk_tokens / plan.cp * 2.0 * (4 * model.hidden + 2 * widest / plan.tp)
 
 
 def ledger(model: Model, plan: Plan, precision: Precision, *, usable: Numeric, reserve: Numeric, requests: Numeric,

@@ -6,7 +6,7 @@ times over, training. Sources: shapes of 1706.03762, 2305.13245, 2405.04434; Meg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,12 +33,14 @@ class Plan:
     ep: Numeric = 1
     """Ranks over which the experts are dealt out."""
     etp: Numeric = 1
-    """Ranks that share one expert's tensors; ep x etp = tp x dp."""
+    """Ranks that share one expert's tensors; ep x etp = tp x dp x cp."""
+    cp: Numeric = 1
+    """Ranks that share a request's tokens: each has its part of the prompt and of the cache."""
 
     @property
     def ranks(self) -> Numeric:
         """Ranks of a replica."""
-        return self.tp * self.dp * self.pp
+        return self.tp * self.dp * self.pp * self.cp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,9 +115,14 @@ def step_ops(model: Model, plan: Plan, load: Load, precision: Precision, *, tile
     """
     ops: list[Op] = []
     messages: list[Message] = []
+    whole, ring = (plan, load), np.any(np.asarray(plan.cp) > 1)
+    if ring and load.prefill:
+        plan, load = replace(plan, dp=plan.dp * plan.cp, cp=1), replace(load, new=load.new / plan.cp)
     for g in model.groups:
         if g.attention.kind != "none":
-            ops += attention_ops(model, g.attention, plan, load, precision, tile, g.count)
+            ops += attention_ops(model, g.attention, *whole, precision, tile, g.count)
+            if ring:
+                messages.append(context_message(g.attention, *whole, precision, g.count))
         if g.ffn.kind == "dense":
             ops += dense_ops(model, g.ffn, plan, load, precision, tile, g.count)
         elif g.ffn.kind == "moe":
@@ -142,10 +149,11 @@ def _gemm(name: str, m: Numeric, fan_in: Numeric, fan_out: Numeric, precision: P
 def attention_ops(model: Model, a: Attention, plan: Plan, load: Load, precision: Precision, tile: Numeric,
                   layers: Numeric) -> list[Op]:
     """Return projections, core and small operations of one layer's attention."""
-    hidden, m, tp = model.hidden, load.requests * load.new, plan.tp
+    hidden, m, tp = model.hidden, load.requests * load.new / (plan.cp if load.prefill else 1), plan.tp
     heads = a.heads / tp
     stored = load.stored if np.any(load.stored) else precision.cache_bytes
-    keys = _keys_seen(a, load)
+    part = 1 if load.prefill else plan.cp
+    keys, read = _keys_seen(a, load) / part, _keys_read(a, load) / part
     out: list[Op] = []
     if a.kind == "gqa":
         kv = np.maximum(1, a.kv_heads / tp)
@@ -154,7 +162,7 @@ def attention_ops(model: Model, a: Attention, plan: Plan, load: Load, precision:
         out.append(_gemm("qkv", m, hidden, heads * a.key_dim + kv * (a.key_dim + a.value_dim) + extra / tp,
                          precision, tile, layers))
         flop = 2 * m * heads * keys * (a.key_dim + a.value_dim)
-        held = _keys_read(a, load) * kv * (a.key_dim + a.value_dim) * stored
+        held = read * kv * (a.key_dim + a.value_dim) * stored
         moved = load.requests * held + 2 * m * heads * (a.key_dim + a.value_dim)
         out.append(Op("core", _core(load), flop, moved, m, layers, True, 2.0))
         out.append(_gemm("o", m, heads * a.value_dim, hidden, precision, tile, layers))
@@ -162,7 +170,7 @@ def attention_ops(model: Model, a: Attention, plan: Plan, load: Load, precision:
         down = a.q_rank + a.kv_rank + a.rope_dim if a.q_rank else a.kv_rank + a.rope_dim
         out.append(_gemm("q_a, kv_a", m, hidden, down, precision, tile, layers))
         out.append(_gemm("q_b", m, a.q_rank or hidden, heads * (a.key_dim + a.rope_dim), precision, tile, layers))
-        kv_rows = m + (load.requests * load.context if load.prefill else 0)
+        kv_rows = load.requests * (load.new + load.context) if load.prefill else m
         name = "kv_b, expanded" if load.prefill else "kv_b, absorbed"
         out.append(_gemm(name, kv_rows, a.kv_rank, heads * (a.key_dim + a.value_dim), precision, tile, layers,
                          launches=2.0))
@@ -171,7 +179,7 @@ def attention_ops(model: Model, a: Attention, plan: Plan, load: Load, precision:
             moved = 2 * (kv_rows + m) * heads * (a.key_dim + a.rope_dim + a.value_dim)
         else:
             flop = 2 * m * heads * keys * (2 * a.kv_rank + a.rope_dim)
-            moved = (load.requests * _keys_read(a, load) * (a.kv_rank + a.rope_dim) * stored
+            moved = (load.requests * read * (a.kv_rank + a.rope_dim) * stored
                      + 2 * m * heads * (2 * a.kv_rank + a.rope_dim))
         out.append(Op("core", _core(load), flop, moved, m, layers, True, 2.0))
         out.append(_gemm("o", m, heads * a.value_dim, hidden, precision, tile, layers))
@@ -186,6 +194,23 @@ def attention_ops(model: Model, a: Attention, plan: Plan, load: Load, precision:
                       load.requests * (load.context + load.new) * a.index_dim, m, layers, False, 2.0))
     out.append(Op("norms, rope, cache", "small", 0.0, 10 * m * hidden * 2.0, m, layers, True, 2.0))
     return out
+
+
+def context_message(a: Attention, plan: Plan, load: Load, precision: Precision, layers: Numeric) -> Message:
+    """Return what the ranks of a request pass on: in prefill the cache goes round the ring, in decode sums are merged.
+
+    Sources: ring attention 2310.01889.
+    """
+    cp = np.asarray(plan.cp, dtype=float)
+    stored = load.stored if np.any(load.stored) else precision.cache_bytes
+    if load.prefill:
+        each = a.kv_rank + a.rope_dim if a.kind == "mla" else np.maximum(1, a.kv_heads / plan.tp) * (a.key_dim
+                                                                                                     + a.value_dim)
+        size = (cp - 1) / cp * load.requests * _keys_read(a, load) * each * stored if a.kind != "linear" else 0.0 * cp
+        return Message("keys round the ring", "ring", size[()], size[()], layers)
+    width = a.kv_rank if a.kind == "mla" else a.value_dim
+    size = np.where(cp > 1, 4.0 * load.requests * load.new * a.heads / plan.tp * (width + 2), 0.0)
+    return Message("merge of partial attention", "merge", size[()], size[()], layers)
 
 
 def _core(load: Load) -> str:

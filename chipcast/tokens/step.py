@@ -136,21 +136,34 @@ def message_s(message: Message, plan: Plan, speed: Speed) -> Numeric:
         return all_reduce_s(message.bytes, plan.tp, speed)
     if message.kind == "experts":
         return experts_s(message, plan.ep, speed)
+    if message.kind in ("ring", "merge"):
+        return context_s(message, plan, speed)
     far = np.asarray(plan.tp * plan.dp * plan.pp) > speed.domain
     alpha = np.where(far, speed.alpha_s[1], speed.alpha_s[0])
     rate = np.where(far, speed.link_bytes_s[1], speed.link_bytes_s[0])
     return np.where(np.asarray(message.bytes) > 0, message.bytes / rate + alpha, 0.0)
 
 
+def context_s(message: Message, plan: Plan, speed: Speed) -> Numeric:
+    """Return the time in which the ranks of a request pass keys round their ring, or merge their sums. [s]"""
+    cp = np.asarray(plan.cp, dtype=float)
+    far = cp * plan.tp > speed.domain
+    alpha = np.where(far, speed.alpha_s[1], speed.alpha_s[0])
+    rate = np.where(far, speed.link_bytes_s[1], speed.link_bytes_s[0])
+    if message.kind == "merge":
+        return _one_level(message.bytes, cp, alpha, rate)
+    return np.where(np.asarray(message.bytes) > 0, message.bytes / rate + (cp - 1) * alpha, 0.0)
+
+
 def traffic_s(messages: Sequence[Message], plan: Plan, speed: Speed) -> tuple[Numeric, Numeric]:
-    """Return the time of all messages of a step on the links, and of those that exchange experts' rows. [s]"""
+    """Return the time of messages that a step waits for, and of those that may hide behind work. [s]"""
     link: Numeric = 0.0
     exchange: Numeric = 0.0
     for message in messages:
         if not np.any(message.bytes):
             continue
         t = message.layers * message_s(message, plan, speed)
-        if message.kind == "experts":
+        if message.kind in ("experts", "ring"):
             exchange = exchange + t
         else:
             link = link + t

@@ -99,6 +99,12 @@ VINTAGES = (date(2025, 2, 25), date(2025, 5, 28), date(2025, 8, 27))
 """Information dates of the public back-test of the whole market: the news, and filings with a later outcome."""
 
 
+def outcomes_after(day: date) -> tuple[Outcome, ...]:
+    """Return the outcomes that became known after a date: what a run of that date can be scored on."""
+    known = {(r["series"], r["date"]): parse_date(r["known_by"]) for r in read_table("history")}
+    return tuple(o for o in OUTCOMES if max(known[key] for key in (*o.rows, *o.over)) > day)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateScore:
     """An event forecast: did something happen at a gate by a date."""
@@ -184,10 +190,9 @@ def hindcast(scenario: str = "february-2025", *, conditional: bool, draws: int =
     rows = {(r["series"], r["date"]): r for r in read_table("history")}
     scored: list[Scored] = []
     bounds: list[Mapping[str, Any]] = []
-    for o in OUTCOMES:
-        known = max(parse_date(rows[key]["known_by"]) for key in (*o.rows, *o.over))
+    for o in outcomes_after(story.as_of):
         ensemble = forecasts[o.series].get(o.period)
-        if known <= story.as_of or ensemble is None or (o.series in UNTOLD_NO_MEANING and not conditional):
+        if ensemble is None or (o.series in UNTOLD_NO_MEANING and not conditional):
             continue
         came = sum(float(rows[key]["value"]) for key in o.rows)
         came = o.unit(came / (sum(float(rows[key]["value"]) for key in o.over) or 1.0), world.given)

@@ -144,6 +144,9 @@ def with_events(scenario: Scenario, more: Sequence[Mapping[str, Any]]) -> Scenar
             raise InputError(f"event {' '.join(f'{k}={v}' for k, v in keys.items())}: {place}"
                              f"{said[0].lower() + said[1:]}") from None
     _no_contradiction(events)
+    catalog = Catalogue(scenario.as_of)
+    for chip in {e.chip for e in events if e.chip and "_" not in e.chip}:  # names with _ are the market's own kinds
+        catalog.resolve_chip(chip)
     return replace(scenario, events=events)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from chipcast import hindcast
 from chipcast.base.catalog import DATA
-from chipcast.evidence import market_fit
+from chipcast.evidence import market_fit, market_prior
 from chipcast.market.record import CHIPS
 from chipcast.scenario import SEGMENTS
 
@@ -48,6 +50,11 @@ def test_market_prints_tables_for_a_reader(cli: Cli) -> None:
     (("market", "--without", "treat"), "did you mean 'threat'"),
     (("market", "no-such"), "no scenario file 'no-such'"),
     (("market", "--draws", "1"), "draws"),
+    (("market", "--event", "foo"), "'foo' is no key=value"),
+    (("market", "--event", "on=2025-13-01 gate=us to=closed"), "'2025-13-01' is no date"),
+    (("market", "--event", "on=2025-04-09 gate=us chip=h21 to=closed", "--draws", "100"), "unknown chip 'h21'"),
+    (("market", "--event", "on=2025-04-09 gate=us to=closed", "--event", "on=2025-04-09 gate=us chip=h20 to=open"),
+     "events contradict"),
     (("calibrate", "market", "--as-of", "2022-09-01"), "a fit needs four"),
     (("calibrate", "market", "--as-of", "yesterday"), "is no date"),
     (("backtest", "--vintage", "2025-12-25"), "nothing to score"),
@@ -56,6 +63,33 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(cli: Cli, words: tuple[str,
     code, out, err = cli(*words)
     assert code == 2 and out == ""
     assert message in err and "Traceback" not in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("set: {us_gate.closing_hazard_after_threat_per_month: {value: 1.5, why: test}}", "closing_hazard_after_threat"),
+    ("set: {cn_gate.closing_hazard_per_month: {value: -0.1, why: test}}", "closing_hazard_per_month"),
+    ("buyer: {name: nobody, demand: {requests_per_s: 5}}", "buyer.segment is missing"),
+    ("events: [{on: 2025-06-01, gate: demand}]", "needs value: the factor"),
+    ("events: [{on: 2025-06-01, gate: us, chip: h20, to: open}, {on: 2025-06-01, gate: us, chip: h20, to: closed}]",
+     "events contradict"),
+])
+def test_a_bad_scenario_gets_one_sentence(text: str, message: str, cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"name: bad\nbase: february-2025\n{text}\n", encoding="utf-8")
+    code, out, err = cli("market", str(path), "--draws", "100")
+    assert code == 2 and out == ""
+    assert message in err and "Traceback" not in err and err.count("\n") == 1
+
+
+def test_an_event_shows_its_effect_with_an_interval(cli_json: Callable[..., Any]) -> None:
+    out = cli_json("market", "--event", "on=2025-04-09 gate=us chip=h20 to=licence", "--draws", "200")
+    assert out["events"] == ["on=2025-04-09 gate=us chip=h20 to=licence"]
+    found = {(e["name"], e["year"]): e for e in out["effects"]}
+    assert found["H20 delivered", "2026"]["effect"]["p50"] < 0
+    loss = found["seller's write-down", "2025"]
+    assert loss["p_positive"] > 0.3 and loss["effect"]["p95"] > 1e8  # in other draws the gate had shut anyway
+    assert set(found["tokens served", "2025"]["effect"]) == {"p05", "p50", "p95"}
+    assert max(out["shipped"]["h20-96"][m]["p95"] for m in range(3, 12)) == 0
 
 
 def test_calibrate_prints_contraction_for_every_parameter(cli_json: Callable[..., Any], cli: Cli) -> None:
@@ -73,7 +107,10 @@ def test_backtest_of_one_vintage_scores_both_models(cli_json: Callable[..., Any]
     assert {f["model"] for f in out["forecasts"]} == {"five stocks", "whole market"}
     assert all(f["p05"] <= f["p25"] <= f["p50"] <= f["p75"] <= f["p95"] for f in out["forecasts"])
     assert out["lower_bounds"][0]["at_least"] == 16
-    assert [g["happened"] for g in out["gates"]] == [False, True, True]
+    assert [g["happened"] for g in out["gates"]] == [False, True, True, True]
+    assert out["times"][0]["came_months"] == pytest.approx(43 / 30.4375)
+    assert {f["series"] for f in out["forecasts"] if f["model"] == "whole market"} >= {
+        "huawei_ascend_cards", "h20_card_price_usd", "platform_spend_ratio"}
 
 
 def test_the_rush_of_the_whole_chain_lies_in_the_80_percent_band() -> None:
@@ -91,7 +128,12 @@ def test_the_path_that_came_is_read_from_dated_events() -> None:
 
 
 def test_the_shipped_fit_is_what_a_fit_gives_today() -> None:
-    found = market_fit.fit(date(2025, 2, 25), particles=2000)
+    found = market_fit.fit(date(2025, 2, 25), particles=market_prior.PARTICLES, moves=market_prior.MOVES)
+    text = (DATA / "posteriors" / market_prior.path_of_fit(date(2025, 2, 25))).read_text(encoding="utf-8")
+    fits, now = (json.loads(t)["normals"] for t in (text, market_prior.to_text(date(2025, 2, 25),
+                                                                               market_fit.for_simulator(found))))
+    assert set(fits) == set(now)
+    assert all(np.mean(fits[n]) == pytest.approx(np.mean(now[n]), abs=0.02) for n in fits)
     today = {r["name"]: r for r in (*market_fit.contraction_table(found), *market_fit.now_table(found))}
     with (DATA / "market_fit.csv").open(encoding="utf-8", newline="") as lines:
         shipped = [r for r in csv.DictReader(lines) if r["vintage"] == "2025-02-25"]

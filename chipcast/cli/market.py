@@ -72,11 +72,12 @@ def calibrate_market(as_of: AsOf = "2025-02-25", particles: Annotated[int, whole
                    "now": now, "ess": found.posterior.ess, "log_evidence": found.posterior.log_evidence,
                    "temperatures": list(found.posterior.temperatures)})
         return
-    table(f"The market since 2022, fitted to {len(found.quarters)} filed quarters known on {as_of}",
+    table(f"The market since 2022, fitted to {len(found.quarters)} filed quarters, reported orders and the record of "
+          f"rules known on {as_of}",
           ("parameter", "unit", "prior", "posterior", "contraction", ""),
           [(r["name"], r["unit"], span(r["prior"]), span(r["posterior"]), f"{r['contraction']:.2f}",
             "prior-driven" if r["prior_driven"] else "") for r in (*rows, *now)],
-          foot="contraction = 1 - var(posterior)/var(prior); under 0.2 the filed quarters said little and the assumed "
+          foot="contraction = 1 - var(posterior)/var(prior); under 0.2 the past said little and the assumed "
                f"range speaks. Log evidence {found.posterior.log_evidence:.2f}, {particles} particles.")
 
 
@@ -89,48 +90,61 @@ def backtest(vintage: Annotated[str, typer.Option("--vintage", metavar="DATE", h
     from hashlib import blake2b
 
     from chipcast.base.calendar import parse_date
+    from chipcast.base.catalog import FIRST_VINTAGE
     from chipcast.base.summary import to_json
     from chipcast.evidence import market_fit
     from chipcast.evidence.score import summary
+    from chipcast.hindcast import VINTAGES, hindcast, outcomes_after
 
     chosen = (parse_date(vintage),) if vintage else None
     scored = list(market_fit.backtest(conditional=conditional, ahead=ahead, seed=seed, particles=draws, chosen=chosen))
-    whole: Any = None
-    if vintage == "2025-02-25":
-        from chipcast.hindcast import hindcast
-
-        whole = hindcast(conditional=conditional, draws=draws, seed=seed)
-    if not scored:
+    runs = [hindcast(conditional=conditional, draws=draws, seed=seed, as_of=day) for day in chosen or VINTAGES
+            if day >= FIRST_VINTAGE and outcomes_after(day)]
+    in_whole = [s for run in runs for s in run.scored]
+    if not scored and not in_whole:
         raise InputError(f"nothing to score: no quarter was filed after {vintage}; use a date from 2023-02-24 to "
                          "2025-11-18")
-    rows = [_forecast(s, "five stocks") for s in scored] + [_forecast(s, "whole market")
-                                                            for s in (whole.scored if whole else ())]
+    rows = [_forecast(s, "five stocks") for s in scored] + [_forecast(s, "whole market") for s in in_whole]
+    bounds, gates, times = ([x for run in runs for x in getattr(run, part)] for part in ("bounds", "gates", "times"))
     digest = blake2b(to_json(rows).encode(), digest_size=8).hexdigest()
     if as_json:
         emit_json({"conditional": conditional, "standing": "hindcast", "hash": digest,
-                   "forecasts": [r | {"hash": digest} for r in rows], "summary": summary(scored),
-                   "whole_market": summary(whole.scored) if whole else None,
-                   "lower_bounds": list(whole.bounds) if whole else [],
-                   "gates": [{"by": g.by, "chance": g.chance, "happened": g.happened, "brier": g.brier, "log": g.log}
-                             for g in (whole.gates if whole else ())]})
+                   "forecasts": [r | {"hash": digest} for r in rows], "summary": summary(scored) if scored else None,
+                   "whole_market": summary(in_whole) if in_whole else None, "lower_bounds": list(bounds),
+                   "gates": [{"what": g.what, "by": g.by, "chance": g.chance, "happened": g.happened, "brier": g.brier,
+                              "log": g.log} for g in gates],
+                   "times": [{"what": t.what, "came_months": t.came, "forecast_months": {
+                       "p05": t.p05, "p50": t.p50, "p95": t.p95}, "crps": t.crps, "crps_of_record": t.of_record}
+                             for t in times]})
         return
     path = "the later path of rules given" if conditional else "rules drawn from their hazards"
     table(f"Forecasts against outcomes, {path} (hindcasts)",
           ("vintage", "series", "period", "model", "outcome", "p05", "p50", "p95", "in 90 %", "CRPS", "last value's"),
-          [(r["as_of"], r["series"], r["period"], r["model"], f"{r['outcome']:.2f}", f"{r['p05']:.2f}",
-            f"{r['p50']:.2f}", f"{r['p95']:.2f}", "yes" if r["inside_90"] else "NO", f"{r['crps']:.2f}",
-            f"{r['baselines'].get('last', float('nan')):.2f}") for r in rows])
-    s: Any = summary(scored)
-    say(f"Five stocks: {s['hits_90']} of {s['forecasts']} inside 90 % (calibrated: {s['band_90'][0]} to "
-        f"{s['band_90'][1]}); skill "
-        + ", ".join(f"{v:+.0%} against {k}" for k, v in s["skill"].items()) + f"; {s['power']}.")
-    for b in whole.bounds if whole else ():
+          [(r["as_of"], r["series"], r["period"], r["model"],
+            *(_figure(r[k]) for k in ("outcome", "p05", "p50", "p95")), "yes" if r["inside_90"] else "NO",
+            _figure(r["crps"]), _figure(r["baselines"]["last"]) if "last" in r["baselines"] else "") for r in rows])
+    for name, some in (("Five stocks", scored), ("Whole market", in_whole)):
+        if some:
+            s: Any = summary(some)
+            say(f"{name}: {s['hits_90']} of {s['forecasts']} inside 90 % (calibrated: {s['band_90'][0]} to "
+                f"{s['band_90'][1]}); skill "
+                + ", ".join(f"{v:+.0%} against {k}" for k, v in s["skill"].items()) + f"; {s['power']}.")
+    for b in bounds:
         say(f"{b['series']} {b['period']}: reported at least {b['at_least']:.0f}; forecast {b['p50']:.1f} "
             f"({b['p05']:.1f} to {b['p95']:.1f}), chance of that much {b['chance']:.0%}.")
-    for g in whole.gates if whole else ():
-        say(f"US gate shut by the end of {g.by}: chance {g.chance:.0%}, came {'true' if g.happened else 'not true'}, "
+    for g in gates:
+        say(f"{g.what}, {g.by}: chance {g.chance:.0%}, came {'true' if g.happened else 'not true'}, "
             f"Brier {g.brier:.2f}.")
+    for t in times:
+        say(f"{t.what}: {t.came:.1f} came; forecast {t.p50:.1f} ({t.p05:.1f} to {t.p95:.1f}), CRPS {t.crps:.2f} "
+            f"against {t.of_record:.2f} of a plain rate from the record.")
     say(f"hash {digest}")
+
+
+def _figure(value: float) -> str:
+    from chipcast.base.summary import short
+
+    return f"{value:.2f}" if abs(value) < 1000 else short(value)
 
 
 def _forecast(s: Any, model: str) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from chipcast.base.types import Array
 VINTAGES = (date(2025, 2, 25), date(2025, 5, 28), date(2025, 8, 27), date(2025, 11, 19), date(2025, 12, 31))
 """Information dates of the fits: that of the news, and the days on which a later quarter was filed."""
 
+PARTICLES, MOVES = 2000, 8
+"""Particles and moves of the fits that ship."""
+
 KEPT = 800
 """Particles that a shipped fit keeps."""
 

@@ -237,6 +237,10 @@ def score_one(ensemble: Array, outcome: float, *, series: str, period: str, vint
                   pit=float(pit(ensemble, outcome)), baselines=rivals, kind=kind)
 
 
+PIT_BINS = 5
+"""Bins of the histogram of PIT values; a calibrated forecast fills them alike."""
+
+
 def summary(scored: Sequence[Scored]) -> dict[str, object]:
     """Return coverage with its binomial band, mean PIT, and skill against each baseline over these forecasts."""
     require(len(scored) > 0, "a summary", "have at least one scored forecast", 0)
@@ -244,8 +248,8 @@ def summary(scored: Sequence[Scored]) -> dict[str, object]:
     hits = sum(s.inside_90 for s in scored)
     low, high = binomial_band(n, 0.9)
     # each forecast is scaled by its own outcome, so that a large quarter does not count more than a small one; where
-    # nothing came, by what its baselines missed
-    size = [abs(s.outcome) if s.outcome else float(np.mean(list(s.baselines.values()) or [1.0])) for s in scored]
+    # nearly nothing came, by what its baselines missed
+    size = [max(abs(s.outcome), float(np.mean(list(s.baselines.values()) or [0.0])), 1e-12) for s in scored]
     own = np.array([s.crps / z for s, z in zip(scored, size, strict=True)])
     names = sorted({name for s in scored for name in s.baselines})
     beats: dict[str, float] = {}
@@ -253,8 +257,10 @@ def summary(scored: Sequence[Scored]) -> dict[str, object]:
         chosen = [i for i, s in enumerate(scored) if name in s.baselines]
         rival = np.array([scored[i].baselines[name] / size[i] for i in chosen])
         beats[name] = float(skill(own[chosen].mean(), rival.mean()))
+    bins, _ = np.histogram([s.pit for s in scored], bins=PIT_BINS, range=(0.0, 1.0))
     return {"forecasts": n, "hits_90": hits, "hits_80": sum(s.inside_80 for s in scored), "band_90": [low, high],
             "mean_crps_over_outcome": float(own.mean()), "mean_pit": float(np.mean([s.pit for s in scored])),
+            "pit_bins": bins.tolist(), "pit_bin_band": list(binomial_band(n, 1 / PIT_BINS)),
             "skill": beats,
             "power": f"with {n} forecasts a true coverage of 70 % still gives {low} or more hits at nominal 90 % with "
                      f"probability {binomial_at_least(low, n, 0.7):.2f}"}

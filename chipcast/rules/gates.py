@@ -91,10 +91,12 @@ def us_gate(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None
                                          catalog))
     buyer = [] if figures.domestic else _buyer_hits(binding, ask, catalog)
     places = [] if figures.domestic else _place_hits(binding, ask, catalog)
-    answer = replace(_answer(US_WORDS, [*buyer, *hits, *places], buyer, looked, lines),
+    answer = replace(_answer(US_WORDS, [*buyer, *hits], buyer, looked, lines),
                      reviewed=_reviewed(hits, binding, hq, ask, assess))
     if answer.low != answer.high:
-        answer = _refined(answer, [*buyer, *hits], places, assess, catalog)
+        answer = _refined(answer, [*buyer, *hits], assess, catalog)
+    if places and "free" in answer.possible:
+        return _not_free(answer, places)
     return answer
 
 
@@ -173,7 +175,16 @@ def _place_hits(live: Mapping[str, Layer], ask: Shipment, catalog: Catalogue) ->
             for x in live.values() if x.subject == "place" and x.reaches(ask.to.groups, ask.on)]
 
 
-def _refined(answer: Answer, hits: list[Hit], places: list[Hit], assess: Assessor, catalog: Catalogue) -> Answer:
+def _not_free(answer: Answer, places: list[Hit]) -> Answer:
+    """Return the answer where no row may catch a chip but a text outside the rows may stop it: never free."""
+    words = {*answer.possible, *(h.high for h in places)}
+    possible = tuple(w for w in US_WORDS if w in words)
+    return replace(answer, word="unknown", low=possible[0], high=possible[-1], possible=possible, why="",
+                   decided_by=places[0].by, prong="", reason=NO_REASON, enforced=places[0].state,
+                   hits=(*answer.hits, *places))
+
+
+def _refined(answer: Answer, hits: list[Hit], assess: Assessor, catalog: Catalogue) -> Answer:
     """Return the answer with the words that are really possible: layers hold together, since a chip has one figure."""
     tests = all_tests(catalog)
     strictest: Any = np.zeros(1, np.int8)
@@ -187,7 +198,6 @@ def _refined(answer: Answer, hits: list[Hit], places: list[Hit], assess: Assesso
             word = np.where(assess.at_points(policy, tests), np.int8(US_WORDS.index(milder)), word)
         strictest = np.maximum(strictest, np.where(assess.at_points(h.layer, tests), word, np.int8(0)))
     found = set(np.unique(strictest).tolist())
-    found |= {max(code, US_WORDS.index(h.high)) for h in places for code in found}
     possible = tuple(US_WORDS[i] for i in sorted(found))
     needs = tuple(dict.fromkeys(n for h in hits for n in _open_names(h, assess.figures)))
     if len(possible) > 1:

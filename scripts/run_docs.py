@@ -2,7 +2,8 @@
 
 A block fenced as ```sh is run line by line in a scratch folder with `chipcast` on the path. A line may end
 in `# exit N` when N is the exit code that the page promises. A block fenced as ```text that follows directly
-is a sample of its output: every line of it without `...` must appear in what was printed.
+is a sample of its output: every line of it without `...` must appear in what was printed. A block fenced as ```python
+is run in a process of its own. A command that reads and writes no file of the page is run once for all pages.
 """
 
 from __future__ import annotations
@@ -36,8 +37,23 @@ def run(line: str, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
+def shared(command: str, folder: Path) -> bool:
+    """Return whether a command neither reads nor writes a file of its page."""
+    own = {p.name for p in folder.iterdir()} | {"--out", "-o", ">"}
+    return not any(word in own or word.endswith((".yaml", ".csv", ".json", ".svg")) for word in command.split())
+
+
+def run_python(body: str, page: str) -> None:
+    """Run a block of Python; fail with what it says."""
+    done = subprocess.run([str(ROOT / ".venv" / "bin" / "python"), "-c", body], capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        sys.exit(f"{page}: a block of Python fails:\n{body}\n{done.stderr}")
+
+
 def main(pages: list[str]) -> None:
     """Run all pages; each has a scratch folder of its own."""
+    known: dict[str, str] = {}
     for page in pages:
         with tempfile.TemporaryDirectory() as scratch:
             printed = ""
@@ -47,7 +63,13 @@ def main(pages: list[str]) -> None:
                     for line in body.strip().splitlines():
                         if line.strip() and not line.startswith(("#", *SKIP)):
                             print(f"{page}: {line}", flush=True)
-                            printed += run(line, Path(scratch))
+                            same = shared(line, Path(scratch))
+                            text = known[line] if same and line in known else run(line, Path(scratch))
+                            known |= {line: text} if same else {}
+                            printed += text
+                elif language == "python":
+                    print(f"{page}: a block of Python", flush=True)
+                    run_python(body, page)
                 elif language == "yaml":
                     name = re.match(r"#\s*(\S+\.ya?ml)", body)
                     if name:

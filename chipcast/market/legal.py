@@ -69,10 +69,16 @@ class Permits:
         """Return the share of wanted cards of a chip that goes through, by segment. [1] (segment, draw)"""
         return np.asarray(self.us_share[self.us[m, :, chip]] * self.cn_share[self.cn[m, :, chip]])
 
-    def widest(self, m: int, chip: int) -> tuple[Array, Array]:
-        """Return what each gate lets through for the segment that it binds least. [1] (draw)"""
-        return (self.us_share[np.unique(self.us[m, :, chip])].max(axis=0),
-                self.cn_share[np.unique(self.cn[m, :, chip])].max(axis=0))
+    def widest(self, chip: int) -> tuple[tuple[Array, Array], ...]:
+        """Return what each gate lets through, month by month, for the segment that it binds least. [1] (draw)"""
+        seen: dict[bytes, tuple[Array, Array]] = {}
+        out = []
+        for us, cn in zip(self.us[:, :, chip], self.cn[:, :, chip], strict=True):
+            key = us.tobytes() + cn.tobytes()  # levels seldom change from month to month
+            if key not in seen:
+                seen[key] = self.us_share[np.unique(us)].max(axis=0), self.cn_share[np.unique(cn)].max(axis=0)
+            out.append(seen[key])
+        return tuple(out)
 
 
 def column_of(verdicts: Verdicts, chip: str) -> int | None:

@@ -97,7 +97,7 @@ def shut_out(world: World, scarcity: Array, door: Array, m: int) -> None:
     """
     for c in world.gated:
         if world.chips[c] != legal.NEXT:
-            us, _ = world.permits.widest(m, c)
+            us, _ = world.widest[c][m]
             held = 1 - world.paths.us[c, m] * us
             scarcity[c] = np.maximum(scarcity[c], held * world.paths.cn[c, m])
 
@@ -155,7 +155,7 @@ def production(world: World, state: State, asked: Array, door: Array, m: int) ->
 
 def shut_share(world: World, door: Array, m: int) -> Array:
     """Return how far the leading card is held back, by rules in force and by gates. [1] (draw)"""
-    us, _ = world.permits.widest(m, world.lead)
+    us, _ = world.widest[world.lead][m]
     return np.asarray(1 - door[world.lead] * us)
 
 

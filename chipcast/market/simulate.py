@@ -125,11 +125,12 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
     under_way[list(world.gated)] = total(state.under_way)
     us_wide, cn_wide = us.copy(), cn.copy()
     for c in world.gated:
-        us_rule, cn_rule = world.permits.widest(m, c)
+        us_rule, cn_rule = world.widest[c][m]
         us_wide[c] *= us_rule
         cn_wide[c] *= cn_rule
-    domestic_work = total(np.stack([over_chips(state.installed[:, [c]], world.cards.rate[[c]]) for c in world.home])
-                          .reshape(-1, serving.shape[-1]))
+    home_work = np.zeros_like(home)
+    for c in world.home:
+        home_work += total(state.installed[:, c]) * world.cards.rate[c]
     return {
         "need": wish.wanted, "orders": wish.orders, "deliveries": sale.arrived, "sent": sale.sent,
         "stocks": stocks_of(world, state.installed, own, work), "installed": state.installed,
@@ -141,7 +142,7 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
         "idle_share": 1 - (1 - world.idle) * np.minimum(1.0, work / np.maximum(own, TINY)),
         "short_share": 1 - serving, "spent_usd": over_chips(sale.arrived, wish.price),
         "domestic_share_cards": home / np.maximum(total(arrived), TINY),
-        "domestic_share_tokens": domestic_work / np.maximum(total(own), TINY),
+        "domestic_share_tokens": home_work / np.maximum(total(own), TINY),
         "cancelled": wish.cancelled, "retired": retired, "made": sale.made, "supply": sale.supply, "tokens": tokens,
         "sent_back": sale.sent_back, "budget": world.budget, "systems_usd": systems,
         "lapsed_usd": np.maximum(left, 0.0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,8 @@ class World:
     """Paths of both gates."""
     permits: Permits
     """What rules in force let through."""
+    widest: Mapping[int, tuple[tuple[Array, Array], ...]]
+    """What rules let through at both gates for the least bound segment: place of a gated chip to months. [1] (draw)"""
     floor: Array
     """Least domestic share of what is bought. [1] (month, segment, draw)"""
     capacity: Array
@@ -193,9 +195,10 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     phi = np.stack([given[f"{s}.cover_share_phi"] for s in segments])
     first_days = np.stack([given.first(f"{c}.lead_time_days", "ascend-910b2.lead_time_days") for c in chips])
     ratio, holding = given["market.shortage_cost_ratio"], given["market.holding_cost_per_month"]
+    permits = legal.permits(given, verdicts, segments, chips, months, controls=controls, local_push=local_push)
     return World(
         given=given, segments=segments, chips=chips, cards=cards, need=need, lookahead=lookahead, paths=paths,
-        permits=legal.permits(given, verdicts, segments, chips, months, controls=controls, local_push=local_push),
+        permits=permits, widest={c: permits.widest(c) for c in gated},
         floor=shocks.floor_with(floor, events, segments, months), capacity=able, following=following, lead=lead,
         gated=gated, home=home, grey=grey, from_line=from_line, nests=nests, likeness=likeness, steep=steep,
         log_cost=log_cost, cheapest=cheapest, taste=taste, waiting=ratio ** (-slope / likeness[nests[-1]]),

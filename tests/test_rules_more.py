@@ -20,7 +20,7 @@ from chipcast.rules.atlas import atlas, everywhere, kinds
 from chipcast.rules.check import ask_for, verdict, verdicts
 from chipcast.rules.costs import domestic_power_discount, permit_days, permit_delay, price_factor
 from chipcast.rules.design import bends, corners, frontier, in_force, ladder, lines, plane
-from chipcast.rules.history import changes, history, picture
+from chipcast.rules.history import MARKS, changes, history, picture, strip
 from chipcast.rules.own import own_chip, own_rows
 from chipcast.rules.place import place, places
 from chipcast.rules.record import STATUS_ORDER, US_WORDS
@@ -156,6 +156,19 @@ def test_the_picture_has_one_bar_per_run_and_hatches_doubt() -> None:
     assert "A &amp; B" in text
     assert "Chinese gate" not in text
     assert "Chinese gate" in picture(spans, title="x", foot="y", colours=tones)
+
+
+def test_the_history_in_signs_says_what_the_spans_say() -> None:
+    spans = history(NOW, ask_for(NOW, "h20", date(2024, 1, 1)), begin=date(2024, 1, 1), until=date(2026, 12, 31))
+    years, us, cn, legend = strip(spans, width=36)
+    assert years.split() == ["2024", "2025", "2026"]
+    assert us.split()[-1] == "." * 15 + "L" * 15 + "?" * 6, "a sign a month"
+    assert cn.split()[-1] == "." * 19 + "d" * 11 + "?" * 6
+    assert "L licence" in legend
+    assert "denied" not in legend
+    assert len(strip(spans, chinese=False)) == 3
+    assert set(MARKS) == {*STATUS_ORDER, "disputed"}
+    assert len(set(MARKS.values())) == len(MARKS)
 
 
 def test_the_frontier_follows_the_rows_and_bends_where_they_say() -> None:

@@ -131,6 +131,22 @@ def test_ranges_stay_ranges() -> None:
     assert math.isinf(own(tpp=3000).pd[1])
 
 
+def test_a_board_with_two_circuits_counts_each_alone() -> None:
+    board = {"fp16_tflops": 600, "die_area_mm2": 1600, "mem_bw_gb_s": 4000, "io_bidir_gb_s": 800}
+    one = own(**board, circuits=2)
+    assert (one.tpp, one.area_mm2, one.pd) == ((4800, 4800), (800, 800), (6, 6))
+    assert (one.dram_bw_gb_s, one.io_bidir_gb_s) == ((2000, 2000), (400, 400))
+    assert own(**board).tpp == (9600, 9600), "a package with two dies is one circuit"
+    assert "each circuit counts alone" in one.remarks[0]
+
+
+def test_an_estimate_of_the_catalogue_says_that_it_is_one() -> None:
+    f = figures(NOW, "mi308x")
+    assert f.tpp == (2368, 2368)
+    assert "is an estimate: no data sheet" in f.remarks[0]
+    assert figures(NOW, "h20-96").remarks == ()
+
+
 def test_a_document_may_hold_one_chip_in_three_shapes() -> None:
     flat = {"name": "a", "tpp": 3}
     assert pick(flat, name="file") == ("a", flat)

@@ -104,6 +104,8 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
             f"{word} {share:.0%}" for word, share in result["probability"]["status"].items()))
     rows = []
     for x in result["layers"]:
+        if x["gate"] == "cn" and x["caught"] == "no":
+            continue
         ends = list(dict.fromkeys(f"{s:+.4f}" for s in x["slack"] if s is not None))
         rows.append([x["rule_id"], x["caught"] + (f" {', '.join(x['prongs'])}" if x["prongs"] else ""),
                      MEANING[x["consequence"]] if x["consequence"] else "-",

@@ -65,6 +65,8 @@ def history(chip: ChipArg, to: To = "CN", hq: Hq = "", buyer: Buyer = "platform"
                    "unknown_after": str(unknown_after(catalog)), "svg": svg or None, "not_legal_advice": NO_LAWYER})
         return
     parent = "" if ask.hq.code == ask.to.code else f", parent in {ask.hq.name}"
+    for line in station.strip(spans, chinese=ask.to.code == "CN"):
+        say(line)
     table(f"{f.model} to {ask.to.name}{parent}, buyer class {ask.segment}",
           ["from", "until", "US gate", "Chinese gate", "status", "decided by"],
           [[s.begin, s.until, s.us + (" (doubtful)" if s.enforced == "doubtful" else ""), s.cn, s.status,

@@ -12,11 +12,14 @@ import numpy.typing as npt
 
 from chipcast.base.catalog import Catalogue
 from chipcast.rules.assess import assessor
-from chipcast.rules.check import Verdict, ask_for, verdict
+from chipcast.rules.check import Verdict, ask_for, spans_of, verdict
 from chipcast.rules.measure import Figures
 from chipcast.rules.place import MAINLAND, Place, place, places
 from chipcast.rules.record import STATUS_ORDER
 from chipcast.rules.rule import Laws, all_layers
+
+CODES = {word: i for i, word in enumerate(STATUS_ORDER)} | {"disputed": STATUS_ORDER.index("unknown")}
+"""Position of each status."""
 
 CHINA = (*MAINLAND, "MO")
 """Places that dated what-ifs speak of."""
@@ -68,15 +71,20 @@ def atlas(catalog: Catalogue, chips: Sequence[str], destinations: Sequence[str],
           hq: str = "", segment: str = "platform") -> npt.NDArray[np.int8]:
     """Return the combined status of chips by destination and day, as positions in `STATUS_ORDER`.
 
-    Axes: (chip, destination, day).
+    Axes: (chip, destination, day). What is disputed counts as unknown. Places and days that no rule tells apart are
+    asked once.
     """
     out = np.zeros((len(chips), len(destinations), len(days)), np.int8)
+    at = [place(d) for d in destinations]
+    alike = [[j for j, p in enumerate(at) if p in group] for group in kinds(at, catalog.laws).values()]
+    spans = spans_of(catalog, days)
     for i, chip in enumerate(chips):
         first = ask_for(catalog, chip, days[0], hq=hq, segment=segment)
         assess = assessor(first.figures)
-        for j, destination in enumerate(destinations):
-            to = place(destination)
-            for k, day in enumerate(days):
+        for rows in alike:
+            to = at[rows[0]]
+            for day, columns in spans:
                 ask = replace(first, to=to, hq=place(hq) if hq else to, on=day)
-                out[i, j, k] = STATUS_ORDER.index(verdict(catalog, ask, assess=assess).status)
+                word = verdict(catalog, ask, assess=assess).status
+                out[i, np.array(rows)[:, None], columns] = CODES[word]
     return out

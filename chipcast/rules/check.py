@@ -161,7 +161,7 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     target = place(country)
     seat = place(hq) if hq else target
     days = [month_end(m) for m in months]
-    spans = _spans(catalog, days)
+    spans = spans_of(catalog, days)
     end = horizon(catalog)
     shape = (len(spans), len(segments), len(chips))
     us, cn = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
@@ -219,7 +219,7 @@ def signed(answer: Answer) -> float:
     return high if answer.word not in ("free", "unknown") and high <= 0 else math.nan
 
 
-def _spans(catalog: Catalogue, days: Sequence[date]) -> list[tuple[date, list[int]]]:
+def spans_of(catalog: Catalogue, days: Sequence[date]) -> list[tuple[date, list[int]]]:
     """Return the days grouped so that within a group every layer is in the same state: (a day, positions)."""
     end = horizon(catalog)
     known = known_layers(catalog)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -108,6 +109,40 @@ def _span(v: Verdict, until: date) -> Span:
 
 def _same(a: Span, b: Span) -> bool:
     return (a.us, a.cn, a.us_by, a.cn_by, a.enforced) == (b.us, b.cn, b.us_by, b.cn_by, b.enforced)
+
+
+MARKS = {"free": ".", "discouraged": "d", "notified_exception": "n", "licence": "L", "case_by_case": "c", "denied": "X",
+         "unknown": "?", "disputed": "!"}
+"""Sign of each combined status in the picture of signs."""
+
+
+def strip(spans: Sequence[Span], *, width: int = 84, chinese: bool = True) -> list[str]:
+    """Return the history as lines of signs: years, the US gate, the Chinese gate, and what the signs mean.
+
+    Parameters
+    ----------
+    width : int
+        Signs in a line.
+    chinese : bool
+        Whether the shipment meets the Chinese gate.
+    """
+    first, last = spans[0].begin, spans[-1].until
+    days = (last - first).days + 1
+    width = min(width, days)
+    at = [first + timedelta(days=int((i + 0.5) * days / width)) for i in range(width)]
+    found = [next(s for s in spans if s.begin <= day <= s.until) for day in at]
+    years = [" "] * (width + 4)
+    starts = [i for i, day in enumerate(at) if i == 0 or at[i - 1].year != day.year]
+    for i, after in itertools.pairwise([*starts, width + 5]):
+        if after - i > len(str(at[i].year)):
+            years[i:i + 4] = str(at[i].year)
+    us = "".join(MARKS[STATUS_OF[s.us]] for s in found)
+    lines = ["              " + "".join(years).rstrip(), "US gate       " + us]
+    words = {STATUS_OF[s.us] for s in found}
+    if chinese:
+        lines.append("Chinese gate  " + "".join(MARKS[STATUS_OF[s.cn]] for s in found))
+        words |= {STATUS_OF[s.cn] for s in found}
+    return [*lines, "              " + "   ".join(f"{MARKS[w]} {w.replace('_', ' ')}" for w in MARKS if w in words)]
 
 
 WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 960, 112, 24, 46, 12, 64

@@ -205,12 +205,15 @@ def figures(catalog: Catalogue, item: str) -> Figures:
         fact = facts.get(column)
         return None if fact is None else (fact.low, fact.high)
 
+    guessed = [f"{k} {f.value:g} {f.unit if f.unit != '1' else ''}".rstrip() + f" is an estimate: {f.note}"
+               for k, f in facts.items() if k in USED and f.kind == "estimated" and f.note]
     return build(
         item, get, model=names["model"], vendor=names["vendor"],
         domestic=bool(flags) and flags["vendor_country"] == "CN",  # type: ignore[index]
         dc=_flag(flags["dc"] == "1") if flags else (0, 1),
         sold_in_us=_flag(flags["sold_in_us"] == "1") if flags else (0, 1), announced=names["known_by"],
-        vector_extra=vendor_extra(catalog, item), entries=tuple(entry(f) for k, f in facts.items() if k in USED))
+        vector_extra=vendor_extra(catalog, item), remarks=tuple(guessed),
+        entries=tuple(entry(f) for k, f in facts.items() if k in USED))
 
 
 def _mixture(item: str, parts: list[Figures]) -> Figures:

@@ -53,7 +53,11 @@ COUNTRY = ("vendor_country", "country")
 RATE = ("dense_tops_or_tflops", "dense_tflops", "dense_tops", "tflops", "tops")
 """A rate without its format, to be read with `bits`."""
 
-PLAIN = (*TEXTS, *DATACENTER, *CONSUMER, *DOMESTIC, *COUNTRY, *RATE, "sold_in_us", "planar", "bits", "dies")
+PER_CIRCUIT = (*(column for column, _ in COUNTED.values()), "tpp_published", "applicable_die_mm2", "mem_gb",
+               "mem_bw_gb_s", "transistors_bn", "scaleup_gb_s_bidirectional", "scaleup_gb_s_per_direction")
+"""Figures of a board that its circuits share out."""
+
+PLAIN = (*TEXTS, "circuits", *DATACENTER, *CONSUMER, *DOMESTIC, *COUNTRY, *RATE, "sold_in_us", "planar", "bits", "dies")
 """All keys that `stated` reads by itself."""
 
 VAGUE = {"link_gb_s": "links", "nvlink_gb_s": "links", "io_gb_s": "links", "interconnect_gb_s": "links",
@@ -129,6 +133,7 @@ def stated(fields: Mapping[str, Any]) -> Stated:
         laws[column] = _times(law, 1000) if key in THOUSANDS else law
     _rate_with_bits(fields, laws)
     remarks += _area(fields, laws, units)
+    remarks += _board(fields, laws)
     return Stated(laws=laws, units=units, remarks=tuple(remarks))
 
 
@@ -180,6 +185,18 @@ def _area(fields: Mapping[str, Any], laws: dict[str, Law], units: Mapping[str, s
         laws["applicable_die_mm2"] = _times(laws["compute_die_mm2"], times)
         return [f"area that counts: {times:g} x one die; other dies of a non-planar process would add to it"]
     return []
+
+
+def _board(fields: Mapping[str, Any], laws: dict[str, Law]) -> list[str]:
+    """Share the figures of a board out among its circuits: a package is one circuit, a board with two cards is two."""
+    keys = {_key(k): v for k, v in fields.items()}
+    if "circuits" not in keys:
+        return []
+    count = parse_law(keys["circuits"], "1", "circuits", bounds=(1.0, 1000.0)).mode
+    for column in PER_CIRCUIT:
+        if column in laws:
+            laws[column] = _times(laws[column], 1 / count)
+    return [f"figures of a board with {count:g} circuits: each circuit counts alone"] if count > 1 else []
 
 
 def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.summary import short
 from chipcast.base.types import Array
-from chipcast.chain import Ready, trade
+from chipcast.chain import Ready, World, prepare, trade
 from chipcast.evidence import claims
 from chipcast.evidence.explain import explain, holds, parse_claim
 from chipcast.evidence.forward import yields
@@ -42,6 +43,13 @@ SEEN = ("smic_ai_die_yield", "910c.assembly_yield", "huawei_ascend_cards.2025", 
 """Outputs that somebody could count, and so settle a claim."""
 
 
+BEFORE = 500
+"""Draws of the world before any report, for the odds of a claim of the news."""
+
+GLANCE = 100
+"""Draws on which a text is read before anything long is computed."""
+
+
 def causes(given: Given, names: Mapping[str, object]) -> tuple[dict[str, Array], dict[str, str]]:
     """Return the uncertain rows among these names, for explanations. (draw)"""
     rows = [n for n in names if n in given.rows and not given.row(n).law.fixed]
@@ -60,19 +68,23 @@ def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str
         If the text is neither, or a share is claimed outside 0 to 1.
     """
     story = load(scenario, as_of=as_of)
-    ready = blind(story, draws=draws, seed=seed)
     text = NICKNAMES.get(text.strip(), text.strip())
     if text in {row["id"] for row in read_table("claims")}:
-        return _of_the_news(ready, text)
-    return _of_a_quantity(ready, text)
+        before = blind(story, draws=min(draws, BEFORE), seed=seed, prior=True)
+        return _of_the_news(blind(story, draws=draws, seed=seed), before, text)
+    few = prepare(story, draws=GLANCE, seed=seed, prior=True)
+    _read(few, trade(few.setting, few.given), text)  # a text that cannot be read is refused before the long work
+    return _of_a_quantity(blind(story, draws=draws, seed=seed), text)
 
 
-def _of_the_news(ready: Ready, claim_id: str) -> dict[str, Any]:
+def _of_the_news(ready: Ready, unread: Ready, claim_id: str) -> dict[str, Any]:
     facts, worlds = ground(ready)
     claim = next(c for c in claims.check(facts) if c.id == claim_id)
+    first = next(c for c in claims.check(ground(unread)[0]) if c.id == claim_id)
     base = worlds["base"]
     answer: dict[str, Any] = {"claim": claim.said, "verdict": claim.verdict.word, "why": claim.why,
-                              "computed": claim.computed}
+                              "computed": claim.computed,
+                              "odds": odds(float(np.mean(first.holds)), float(np.mean(claim.holds)))}
     if claim_id == "line-profitable":
         _, profits = break_even(base.given, base.line)
         answer["readings"] = [r.as_dict() for r in readings(base.given, base.line, profits, *YIELDS_CLAIMED)]
@@ -80,16 +92,49 @@ def _of_the_news(ready: Ready, claim_id: str) -> dict[str, Any]:
     return answer | explain(np.asarray(claim.holds, dtype=bool), quantities, units)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Read:
+    """A claim on a quantity, read against what a world knows."""
+
+    name: str
+    """Quantity."""
+    sign: str
+    """Entry of `OPERATORS`, or `about`."""
+    value: float
+    """Figure, in the unit."""
+    unit: str
+    """Unit of the quantity."""
+    known: Array
+    """The quantity. (draw)"""
+    values: dict[str, Array]
+    """Outputs by name. (draw)"""
+    units: dict[str, str]
+    """Their units."""
+    causes: dict[str, Array]
+    """Uncertain rows by name. (draw)"""
+    row_units: dict[str, str]
+    """Their units."""
+
+
+def _read(ready: Ready, world: World, text: str) -> _Read:
+    """Return what a text claims, or refuse it."""
+    values, units = named_quantities(ready, world)
+    rows, row_units = causes(world.given, world.given.rows)
+    name, sign, value = parse_claim(text, {**row_units, **units}, first=[n for n in PROPOSED if n in units])
+    unit = (units | row_units)[name]
+    known = values[name] if name in values else rows[name]
+    if unit == "1" and known.min() >= 0 and known.max() <= 1:
+        require(0 <= value <= 1, name, "be claimed as a share from 0% to 100%", f"{value:g} (write 40% or 0.4)")
+    return _Read(name=name, sign=sign, value=value, unit=unit, known=known, values=values, units=units, causes=rows,
+                 row_units=row_units)
+
+
 def _of_a_quantity(ready: Ready, text: str) -> dict[str, Any]:
     world = trade(ready.setting, ready.given)
     given = world.given
-    values, units = named_quantities(ready, world)
-    quantities, row_units = causes(given, given.rows)
-    name, sign, value = parse_claim(text, {**row_units, **units}, first=[n for n in PROPOSED if n in units])
-    unit = (units | row_units)[name]
-    known = values[name] if name in values else quantities[name]
-    if unit == "1" and known.min() >= 0 and known.max() <= 1:
-        require(0 <= value <= 1, name, "be claimed as a share from 0% to 100%", f"{value:g} (write 40% or 0.4)")
+    read = _read(ready, world, text)
+    name, sign, value, unit, known = read.name, read.sign, read.value, read.unit, read.known
+    values, units, quantities, row_units = read.values, read.units, read.causes, read.row_units
     mask = np.asarray(holds(known, sign, value), dtype=bool)
     before, _ = named_quantities(ready, trade(ready.setting, ready.evidence.prior))
     prior = before[name] if name in before else ready.evidence.prior[name]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -113,3 +116,30 @@ def test_words_that_several_names_hold_are_told_apart() -> None:
         parse_claim("yield > 3%", known)
     assert parse_claim("yield > 3%", known, first=("910c.yield",))[0] == "910c.yield"
     assert parse_claim("hbm stacks over 4M", known) == ("hbm_bank.stacks", ">", 4e6)
+
+
+def test_the_sentence_of_the_news_is_turned_around(cli_json: Callable[..., Any]) -> None:
+    """As typed in the news: about 40 percent, whatever the word means; a claim about a middle has causes too."""
+    got = cli_json("explain", "910C yield 40%", "--draws", "1500")
+    assert got["claim"] == "910c.yield about 40%"
+    assert 0.05 < got["probability"] < 0.6
+    after = got["probability"] / (1 - got["probability"])
+    assert got["odds"]["after"] == pytest.approx(after)
+    assert got["odds"]["ratio"] == pytest.approx(after / got["odds"]["before"])
+    assert sum(got["readings_where_it_holds"].values()) == pytest.approx(1)
+    assert set(got["by_reading"]) == {"die.any", "die.perfect", "through", "blind"}
+    assert "smic_n2.d0_per_cm2" in {r["name"] for r in got["must_hold"]}
+    assert got["weakest_link"] in {r["name"] for r in got["must_hold"]}
+    assert 0 < got["settle_by"]["bits"] < got["settle_by"]["bits_of_doubt"] <= 1
+    assert {r["name"] for r in got["implied"]} >= {"huawei_ascend_cards.2025", "hbm_stacks_used.2025"}
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("910c.yield > 400%", "910c.yield must be claimed as a share from 0% to 100%"),
+    ("banana > 3", "unknown quantity of a claim 'banana'"), ("910c yield", "cannot read the claim '910c yield'")])
+def test_odd_claims_get_one_sentence(cli: Callable[..., tuple[int, str, str]], text: str, words: str) -> None:
+    code, out, err = cli("explain", text, "--draws", "200")
+    assert code == 2
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+    assert not out

@@ -53,27 +53,17 @@ def fit(file: Annotated[str, typer.Argument(metavar="[CSV]", help="Own measureme
         rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the shipped fits and their page anew.")] = False,
         as_of: AsOf = "", json: Json = False) -> None:
     """Sharpen the beliefs with own measurements, beside those that ship."""
-    from chipcast.base.catalog import DATA
     from chipcast.base.errors import InputError
     from chipcast.cli.common import catalogue
     from chipcast.tokens.fit import fit as fit_rows
     from chipcast.tokens.fit import rows_ready, to_text
-    from chipcast.tokens.predict import VINTAGES, shipped_posterior
-    from chipcast.tokens.validate import build, cases, leave_one_out, page
+    from chipcast.tokens.predict import shipped_posterior
+    from chipcast.tokens.validate import cases
 
     if rebuild:
-        for vintage in VINTAGES:
-            catalog = catalogue("" if vintage == "latest" else vintage)
-            made = build(catalog)
-            path = DATA / "posteriors" / f"tokens-{vintage}.json"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(to_text(made) + "\n", encoding="utf-8")
-            note(f"{path.name}: {made.rows} rows, {len(made.names)} deviations, hash {made.digest}")
-        shipped_posterior.cache_clear()
-        text = page(catalog, made, leave_one_out(catalog, made), cases(catalog)[2])
-        folder = DATA.parent.parent / "docs"
-        if folder.is_dir():
-            (folder / "validation-tokens.md").write_text(text, encoding="utf-8")
+        from chipcast.cli.tokens_rebuild import rebuild as make_anew
+
+        make_anew()
         return
     if not file:
         raise InputError("name a CSV of measurements, or --rebuild for the shipped fits")
@@ -88,7 +78,7 @@ def fit(file: Annotated[str, typer.Argument(metavar="[CSV]", help="Own measureme
     known = fit_rows([*usable, *mine], as_of=str(catalog.as_of), start=start)
     from dataclasses import replace
 
-    known = replace(known, widen_seen=before.widen_seen, widen_new=before.widen_new)
+    known = replace(known, widen=before.widen)
     moved = sorted(((n, float(m) - start.get(n, 0.0)) for n, m in zip(known.names, known.mean, strict=True)),
                    key=lambda x: -abs(x[1]))[:10]
     if out:

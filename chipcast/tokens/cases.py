@@ -14,7 +14,7 @@ from chipcast.base.errors import InputError, unknown
 from chipcast.tokens.beliefs import constant, maker, part, stack_of
 from chipcast.tokens.guess import model_for
 from chipcast.tokens.model import Model
-from chipcast.tokens.names import hardware
+from chipcast.tokens.names import hardware, taken_as
 from chipcast.tokens.train import Job
 
 QUANTITIES = ("input_tokens_per_s_per_chip", "output_tokens_per_s_per_chip", "total_tokens_per_s_per_chip", "tpot_ms",
@@ -217,6 +217,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     chips = hardware(row["hardware"], catalog)
     if len(chips) > 1:
         said.append("bin not stated: " + ", ".join(f"{c} {w:.0%}" for c, w in bin_weights(chips, catalog).items()))
+    elif taken_as(row["hardware"], chips[0], catalog):
+        said.append(taken_as(row["hardware"], chips[0], catalog))
     shape, guess = model_for(row["model"])
     if guess:
         said.append(guess)

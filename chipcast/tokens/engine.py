@@ -15,7 +15,7 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.base.units import convert
 from chipcast.tokens.arrivals import Trace
-from chipcast.tokens.layout import Shape, choose_precision
+from chipcast.tokens.layout import Shape
 from chipcast.tokens.memory import cache_bytes, most_requests
 from chipcast.tokens.model import PRECISION, Model, load
 from chipcast.tokens.ops import Plan
@@ -32,7 +32,7 @@ from chipcast.tokens.simulate import (
     hand_over,
     simulate,
 )
-from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.speed import at_middle, fitted_speed
 from chipcast.tokens.split import match_pools
 from chipcast.tokens.step import Speed
 
@@ -184,8 +184,8 @@ def deploy(given: Given, chip: str, model: str, work: Workload, *, chips: int, s
         If the model does not fit or no layout keeps the promise.
     """
     middle = at_middle(given)
-    shape_of, speed = load(model), speed_of(middle, chip, segment=segment)
-    word = choose_precision(shape_of, speed, precision)
+    shape_of = load(model)
+    speed, word = fitted_speed(middle, chip, shape_of, segment=segment, precision=precision)
     limit = given.middle("engine.max_requests_per_rank")
     choice = choose_layout(shape_of, speed, work, precision=word, max_chips=chips,
                            server=int(given.middle("server.chips")), limit=limit)
@@ -211,7 +211,8 @@ def deploy_split(given: Given, prefill_chip: str, decode_chip: str, model: str, 
     """
     middle = at_middle(given)
     shape_of = load(model)
-    first, after = (speed_of(middle, c, segment=segment) for c in (prefill_chip, decode_chip))
+    first, after = (fitted_speed(middle, c, shape_of, segment=segment, precision=precision)[0]
+                    for c in (prefill_chip, decode_chip))
     found = match_pools(shape_of, first, after, work, chips=chips, precision=precision,
                         limit=given.middle("engine.max_requests_per_rank"))
     if found is None:

@@ -7,7 +7,6 @@ of its own, so the prior is the same for all and rows pool partially. Sources we
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,9 @@ from chipcast.base.errors import ChipcastError, DataError, InputError
 from chipcast.base.types import Array, Numeric
 from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, constant, maker, part, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of, quantity_of
+from chipcast.tokens.effects import widths
 from chipcast.tokens.forecast import Setting, serving, settle, training, training_job
+from chipcast.tokens.posterior import Posterior, from_text, to_text
 from chipcast.tokens.train import Job
 
 STEP = 1e-3
@@ -125,15 +126,9 @@ def as_stated(here: Part, variant: str) -> Part:
 
 def effects(case: Case) -> dict[str, float]:
     """Return the deviations beside chip and engine, with their widths."""
-    words = {"sparse": any(g.attention.index_heads for g in case.model.groups),
-             "linear": any(g.attention.kind == "linear" for g in case.model.groups),
-             "latent": any(g.attention.kind == "mla" for g in case.model.groups),
-             "experts": any(g.ffn.kind == "moe" for g in case.model.groups)}
-    kind = f"{case.stack}:{next((k for k, v in words.items() if v), 'dense')}"
-    return {f"source:{case.source or 'new'}": constant("effect_source"), f"arch:{kind}": constant("effect_arch"),
-            f"model:{case.model.name}:{case.stack}": constant("effect_model"),
+    return {f"source:{case.source or 'new'}": constant("effect_source"),
             f"quantity:{case.quantity}:{case.stack}": constant("effect_quantity"),
-            f"weights:{case.precision}:{case.stack}": constant("effect_weights")}
+            **widths(case.model, case.precision, case.stack)}
 
 
 TIMES = ("tpot_ms", "ttft_ms", "gpu_hours", "step_time_s")
@@ -181,30 +176,6 @@ def _ideal(name: str) -> Array:
     """Return deviations of a chip and stack as good as can be."""
     worse = ("alpha", "launch", "host", "request", "ttft")
     return np.full(1, -4.0 if name.startswith(worse) else 4.0 if "@" in name else 0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Posterior:
-    """Deviations after measurements: a normal with mean and factor of its covariance."""
-
-    as_of: str
-    """Information date of the rows."""
-    digest: str
-    """Hash of the rows it was fitted on."""
-    names: tuple[str, ...]
-    """Deviations; all others keep their prior."""
-    mean: Array
-    """Mean of the standard normals. (name)"""
-    factor: Array
-    """Lower factor of the covariance. (name, name)"""
-    widen_seen: float = 1.0
-    """Stretch of intervals where chip and engine were measured elsewhere."""
-    widen_new: float = 1.0
-    """Stretch of intervals elsewhere."""
-    rows: int = 0
-    """Rows that were used."""
-    seen: tuple[tuple[str, str, str], ...] = ()
-    """What was measured: (training or serving, chip group, model)."""
 
 
 def digest_of(items: Sequence[Ready]) -> str:
@@ -281,31 +252,5 @@ def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None
                      factor=np.asarray(factor, dtype=float), rows=len(items), seen=tuple(seen))
 
 
-def to_text(posterior: Posterior) -> str:
-    """Return a posterior as JSON, four digits."""
-    rows = [[round(float(v), 4) for v in posterior.factor[i, : i + 1]] for i in range(len(posterior.names))]
-    return json.dumps({"as_of": posterior.as_of, "digest": posterior.digest, "rows": posterior.rows,
-                       "widen_seen": round(posterior.widen_seen, 3), "widen_new": round(posterior.widen_new, 3),
-                       "names": list(posterior.names), "mean": [round(float(v), 4) for v in posterior.mean],
-                       "seen": [list(s) for s in posterior.seen], "factor": rows}, separators=(",", ":"))
-
-
-def from_text(text: str) -> Posterior:
-    """Return the posterior of a JSON text.
-
-    Raises
-    ------
-    InputError
-        If it is no posterior.
-    """
-    try:
-        tree = json.loads(text)
-        n = len(tree["names"])
-        factor = np.zeros((n, n))
-        for i, row in enumerate(tree["factor"]):
-            factor[i, : i + 1] = row
-        return Posterior(as_of=tree["as_of"], digest=tree["digest"], names=tuple(tree["names"]),
-                         mean=np.array(tree["mean"]), factor=factor, widen_seen=tree["widen_seen"],
-                         widen_new=tree["widen_new"], rows=tree["rows"], seen=tuple(tuple(s) for s in tree["seen"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"this is no posterior of chipcast: {error}; make one with 'tokens fit CSV -o FILE'") from None
+__all__ = ["Posterior", "Ready", "as_stated", "digest_of", "effects", "fit", "from_text", "group_of", "log_forecast",
+           "noise_of", "prepare", "rows_ready", "slopes", "to_text"]

@@ -12,16 +12,11 @@ from chipcast.tokens.model import Attention, Ffn, LayerGroup, Model, load
 ASPECT = 100.0
 """Width over depth of a usual transformer, times one."""
 
+SIZE = r"(?<![\dx.])(\d+(?:\.\d+)?)\s*(t|b|m)\d?(?![a-z0-9.])(?:[-_ ]?a(\d+(?:\.\d+)?)b)?"
+"""A size in a name, such as 70b or 235b-a22b."""
+
 VOCABULARY = 128000
 """Entries of a usual vocabulary."""
-
-TWINS = {"kimi-k2.6": "kimi-k2.5", "kimi-k2.7-code": "kimi-k2.5", "minimax-m2.7": "minimax-m2.5", "glm-5.1": "glm-5",
-         "qwq-32b": "qwen3-32b", "minimax-m2": "minimax-m2.5", "minimax-m2.1": "minimax-m2.5", "glm-4.6": "glm-4.5",
-         "glm-4.7": "glm-4.5", "deepseek-r1-distill-llama-70b": "llama-3.1-70b",
-         "deepseek-r1-distill-qwen-32b": "qwen3-32b", "qwen2.5-32b": "qwen3-32b", "llama3.1-8b": "llama-3.1-8b",
-         "llama3.1-70b": "llama-3.1-70b", "llama2-13b": "mpt-13b", "deepseek-v3-671b": "deepseek-v3"}
-"""Models without a configuration here that are close to one that ships."""
-
 
 def model_for(name: str) -> tuple[Model, str]:
     """Return a model by name, and in words what was assumed of its shape (empty where its configuration ships).
@@ -34,12 +29,10 @@ def model_for(name: str) -> tuple[Model, str]:
     try:
         return load(str(find(name))), ""
     except InputError as problem:
-        bare = re.sub(r"\s*\(.*?\)", "", name.strip().lower())
-        for suffix in ("-fp8", "-bf16", "-instruct", "-chat"):
-            bare = bare.removesuffix(suffix)
-        bare = re.sub(r"-w\da\d(c8)?|-mtp|-quarot", "", bare)
-        if bare in TWINS:
-            twin = TWINS[bare]
+        bare = plain_name(name)
+        twins = {r["name"]: r["twin"] for r in read_table("twins")}
+        if bare in twins:
+            twin = twins[bare]
             return (_table(twin) or load(twin)), f"shape of {name} taken as that of {twin}"
         shape = _table(bare)
         if shape is not None:
@@ -48,14 +41,25 @@ def model_for(name: str) -> tuple[Model, str]:
             return load(str(find(bare))), f"{name} read as {bare}"
         except InputError:
             pass
-        size = re.search(r"(\d+(?:\.\d+)?)\s*(b|m)\b(?:[-_ ]?a(\d+(?:\.\d+)?)b)?", bare) or \
-            re.search(r"(\d+(?:\.\d+)?)(b)(\d)?", bare)
+        size = re.search(SIZE, bare)
         if not size:
-            raise InputError(f"{problem}; a name with a size such as 70B or 235B-A22B would let the shape be guessed") \
-                from None
-        total = float(size.group(1)) * (1e9 if size.group(2) == "b" else 1e6)
-        active = float(size.group(3)) * 1e9 if size.group(3) and "a" in bare else 0.0
+            raise InputError(f"{problem}; a name with a size such as 70B or 235B-A22B would let the shape be "
+                             "guessed") from None
+        total = float(size.group(1)) * {"t": 1e12, "b": 1e9, "m": 1e6}[size.group(2)]
+        active = float(size.group(3)) * 1e9 if size.group(3) else 0.0
         return guessed(name, total, active), f"shape of {name} guessed from its size"
+
+
+def plain_name(name: str) -> str:
+    """Return a model's name without maker, remarks, precision and the words that mark later weights of one shape.
+
+    >>> plain_name("Qwen/QwQ-32B-FP8 (W8A8)")
+    'qwq-32b'
+    """
+    bare = re.sub(r"\s*\(.*?\)", "", name.strip().lower()).rpartition("/")[2]
+    bare = re.sub(r"[-_ ](fp8|bf16|fp16|int8|int4|awq|gptq|nvfp4|mxfp4|instruct|chat|hf|base|it|mtp|quarot|"
+                  r"w\da\d+(c8)?|v0\.\d)(?![a-z0-9])", "", bare)
+    return re.sub(r"[\s_]+", "-", bare).strip("-")
 
 
 def _table(name: str) -> Model | None:
@@ -81,14 +85,17 @@ def dense_model(name: str, layers: int, hidden: int, heads: int, kv_heads: int, 
 def guessed(name: str, total: float, active: float) -> Model:
     """Return a usual shape of a size: dense, or with experts where the active size is smaller."""
     core = active or total
-    hidden = max(256, round((core * ASPECT / 12.0) ** (1 / 3) / 256) * 256)
+    step = 1024 if core > 4e9 else 256
+    hidden = max(256, round((core * ASPECT / 12.0) ** (1 / 3) / step) * step)
     layers = max(4, round(core / (12.0 * hidden**2)))
     heads = max(hidden // 128, 2)
     kv = 8 if heads % 8 == 0 else heads
     hybrid = re.search(r"qwen3\.[5-9]|qwen3-next", name.lower())
     if (not active or active >= total) and not hybrid:
-        width = round(hidden * 3.2 / 256) * 256
-        return dense_model(name, layers, hidden, heads, kv, width, VOCABULARY)
+        ends = 2 * VOCABULARY * hidden if total > 4e9 else VOCABULARY * hidden
+        attention = 2 * hidden * (hidden // heads) * (heads + kv)
+        width = max(hidden, round(((total - ends) / layers - attention) / (3 * hidden) / 64) * 64)
+        return dense_model(name, layers, hidden, heads, kv, width, VOCABULARY, tied=total <= 4e9)
     a = Attention(kind="gqa", heads=heads, kv_heads=kv, key_dim=hidden // heads, value_dim=hidden // heads,
                   matrix_params=2 * hidden * (hidden // heads) * (heads + kv))
     if not active or active >= total:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from chipcast.base.catalog import Catalogue
+from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.errors import InputError
 from chipcast.tokens.speed import PROXIES, family, stand_in
 
@@ -40,25 +40,41 @@ def hardware(name: str, catalog: Catalogue) -> tuple[str, ...]:
             return (PROXIES[name.strip().lower()],)
         problem = first
     bare = re.sub(r"\(.*?\)", " ", name.lower())
-    size = re.search(r"(\d+)\s*g(?:i?b)\b", bare)
-    word = re.sub(r"\d+\s*gi?b\b|\d\.\d+\s*tb/s|\d+\s*w\b|hbm\w*|\bnvidia\b|\bhuawei\b|\bsxm\d?\b|\bamd\b|\binstinct\b"
-                  r"|\bgpu\b|\bpcie\b|\bnvl\d*\b|\batlas\b.*", " ", bare)
-    word = " ".join(re.sub(r"[^a-z0-9]+", " ", word).split())
-    if re.search(r"910b\s*([1-4])", word):
-        return (f"ascend-910b{re.search(r'910b *([1-4])', word).group(1)}",)  # type: ignore[union-attr]
+    size = re.search(r"(\d+)\s*g(?:i?b)?\b", bare)
+    word = re.sub(r"\d+\s*g(i?b)?\b|\d\.\d+\s*tb/s|\d+\s*w\b|hbm\w*|\bnvidia\b|\bhuawei\b|\bsxm\d?\b|\bamd\b"
+                  r"|\binstinct\b|\bgpu\b|\bpcie\b|\bnvl\d*\b|\b[dh]gx\b", " ", bare)
+    word = " ".join(re.sub(r"[^a-z0-9.]+", " ", word).split())
+    found = re.search(r"910b\s*([1-4])", word)
+    if found:
+        return (f"ascend-910b{found.group(1)}",)
     if "910b" in word:
         return BINS
     if "910c" in word:
         return ("ascend-910c",)
-    token = word.split(" ")[0] if word else ""
-    ids = [i for i in catalog.chip_ids() if token and (i == token or i.startswith(token + "-") or
-                                                       i.replace("-", "").startswith(word.replace(" ", "")))]
-    if not ids:
-        raise InputError(str(problem))
-    if size and len(ids) > 1:
-        near = [i for i in ids if i.endswith(size.group(1))]
-        ids = near or ids
-    return tuple(ids[:1]) if len(ids) > 1 and not size else tuple(ids)
+    for row in read_table("platforms"):
+        if row["text"] in word:
+            return tuple(row["chips"].split(" "))
+    words = word.split(" ")
+    for end in range(len(words), 0, -1):
+        try:
+            found_id = catalog.resolve_chip(" ".join(words[:end]))
+        except InputError:
+            continue
+        stem = found_id.split("-")[0]
+        sized = [i for i in catalog.chip_ids() if size and i.startswith(f"{stem}-") and i.endswith(f"-{size.group(1)}")]
+        return tuple(sized[:1]) or (found_id,)
+    raise InputError(str(problem))
+
+
+def taken_as(name: str, chip: str, catalog: Catalogue) -> str:
+    """Return in words where a hardware name says other than the chip that stands for it, empty where it agrees."""
+    said = name.lower()
+    size = re.search(r"(\d+)\s*g(?:i?b)?\b", said)
+    memory = catalog.chip_facts(chip).get("mem_gb")
+    other = [w for w in ("pcie", "nvl") if re.search(rf"\b{w}\b", said) and w not in chip]
+    if size and memory and abs(float(size.group(1)) / memory.value - 1) > 0.1:
+        other.append(f"{size.group(1)} GB")
+    return f"{name} taken as {chip}, {' and '.join(other)} not modelled" if other else ""
 
 
 @lru_cache(maxsize=32)

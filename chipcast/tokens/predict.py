@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from chipcast.base import draws
-from chipcast.base.catalog import DATA, Catalogue
+from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import ChipcastError
 from chipcast.base.types import Array
 from chipcast.tokens.beliefs import GROUPS, at_centre, constant, maker, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of
-from chipcast.tokens.fit import Posterior, Ready, from_text, log_forecast, noise_of, prepare
+from chipcast.tokens.fit import Ready, log_forecast, noise_of, prepare
 from chipcast.tokens.model import PRECISION
 from chipcast.tokens.names import GRADES
 from chipcast.tokens.ops import Load, step_ops
+from chipcast.tokens.posterior import VINTAGES, Posterior, shipped_posterior, vintage_for
 from chipcast.tokens.step import PARTS, step_time
 from chipcast.tokens.train import train_step
 
 DRAWS = 400
 """Draws of a prediction."""
-
-VINTAGES = ("2025-02-25", "latest")
-"""Fits that ship as data."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -53,17 +49,6 @@ class Prediction:
     def row(self) -> dict[str, Any]:
         """Return the answer as a row."""
         return {k: getattr(self, k) for k in ("id", "p05", "p50", "p95", "grade", "bound_by", "assumed", "error")}
-
-
-@lru_cache(maxsize=8)
-def shipped_posterior(vintage: str) -> Posterior:
-    """Return the posterior that ships for a vintage."""
-    return from_text((DATA / "posteriors" / f"tokens-{vintage}.json").read_text(encoding="utf-8"))
-
-
-def vintage_for(catalog: Catalogue) -> str:
-    """Return the last vintage that an information date may use."""
-    return VINTAGES[1] if str(catalog.as_of) >= shipped_posterior(VINTAGES[1]).as_of else VINTAGES[0]
 
 
 def sampler(posterior: Posterior, *, seed: int, count: int = DRAWS) -> Callable[[str], Array]:
@@ -146,10 +131,9 @@ def spread_of(case: Case, catalog: Catalogue, posterior: Posterior, draw: Callab
         total = total + noise_of(replace(case, floor=False)) * stdtrit(constant("noise_tail"), u)
         if case.floor:
             total = total - constant("floor_shift")
-        seen = any(g == main.group for k, g, _ in posterior.seen
-                   if k == ("train" if main.job is not None else "serve"))
         middle = np.median(total)
-        total = middle + (posterior.widen_seen if seen else posterior.widen_new) * (total - middle)
+        kind = "train" if main.job is not None else "serve"
+        total = middle + posterior.widen.get(posterior.reach(kind, main.group), 1.0) * (total - middle)
     return main, total
 
 

@@ -15,14 +15,14 @@ import numpy as np
 from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
-from chipcast.tokens.layout import Shape, choose_precision, legal, why_not
+from chipcast.tokens.layout import Shape, legal, why_not
 from chipcast.tokens.memory import ledger, most_requests
 from chipcast.tokens.model import PRECISION, Model, load
 from chipcast.tokens.money import usd_per_chip_h, usd_per_million
 from chipcast.tokens.names import grade
 from chipcast.tokens.ops import Load, Plan, step_ops
 from chipcast.tokens.record import Layout, Service
-from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.speed import at_middle, fitted_speed
 from chipcast.tokens.step import PARTS, Speed, step_time
 
 BATCHES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048],
@@ -389,8 +389,8 @@ def service(given: Given, chips: Sequence[str], model: str | Model, *, input_tok
     out: dict[str, list[Any]] = {k: [] for k in ("feasible", "layouts", "reasons", "rate", "total", "tpot", "ttft",
                                                   "hour", "usd", "bound", "grade", "smallest", "front")}
     for chip in chips:
-        at_median, speed = speed_of(middle, chip, segment=segment), speed_of(given, chip, segment=segment)
-        word = choose_precision(shape_of, at_median, precision)
+        at_median, word = fitted_speed(middle, chip, shape_of, segment=segment, precision=precision)
+        speed, _ = fitted_speed(given, chip, shape_of, segment=segment, precision=precision)
         choice = choose_layout(shape_of, at_median, work, precision=word, max_chips=max_chips, server=server,
                                limit=limit)
         hour = np.broadcast_to(usd_per_chip_h(given, chip, segment=segment), (n,))

@@ -10,6 +10,9 @@ from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.laws import point
 from chipcast.base.types import Numeric
+from chipcast.tokens.beliefs import constant
+from chipcast.tokens.model import Model
+from chipcast.tokens.reached import for_model, shares
 from chipcast.tokens.step import Speed
 
 PROXIES = {"nvidia_other": "l20", "ascend-910b": "ascend-910b2", "910b": "ascend-910b2"}
@@ -34,6 +37,10 @@ def family(chip: str) -> str:
 
 VENDOR_TUNED = ("platform", "cloud", "state_funded")
 """Buyers large enough to have the maker's engineers on site: on Ascend they run the maker's own stack."""
+
+STACKS = {"stack-ascend-best": "ascend-best", "stack-ascend-open": "ascend-open", "stack-nvidia-open": "open",
+          "stack-domestic-other": "ascend-open"}
+"""Group of beliefs of each software stack; younger makers' software is believed to be like an open port."""
 
 
 def stack(chip: str, segment: str = "platform") -> str:
@@ -73,12 +80,21 @@ def need(given: Given, chip: str, *names: str) -> Numeric:
                      "scenario, or choose another chip")
 
 
-def share(given: Given, chip: str, name: str) -> Numeric:
-    """Return a reached share, the chip's own before its family's before the widest family's. (draw)"""
-    kind = family(chip)
-    spare = {"domestic_other": (ASCEND,), ASCEND: (), HOPPER: ()}[kind]
-    return given.first(f"{chip}.{name}", f"{stand_in(chip)}.{name}", f"{kind}.{name}",
-                       *[f"{s}.{name}" for s in spare])
+ROWS = {"gemm_narrow": "gemm_8bit_compute_efficiency", "gemm_wide": "gemm_bf16_compute_efficiency",
+        "grouped": "grouped_gemm_efficiency", "core_decode": "mla_decode_compute_efficiency",
+        "core_prefill": "prefill_attention_efficiency", "stream": "gemm_memory_efficiency",
+        "core_stream": "gemm_memory_efficiency"}
+"""Rows of a chip by which a scenario may overrule what the fit says it reaches."""
+
+
+def told(given: Given, *names: str) -> Numeric | None:
+    """Return the first of these rows that the scenario itself sets, None where it leaves them to the fit. (draw)"""
+    return next((given[n] for n in names if n in given and given.row(n).kind == "scenario"), None)
+
+
+def either(mine: Numeric | None, fitted: Numeric) -> Numeric:
+    """Return what the scenario says, else what the fit says."""
+    return fitted if mine is None else mine
 
 
 def links(given: Given, chip: str) -> tuple[str, str]:
@@ -92,7 +108,9 @@ def links(given: Given, chip: str) -> tuple[str, str]:
 
 
 def speed_of(given: Given, chip: str, *, segment: str = "platform") -> Speed:
-    """Return what one rank of a chip reaches, by the rows of the vintage.
+    """Return what one rank of a chip reaches: figures by the rows of the vintage, shares by its fit.
+
+    A row that the scenario itself sets overrules the fit.
 
     Parameters
     ----------
@@ -125,36 +143,43 @@ def speed_of(given: Given, chip: str, *, segment: str = "platform") -> Speed:
     both = figure(given, chip, "scaleup_gb_s_bidirectional")
     fast = inner * 1e9 / per_chip if inner is not None else both * 0.5e9 / per_chip if both is not None else slow
     fabric = links(given, chip)
-    alpha_slow = given.first(f"{fabric[1]}.alpha_us", "rdma_400g.alpha_us")
-    soft = stack(chip, segment)
-    narrow = "gemm_int8_compute_efficiency" if family(chip) == ASCEND else "gemm_8bit_compute_efficiency"
-    wide = share(given, chip, "gemm_bf16_compute_efficiency")
-    eight = share(given, chip, narrow) if family(chip) != "domestic_other" else wide
-    stream = share(given, chip, "gemm_memory_efficiency")
-    few = given.first(f"{chip}.batch1_stream_efficiency", f"{name}.batch1_stream_efficiency",
-                      f"{family(chip)}.gemm_memory_efficiency", "ascend.gemm_memory_efficiency")
-    maturity = given[f"{soft}.maturity"] if f"{soft}.maturity" in given else np.ones(given.draws)
+    soft, kind = stack(chip, segment), family(chip)
+    c, s = shares(given, name, STACKS[soft])
+    rows = ROWS if kind != ASCEND else {**ROWS, "gemm_narrow": "gemm_int8_compute_efficiency"}
+    for key, row in rows.items():
+        c[key] = either(told(given, f"{chip}.{row}", f"{name}.{row}", f"{kind}.{row}"), c[key])
+    few = told(given, f"{chip}.batch1_stream_efficiency", f"{name}.batch1_stream_efficiency")
+    own = f"{soft}.maturity"
+    maturity = given[own] if soft == "stack-domestic-other" else either(told(given, own), s["maturity"])
     if segment == "clinic_school":
         maturity = maturity * given["stack-appliance.maturity"]
-    over = f"{soft}.layer_overhead_us"
-    layer = given.first(over, "stack-ascend-open.layer_overhead_us")
-    kind = family(chip)
+    layer = told(given, f"{soft}.layer_overhead_us")
+    host = told(given, "engine.host_ms_per_step")
+    reach = [either(told(given, f"{f}.link_efficiency"), c["link"]) for f in fabric]
+    alpha = [either(told(given, f"{f}.alpha_us"), c[n]) * 1e-6
+             for f, n in zip(fabric, ("alpha_fast_us", "alpha_slow_us"), strict=True)]
     return Speed(
         chip=chip, ranks_per_chip=per_chip, peak=peak, memory_bytes_s=bandwidth * 1e9 / per_chip,
         memory_bytes=usable_bytes(given, chip, memory) / per_chip,
-        reserve_bytes=given["memory.reserve_gb"] * 1e9 / per_chip, domain=domain, gemm_narrow=eight, gemm_wide=wide,
-        grouped=share(given, chip, "grouped_gemm_efficiency"),
-        core_decode=share(given, chip, "mla_decode_compute_efficiency"),
-        core_prefill=share(given, chip, "prefill_attention_efficiency"), stream=stream,
-        stream_few=np.minimum(few, stream),
-        core_stream=stream, rows_half=given.middle("engine.rows_half"),
-        tile=given.middle(f"{ASCEND if kind != HOPPER else HOPPER}.tile_rows"),
-        launch_s=0.0, layer_s=layer * 1e-6,
-        host_s=given["engine.host_ms_per_step"] * 1e-3, request_s=0.0, maturity=maturity,
-        even=given["routing.even_routing_share"], hidden=given["overlap.hidden_share"],
-        alpha_s=(given[f"{fabric[0]}.alpha_us"] * 1e-6, alpha_slow * 1e-6),
-        link_bytes_s=(fast * given[f"{fabric[0]}.link_efficiency"], slow * given[f"{fabric[1]}.link_efficiency"]),
-        mesh=fabric[0] == "hccs_a2")
+        reserve_bytes=given["memory.reserve_gb"] * 1e9 / per_chip, domain=domain, gemm_narrow=c["gemm_narrow"],
+        gemm_wide=c["gemm_wide"], grouped=c["grouped"], core_decode=c["core_decode"], core_prefill=c["core_prefill"],
+        stream=c["stream"], stream_few=either(few, c["stream"] * c["stream_few"]), core_stream=c["core_stream"],
+        rows_half=constant("rows_half"), tile=constant("tile_ascend" if kind == ASCEND else "tile_other"),
+        launch_s=s["launch_us"] * 1e-6 if layer is None else 0.0, layer_s=0.0 if layer is None else layer * 1e-6,
+        host_s=either(host, s["host_ms"]) * 1e-3, request_s=s["request_us"] * 1e-6, maturity=maturity,
+        even=either(told(given, "routing.even_routing_share"), c["even"]),
+        hidden=either(told(given, "overlap.hidden_share"), c["hidden"]), alpha_s=(alpha[0], alpha[1]),
+        link_bytes_s=(fast * reach[0], slow * reach[1]), mesh=fabric[0] == "hccs_a2")
+
+
+def fitted_speed(given: Given, chip: str, model: Model, *, segment: str = "platform",
+                 precision: str | None = None) -> tuple[Speed, str]:
+    """Return what a rank reaches on a model, and the precision it is served in (`choose_precision`)."""
+    from chipcast.tokens.layout import choose_precision
+
+    speed = speed_of(given, chip, segment=segment)
+    word = choose_precision(model, speed, precision)
+    return for_model(given, speed, model, word, STACKS[stack(chip, segment)]), word
 
 
 def usable_bytes(given: Given, chip: str, memory_gb: float) -> float:

@@ -30,7 +30,7 @@ from chipcast.tokens.serve import (
     plans_of,
     prefill_s,
 )
-from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.speed import at_middle, fitted_speed
 from chipcast.tokens.step import Speed
 
 
@@ -186,8 +186,9 @@ def split_service(given: Given, prefill_chip: str, decode_chip: str, model: str,
     """
     shape_of, middle = load(model), at_middle(given)
     limit, server = given.middle("engine.max_requests_per_rank"), int(given.middle("server.chips"))
-    first_mid, next_mid = (speed_of(middle, c, segment=segment) for c in (prefill_chip, decode_chip))
-    first, after = (speed_of(given, c, segment=segment) for c in (prefill_chip, decode_chip))
+    first_mid, next_mid, first, after = (
+        fitted_speed(world, c, shape_of, segment=segment, precision=precision)[0]
+        for world in (middle, given) for c in (prefill_chip, decode_chip))
     best = match_pools(shape_of, first_mid, next_mid, work, chips=chips, limit=limit, precision=precision)
     if best is None:
         raise InfeasibleError(f"no pair of pools on {chips} chips keeps the promise with {prefill_chip} for prefill "

@@ -8,11 +8,11 @@ import numpy as np
 
 from chipcast.base.errors import InfeasibleError
 from chipcast.base.given import Given
-from chipcast.tokens.layout import choose_precision, legal
+from chipcast.tokens.layout import legal
 from chipcast.tokens.memory import ledger, most_requests
 from chipcast.tokens.model import PRECISION, load
 from chipcast.tokens.serve import BATCHES, CHUNK_TOKENS, Workload, plans_of, timing
-from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.speed import at_middle, fitted_speed
 
 
 def layouts(given: Given, chip: str, model: str, work: Workload, *, chips: int, precision: str | None = None,
@@ -24,8 +24,8 @@ def layouts(given: Given, chip: str, model: str, work: Workload, *, chips: int, 
     InfeasibleError
         If no layout is legal.
     """
-    shape_of, speed = load(model), speed_of(at_middle(given), chip)
-    word = choose_precision(shape_of, speed, precision)
+    shape_of = load(model)
+    speed, word = fitted_speed(at_middle(given), chip, shape_of, precision=precision)
     kind, ranks = PRECISION[word], chips * speed.ranks_per_chip
     kept, fell = legal(shape_of, speed, word, ranks)
     kept = [s for s in kept if s.ranks == ranks]

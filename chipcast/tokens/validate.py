@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from chipcast.base.catalog import Catalogue
+from chipcast.base.choose import choose
+from chipcast.tokens.beliefs import constant
 from chipcast.tokens.fit import Posterior, Ready, fit, rows_ready
 from chipcast.tokens.predict import sampler, spread_of
 
@@ -28,8 +31,12 @@ class Scored:
     """Its source."""
     quality: str
     """A, B or C."""
-    seen: bool
-    """Whether its chip was measured in another source, for the same kind of work."""
+    reach: str
+    """Key of the stretch: `serve` or `train`, `seen` or `new` in another source."""
+    predicted: float
+    """Median, logarithm."""
+    measured: float
+    """Measurement, logarithm."""
     error: float
     """Median over measurement, logarithm."""
     inside: bool
@@ -38,6 +45,15 @@ class Scored:
     """Width of that interval, logarithm."""
     place: float
     """Distance from the median over the half interval on that side; above 1 is outside."""
+
+    @property
+    def seen(self) -> bool:
+        """Return whether its chip was measured in another source, for the same kind of work."""
+        return self.reach.endswith("seen")
+
+    def stretched(self, by: float) -> Scored:
+        """Return the row under an interval that is so much wider."""
+        return replace(self, width=self.width * by, place=self.place / by, inside=self.place <= by)
 
 
 def cases(catalog: Catalogue) -> tuple[list[Ready], list[Ready], list[tuple[str, str]]]:
@@ -53,25 +69,30 @@ def score(ready: Ready, catalog: Catalogue, posterior: Posterior, *, seed: int =
     draw = sampler(posterior, seed=seed)
     main, total = spread_of(replace(ready.case, source=""), catalog, posterior, draw, seed=seed)
     low, middle, high = np.quantile(total, (0.05, 0.5, 0.95))
-    kind = "train" if main.job is not None else "serve"
     off = ready.log_value - middle
     return Scored(id=ready.case.id, source=ready.case.source, quality=ready.case.quality,
-                  seen=any(k == kind and g == main.group for k, g, _ in posterior.seen), error=float(-off),
-                  inside=bool(low <= ready.log_value <= high), width=float(high - low),
+                  reach=posterior.reach("train" if main.job is not None else "serve", main.group), error=float(-off),
+                  predicted=float(middle), measured=ready.log_value, inside=bool(low <= ready.log_value <= high),
+                  width=float(high - low),
                   place=float(off / (high - middle) if off > 0 else -off / max(middle - low, 1e-9)))
 
 
-def leave_one_out(catalog: Catalogue, posterior: Posterior) -> list[Scored]:
-    """Return every row scored by a fit on all other sources; rows never fitted are scored by the full fit."""
+KEYS: Mapping[str, Callable[[Ready], str]] = {"source": lambda r: r.case.source, "chip": lambda r: r.group,
+                                              "model": lambda r: r.case.model.name}
+"""What can be left out of a fit."""
+
+
+def leave_one_out(catalog: Catalogue, posterior: Posterior, *, key: str = "source") -> list[Scored]:
+    """Return every row scored by a fit on all that differ in `key`; rows never fitted are scored by the full fit."""
     usable, ready, _ = cases(catalog)
     start = dict(zip(posterior.names, posterior.mean, strict=True))
+    name = choose(KEYS, key, "what is left out")
     out = []
-    for source in sorted({r.case.source for r in ready}):
-        rest = [r for r in usable if r.case.source != source]
+    for left in sorted({name(r) for r in ready}):
+        rest = [r for r in usable if name(r) != left]
         known = posterior if len(rest) == len(usable) else replace(
-            fit(rest, as_of=posterior.as_of, start=start, steps=4), widen_seen=posterior.widen_seen,
-            widen_new=posterior.widen_new)
-        out += [score(r, catalog, known) for r in ready if r.case.source == source]
+            fit(rest, as_of=posterior.as_of, start=start, steps=4), widen=posterior.widen)
+        out += [score(r, catalog, known) for r in ready if name(r) == left]
     return out
 
 
@@ -80,33 +101,47 @@ def by_source(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
     return {s: [x for x in scored if x.source == s] for s in sorted({x.source for x in scored})}
 
 
-def stretch(scored: Sequence[Scored], *, share: float = 0.9) -> float:
-    """Return by how much intervals must grow to hold so large a share of rows of quality A and B.
+def stretch(scored: Sequence[Scored]) -> float:
+    """Return by how much intervals must grow or may shrink to hold enough rows of quality A and B (`stretch_share`).
 
-    A source of n rows counts as sqrt(n); the answer stays within 1.1 to 2.2.
+    A source of n rows counts as sqrt(n); rows `stretch_least`, `stretch_most` and `stretch_blind` bound the answer.
     """
     groups = by_source([s for s in scored if s.quality != "C"])
     if not groups:
-        return 1.3
+        return constant("stretch_blind")
     places = np.array([x.place for v in groups.values() for x in v])
     weights = np.array([1 / np.sqrt(len(v)) for v in groups.values() for _ in v])
     order = np.argsort(places)
     total = np.cumsum(weights[order]) / np.sum(weights)
-    return float(np.clip(places[order][np.searchsorted(total, share)], 1.1, 2.2))
+    at = min(int(np.searchsorted(total, constant("stretch_share"))), len(order) - 1)
+    return float(np.clip(places[order][at], constant("stretch_least"), constant("stretch_most")))
+
+
+def stretches(scored: Sequence[Scored]) -> dict[str, float]:
+    """Return the stretch by reach; what nobody has measured is never surer than what somebody has."""
+    out = {k: stretch([s for s in scored if s.reach == k]) for k in REACHES}
+    for kind in ("serve", "train"):
+        out[f"{kind} new"] = max(out[f"{kind} new"], out[f"{kind} seen"])
+    return out
+
+
+REACHES = ("serve seen", "serve new", "train seen", "train new")
+"""Keys of the stretch."""
+
+
+def nested(plain: Sequence[Scored]) -> list[Scored]:
+    """Return scores under the stretch that all other sources ask for, so that no source chose its own interval."""
+    out = []
+    for source, rows in by_source(plain).items():
+        by = stretches([s for s in plain if s.source != source])
+        out += [r.stretched(by[r.reach]) for r in rows]
+    return out
 
 
 def widened(catalog: Catalogue, posterior: Posterior) -> tuple[Posterior, list[Scored]]:
-    """Return the posterior with intervals stretched until rows left out are held, and the scores before that."""
-    plain = replace(posterior, widen_seen=1.0, widen_new=1.0)
-    scored = leave_one_out(catalog, plain)
-    seen, new = [s for s in scored if s.seen], [s for s in scored if not s.seen]
-    return replace(posterior, widen_seen=stretch(seen), widen_new=max(stretch(new), stretch(seen))), scored
-
-
-def build(catalog: Catalogue) -> Posterior:
-    """Return the posterior of a date, intervals stretched where its own rows left out ask for it."""
-    usable, _, _ = cases(catalog)
-    return widened(catalog, fit(usable, as_of=str(catalog.as_of), steps=8))[0]
+    """Return the posterior with the stretch that rows left out ask for, and the scores before that."""
+    plain = leave_one_out(catalog, replace(posterior, widen={}))
+    return replace(posterior, widen=stretches(plain)), plain
 
 
 def median_of_medians(scored: Sequence[Scored]) -> float:
@@ -121,31 +156,24 @@ def coverage(scored: Sequence[Scored]) -> float:
     return float(np.mean([np.mean([x.inside for x in v]) for v in groups.values()])) if groups else float("nan")
 
 
-def page(catalog: Catalogue, posterior: Posterior, scored: Sequence[Scored], refused: Sequence[tuple[str, str]]) -> str:
-    """Return the validation page in Markdown."""
-    lines = [
-        "# How good are the predictions of `tokens`?", "",
-        f"Fitted on {posterior.rows} rows known by {posterior.as_of} (hash `{posterior.digest}`). Each source below "
-        "was predicted by a fit that has not seen it; rows marked as reference were never fitted. Errors are medians "
-        "of the absolute logarithm of prediction over measurement; 0.10 is about ten percent.", "",
-        "The stretch of the intervals was chosen on these same sources, so their coverage is not an independent test; "
-        "the errors are.", "",
-        "| source | rows | error | bias | inside 90 % interval | interval, factor to each side |",
-        "|---|---|---|---|---|---|"]
-    for source, v in by_source(scored).items():
-        e = np.array([x.error for x in v])
-        lines.append(f"| {source} | {len(v)} | {np.median(np.abs(e)):.2f} | {np.median(e):+.2f} | "
-                     f"{np.mean([x.inside for x in v]):.0%} | {np.exp(np.median([x.width for x in v]) / 2):.2f} |")
-    seen, new = [s for s in scored if s.seen], [s for s in scored if not s.seen]
-    lines += ["", "| rows | median of the sources' medians | coverage, each source as one |", "|---|---|---|"]
-    for name, group in (("quality A, chip seen in another source", [s for s in seen if s.quality == "A"]),
-                        ("quality B, chip seen in another source", [s for s in seen if s.quality == "B"]),
-                        ("chip seen in no other source", new), ("all", list(scored))):
-        lines.append(f"| {name} ({len(group)} rows) | {median_of_medians(group):.2f} | {coverage(group):.0%} |")
-    lines += ["", f"Intervals are stretched by {posterior.widen_seen:.2f} where the chip was seen and by "
-              f"{posterior.widen_new:.2f} where it was not.", "", f"{len(refused)} rows were refused:", ""]
-    reasons: dict[str, int] = {}
-    for _, why in refused:
-        reasons[why.split(";")[0]] = reasons.get(why.split(";")[0], 0) + 1
-    lines += [f"- {n} x {why}" for why, n in sorted(reasons.items(), key=lambda kv: -kv[1])]
-    return "\n".join(lines) + "\n"
+def rank_accuracy(scored: Sequence[Scored], quantity_of: Mapping[str, str]) -> float:
+    """Return the share of pairs within a source and quantity whose order is right, sources as one; 0.5 is chance."""
+    shares = []
+    for rows in by_source(scored).values():
+        right = [float((a.predicted - b.predicted) * (a.measured - b.measured) > 0) for i, a in enumerate(rows)
+                 for b in rows[:i] if quantity_of[a.id] == quantity_of[b.id] and abs(a.measured - b.measured) > 0.05]
+        if right:
+            shares.append(float(np.mean(right)))
+    return float(np.mean(shares)) if shares else float("nan")
+
+
+def points(scored: Sequence[Scored]) -> list[dict[str, Any]]:
+    """Return measurement and prediction of every scored row with its interval, for pictures. [unit of the quantity]"""
+    out = []
+    for s in scored:
+        up = s.width / 2
+        out.append({"id": s.id, "group": s.source, "quality": s.quality, "reach": s.reach,
+                    "measured": float(np.exp(s.measured)), "p50": float(np.exp(s.predicted)),
+                    "low": float(np.exp(s.predicted - up)), "high": float(np.exp(s.predicted + up)),
+                    "inside": int(s.inside)})
+    return out

@@ -68,7 +68,9 @@ def simulate(file: Annotated[str, typer.Argument(
              out: Annotated[str, typer.Option("-o", "--out", help="Where to write one row per request.")] = "",
              scenario: Scene = "february-2025", as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
     """Request-level simulation: TTFT and TPOT percentiles, goodput at the promise."""
-    from chipcast.base.errors import InfeasibleError, InputError
+    import numpy as np
+
+    from chipcast.base.errors import InfeasibleError, InputError, require
     from chipcast.base.units import parse_quantity
     from chipcast.tokens.arrivals import made, scaled
     from chipcast.tokens.engine import Policy, deploy, deploy_split
@@ -90,8 +92,13 @@ def simulate(file: Annotated[str, typer.Argument(
         trace, notes = requests_of(file, start_h, hours, thin, seed)
         trace = scaled(trace, wanted) if wanted else trace
     else:
+        most = float(load(name).context or 1e9)
+        require(input + output <= most, "--input and --output",
+                f"stay within the {most:.0f} tokens of {name}'s context", f"{input + output:g}")
         trace = made(wanted or 1.0, requests, prompt=input, answer=output, seed=seed, arrivals=arrivals,
-                     lengths=lengths, cv=cv, most=float(load(name).context or 1e9))
+                     lengths=lengths, cv=cv, most=most)
+        if float(np.max(trace.prompt + trace.answer)) >= most:
+            notes = (f"the longest requests are cut to the {most:.0f} tokens of the context",)
     work, longest = workload(trace, load(name), ttft_ms, tpot_ms)
     g = world(scenario, as_of, 100, seed, tuple(dict.fromkeys(c for p in pairs for c in p)))
     policy = Policy(scheduler=scheduler, chunk_tokens=chunk, preempt=preempt, router=router, store_gb=store_gb)
@@ -121,9 +128,10 @@ def simulate(file: Annotated[str, typer.Argument(
               [("TTFT ms", *[f"{x['ttft_ms'][k]:.0f}" for k in ("p50", "p90", "p99")]),
                ("TPOT ms", *[f"{x['tpot_ms'][k]:.1f}" for k in ("p50", "p90", "p99")])],
               foot=f"{x['layout']}. Promise kept by {x['promise_kept_share']:.0%}; {x['preemptions']} preemptions, "
-                   f"{x['recomputed_tokens']:.0f} tokens worked on again; saturation "
-                   f"{x['saturation_requests_per_s']:.2f} requests/s; {share:.0%} keep the promise up to "
-                   f"{x['largest_kept_requests_per_s']:.2f}.")
+                   f"{x['recomputed_tokens']:.0f} tokens worked on again, {x['prefix_hit_share']:.0%} of the prompts "
+                   f"found in stores; saturation {x['saturation_requests_per_s']:.2f} requests/s; "
+                   + (f"{share:.0%} keep the promise up to {x['largest_kept_requests_per_s']:.2f}."
+                      if x["largest_kept_requests_per_s"] > 0 else f"at no rate do {share:.0%} keep the promise."))
     say(CLOCKS)
     for line in [*notes, *[str(p) for p in problems]]:
         note(line)

@@ -27,6 +27,7 @@ from chipcast.report.driver import Drivers
 from chipcast.report.record import Story
 from chipcast.rules.check import status_of
 from chipcast.rules.measure import figures
+from chipcast.rules.own import own_chip
 from chipcast.rules.record import CN_WORDS, US_WORDS, Verdicts
 from chipcast.scenario import Scenario, load
 from chipcast.tokens.model import load as load_model
@@ -77,7 +78,8 @@ def tell(r: Run) -> Story:
         version=__version__, claims=[c.as_dict() | {"rests_on": [n for n, _ in asked.top(c.holds.astype(float))]}
                                      for c in r.claims], line=line, line_prior=prior_line,
         routes=[_route(route(given, "n+2"), "without EUV"), _route(route(given, "euv-twin"), "with EUV")],
-        waterfall=_waterfall(r), verdicts=r.ready.setting.verdicts, measures=measures(given, r.ready.setting.verdicts),
+        waterfall=_waterfall(r), verdicts=r.ready.setting.verdicts,
+        measures=measures(given, r.ready.setting.verdicts, r.ready.setting.scenario.chips),
         service=r.world.service, fleet=r.fleet, market=r.worlds["base"].market,
         market_without_threat=r.worlds["threat"].market, market_without_push=r.worlds["local_push"].market, plan=r.plan,
         posterior=posterior_table(r.ready.evidence), ess=r.ready.evidence.ess, given=given, given_blind=blind,
@@ -106,14 +108,14 @@ def _waterfall(r: Run) -> list[dict[str, Any]]:
     return [{"step": s, "usd": interval(usd)} for s, usd in zip(steps.steps, steps.usd, strict=True)]
 
 
-def measures(given: Given, verdicts: Verdicts) -> list[dict[str, Any]]:
-    """Return each ruled chip's performance, density and status on the date."""
+def measures(given: Given, verdicts: Verdicts, own: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each ruled chip's performance, density and status on the date, those of the user too."""
     segment = verdicts.segments.index(BUYER_CLASS_SHOWN)
     out = []
     for k, chip in enumerate(verdicts.chips):
         us, cn = US_WORDS[verdicts.us[0, segment, k]], CN_WORDS[verdicts.cn[0, segment, k]]
         status = status_of(us, cn)
-        f = figures(given.catalog, chip)
+        f = own_chip(own[chip], name=chip, catalog=given.catalog) if chip in own else figures(given.catalog, chip)
         out.append({"chip": chip, "name": f.model, "tpp": _middle(f.tpp), "performance_density": _middle(f.pd),
                     "status": status, "us": us, "cn": cn, "rule_id": str(verdicts.decided_by[0, segment, k]),
                     "prong": str(verdicts.prong[0, segment, k])})

@@ -13,6 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	$(BIN)/python -m compileall -q chipcast $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])") >/dev/null || true
+	$(BIN)/chipcast cluster simulate --chip ascend-910b2 --chips 1024 --days 1 >/dev/null 2>&1 || true
 	touch $@
 
 run: $(STAMP)

@@ -7,11 +7,11 @@ import numpy as np
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 
-DRAWS = 2000
-"""Draws on which drivers are sought: the first ones, as many as what-ifs take. [draws]"""
+DRAWS = 1000
+"""Draws on which drivers are sought: the first ones of the run. [draws]"""
 
-LEAST = 0.1
-"""Least rank correlation worth a name: over four standard errors on so many draws."""
+LEAST = 0.13
+"""Least rank correlation worth a name: four standard errors on so many draws."""
 
 
 def ranks(values: Array) -> Array:
@@ -36,8 +36,9 @@ class Drivers:
     def __init__(self, given: Given) -> None:
         """Rank every uncertain row."""
         self.draws = min(DRAWS, given.draws)
-        self.names = [n for n in sorted(given.rows) if not given.rows[n].law.fixed and np.ptp(given[n]) > 0]
-        self.ranked = np.stack([ranks(given[n][: self.draws]) for n in self.names]) if self.names else np.zeros((0, 0))
+        few = given.block(given.start, given.start + self.draws)
+        self.names = [n for n in sorted(few.rows) if not few.rows[n].law.fixed and np.ptp(few[n]) > 0]
+        self.ranked = np.stack([ranks(few[n]) for n in self.names]) if self.names else np.zeros((0, 0))
 
     def top(self, values: Array, most: int = 4) -> list[tuple[str, float]]:
         """Return the rows that move `values` most, with their rank correlation, strongest first."""

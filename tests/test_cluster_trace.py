@@ -11,6 +11,7 @@ from chipcast.base.errors import DataError, InputError
 from chipcast.base.traces import read_json, read_text
 from chipcast.cluster import dependence as d
 from chipcast.cluster import fit as f
+from chipcast.cluster import halves
 from chipcast.cluster import trace as t
 from chipcast.cluster.spares import spares_for_nodes_down
 
@@ -144,17 +145,33 @@ def test_nodes_that_differ_for_good_fit_the_spread_and_fail_the_memory(known: d.
     assert worst == pytest.approx(0.25, abs=0.02)
 
 
-def test_fitted_on_one_half_counts_and_repairs_pass_on_the_other(log: t.Trace) -> None:
+def test_fitted_on_one_half_counts_recurrence_and_repairs_pass_on_the_other(log: t.Trace) -> None:
+    found = halves.compare_halves(log)
+    assert len(found) == 7 and [c.name for c in found if not c.inside] == []
+    assert {c.name: c.seen for c in found}["faults"] == 271
+
+
+def test_plain_poisson_fails_on_the_other_half(log: t.Trace) -> None:
+    """Negative control: without relapses no history fails again on the same node as often as the second half does."""
+    plain = {c.name: c for c in halves.compare_halves(log, relapses=False)}
+    for lag in ("0 to 7", "7 to 30"):
+        later = plain[f"rate on the same node {lag} days later, times"]
+        assert not later.inside and later.seen > 2 * later.high
+
+
+def test_a_constant_rate_is_borderline_between_halves(log: t.Trace) -> None:
+    """Counts of the first half as a negative binomial, no bad months: 272 to 354, and 271 came."""
     first, second = log.part(0, 174), log.part(174, 348)
     rng = np.random.default_rng(2)
     counts = rng.poisson(rng.gamma(len(first.start) + 0.5, 1.0, 200_000))
     assert np.quantile(counts, [0.05, 0.95]) == pytest.approx([272, 354], abs=2)
-    assert np.quantile(counts, 0.04) <= len(second.start) <= np.quantile(counts, 0.96)  # borderline, as it is
-    again = [t.recurrence(part, (0, 7, 30))[1] for part in (first, second)]
-    assert min(again) > 2
-    for q in (0.25, 0.5, 0.75):
-        low, high = np.quantile([np.quantile(rng.choice(first.hours, 271), q) for _ in range(400)], [0.0025, 0.9975])
-        assert low / 2 <= np.quantile(second.hours, q) <= high * 2
+    assert np.quantile(counts, 0.04) <= len(second.start) <= np.quantile(counts, 0.96)
+
+
+def test_halves_with_few_faults_say_nothing() -> None:
+    few = t.from_rows([{"node": "a", "start": str(d), "end": str(d + 1)} for d in range(12)], nodes=4, days=12)
+    with pytest.raises(DataError, match="a comparison needs 20 in each"):
+        halves.compare_halves(few)
 
 
 def test_histories_do_not_depend_on_how_runs_are_cut(known: d.Habits) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.base.errors import InputError
+from chipcast.base.errors import DataError, InputError
 from chipcast.cli.cluster_words import Chip, Scene, one_size, percent, seconds_of, setup, share_of
 from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, say, table, whole
 
@@ -155,10 +155,15 @@ def fit(path: Annotated[str, typer.Argument(metavar="LOG", help="CSV with node, 
         json: Json = False) -> None:
     from chipcast.base.summary import short
     from chipcast.cluster.fit import fit as learn
+    from chipcast.cluster.halves import compare_halves
     from chipcast.cluster.trace import LAGS_DAYS
 
     log = _trace(path, nodes, days)
     found = learn(log, chips_per_node=per_node)
+    try:
+        halves = compare_halves(log)
+    except DataError:
+        halves = ()  # too few faults for that: the list of what the log cannot tell says so
     if json:
         emit_json({
             "trace": path, "faults": found.faults, "exposure_chip_h": found.exposure_chip_h,
@@ -170,6 +175,8 @@ def fit(path: Annotated[str, typer.Argument(metavar="LOG", help="CSV with node, 
             "recurrence": {"edges_days": LAGS_DAYS, "times_fleet_rate": found.recurrence},
             "repair": [{"law": r.name, "parameters": r.parameters, "mean_h": r.mean_h, "ks": r.ks, "p": r.p}
                        for r in found.repair],
+            "halves": [{"name": c.name, "p05": c.low, "p50": c.middle, "p95": c.high, "second_half": c.seen,
+                        "inside_90": c.inside} for c in halves],
             "mean_repair_h": found.mean_repair_h, "cannot_tell": found.cannot_tell})
         return
     table(f"{path}: {found.faults} faults in {short(found.exposure_chip_h)} chip-hours",
@@ -186,6 +193,11 @@ def fit(path: Annotated[str, typer.Argument(metavar="LOG", help="CSV with node, 
     table(f"Laws of repair (mean of the log {short(found.mean_repair_h)} h)",
           ["law", "mean h", "distance", "p at most"],
           [[r.name, short(r.mean_h), f"{r.ks:.3f}", f"{r.p:.3f}"] for r in found.repair])
+    if halves:
+        table("Fitted to the first half, held against the second",
+              ["", "expected: median (5th to 95th)", "second half"],
+              [[c.name, f"{c.middle:.3g} ({c.low:.3g} to {c.high:.3g})", f"{c.seen:.3g}" + ("" if c.inside else " *")]
+               for c in halves], foot="* outside the 90 % interval: the log's second half is not like its first.")
     say("This log cannot tell: " + "; ".join(found.cannot_tell) + ".")
 
 

@@ -88,7 +88,8 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
             rows.append({
                 "chip": name, "chips": n, "goodput": band(fleet.goodput[i, j]), "ettr": band(fleet.ettr[i, j]),
                 "mtbf_h": band(fleet.mtbf_h[i, j]), "mtbf_rollback_h": band(fleet.mtbf_rollback_h[i, j]),
-                "ledger": {part: band(fleet.ledger[i, j, k]) for k, part in enumerate(PARTS)},
+                "ledger": {part: {**band(fleet.ledger[i, j, k]), "mean": float(fleet.ledger[i, j, k].mean())}
+                           for k, part in enumerate(PARTS)},
                 "ledger_mean": {part: float(fleet.ledger[i, j, k].mean()) for k, part in enumerate(PARTS)},
                 "ledger_gap": float(np.abs(fleet.ledger[i, j].sum(axis=0) - 1).max()),
                 "loss_by_class": {c: float(fleet.loss_by_class[i, j, k].mean()) for k, c in enumerate(fleet.classes)},
@@ -174,6 +175,11 @@ def simulate(chip: Chip = "ascend-910b", chips: Size = "8192",
                  "--together", help="Faults come in batches, relapses and bad months, as in a published log.")] = False,
              interval: Annotated[str, typer.Option(
                  "--interval", metavar="NAME | TIME", help="optimal, planned, adaptive, or a time.")] = "optimal",
+             repair: Annotated[str, typer.Option(
+                 "--repair", help="Law of repair: weibull (heavy tail), exponential, fixed.")] = "weibull",
+             ageing: Annotated[float, measured("--ageing", "1", "Weibull shape of the time between a node's faults: "
+                                               "below 1 young nodes fail most, above 1 old ones.", above=0.2,
+                                               most=5)] = 1.0,
              ladder: Ladder = "vendor", detection: Detection = "mixed", policy: Policy = "",
              scenario: Scene = "february-2025", as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
     import numpy as np
@@ -201,7 +207,8 @@ def simulate(chip: Chip = "ascend-910b", chips: Size = "8192",
     log = habits(pair_events(read_json(TRACE), nodes=TRACE_NODES, days=TRACE_DAYS)) if together else None
     played = play(case, size, days=days, runs=runs, seed=seed, together=log, interval_s=work,
                   learn=given.middle("adaptive.prior_stops") if every == "adaptive" else 0.0,
-                  planned_rate=planned_rate(case, size), repair="empirical" if together else "weibull", log=20_000)
+                  planned_rate=planned_rate(case, size), repair="empirical" if together else repair,
+                  lifetime_shape=ageing, log=20_000)
     shown = dict(zip(("typical", "bad"), typical_and_bad(played), strict=True))
     rows: dict[str, dict[str, Any]] = {
         name: {"run": r, "ettr": float(played.ettr[r]), "rollbacks": int(played.rollbacks[r]),

@@ -180,18 +180,28 @@ class Load:
 def overflow(load: Load, places: Numeric) -> Numeric:
     """Return the mean number of nodes down beyond so many places, E[(K - S)+]. [nodes]
 
+    Notes
+    -----
+    One by one: a P(K >= S) - S P(K > S), the terms of the Poisson mean above S. With domains the same, summed over
+    the domains down, each of which takes its nodes off the places.
+
     >>> round(float(overflow(Load(singles=1.664), 4.0)), 6)
     0.036704
     """
-    s = np.asarray(places, dtype=float)
-    if not load.domains:
-        a = np.asarray(load.singles, dtype=float)
-        # a P(K >= S) - S P(K > S): the terms of the Poisson mean above S.
-        return np.maximum(a * (1 - _below(a, s - 1)) - s * (1 - _below(a, s)), 0.0)
+    return _overflow(load.singles, np.asarray(places, dtype=float), load.domains)
+
+
+def _overflow(a: Numeric, places: Array, domains: tuple[tuple[Numeric, int], ...]) -> Numeric:
+    if not domains:
+        s = np.maximum(places, 0.0)
+        beyond = np.maximum(a * (1 - _below(a, s - 1)) - s * (1 - _below(a, s)), 0.0)
+        return np.where(places >= 0, beyond, a - places)
+    (mean, nodes), rest = domains[0], domains[1:]
+    weight = np.exp(-np.asarray(mean, dtype=float))
     total: Numeric = 0.0
-    most = int(max(nodes for _, nodes in load.domains)) * 4 + 64
-    for j in range(most):
-        total = total + (1 - load.at_most(s + j))
+    for j in range(MOST_SHOCKS + 1):
+        total = total + weight * _overflow(a, places - j * nodes, rest)
+        weight = weight * mean / (j + 1)
     return total
 
 

@@ -6,8 +6,8 @@ Claims run on a second table that never saw a report of the claims' own origin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -82,6 +82,8 @@ class Setting:
     """Who may buy what by rules and dated what-ifs."""
     law: Verdicts
     """The same by rules alone, for the market, which lets the what-ifs act day by day itself."""
+    speed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Segment -> chip -> rate under the latency that the segment promises, over the rate of the headline tables."""
     threat: bool = True
     """Whether a cut-off is feared and can happen."""
     controls: bool = True
@@ -147,7 +149,8 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
     first = f"{story.as_of:%Y-%m}"
     months = month_range(first, story.until)
     setting = Setting(scenario=story, months=months, line_months=month_range(min(LINE_FROM, first), story.until),
-                      verdicts=rule(given, months, story, events=story.events), law=rule(given, months, story))
+                      verdicts=rule(given, months, story, events=story.events), law=rule(given, months, story),
+                      speed=speeds(evidence.given))
     return Ready(setting=setting, evidence=evidence)
 
 
@@ -184,7 +187,7 @@ def _trade_block(task: tuple[Setting, Given]) -> World:
 def deal(setting: Setting, given: Given, line: Line, service: Service) -> Market:
     """Run the market of one block of draws on a line and a service."""
     return simulate(given, line, setting.law, service, months=setting.months, threat=setting.threat,
-                    controls=setting.controls, local_push=setting.local_push,
+                    controls=setting.controls, local_push=setting.local_push, speed=setting.speed,
                     events=cast(Any, [e for e in setting.scenario.events if e.gate not in UPSTREAM]))
 
 
@@ -244,12 +247,39 @@ def make(setting: Setting, given: Given, *, orders: Array | None = None, answer:
                         orders=orders, learning="volume" if answer else "exponential", answer=answer)
 
 
-def serve_news(given: Given) -> Service:
+def serve_news(given: Given, promise: Promise = PROMISE) -> Service:
     """Price each chip on the model of the news, with the request of the headline tables, for a large platform."""
     output = given.middle("serving.output_tokens")
     share = given.middle("plan.input_share")
     return serve(given, SERVING, MODEL, input_tokens=output * share / (1 - share), output_tokens=output,
-                 ttft_s=PROMISE.ttft_s, tpot_ms=PROMISE.tpot_ms, segment="platform")
+                 ttft_s=promise.ttft_s, tpot_ms=promise.tpot_ms, segment="platform")
+
+
+def speeds(given: Given) -> dict[str, dict[str, float]]:
+    """Return how fast each chip is under each segment's promise, over the headline's: what a latency class can use.
+
+    Ratios of medians over a few draws: the layout that wins is chosen at medians anyway.
+    """
+    few = given.block(0, min(SPEED_DRAWS, given.draws))
+    headline = serve_news(few)
+    known = {(PROMISE.ttft_s, PROMISE.tpot_ms): headline}
+    out: dict[str, dict[str, float]] = {}
+    for segment in SEGMENTS:
+        promise = (given.middle(f"{segment}.ttft_s"), given.middle(f"{segment}.tpot_ms"))
+        if promise not in known:
+            known[promise] = serve_news(few, Promise(ttft_s=promise[0], tpot_ms=promise[1]))
+        own = known[promise]
+        out[segment] = {}
+        for k, chip in enumerate(headline.chips):
+            usual = float(np.nan_to_num(np.median(headline.total_tokens_per_s_per_chip[k])))
+            now = float(np.nan_to_num(np.median(own.total_tokens_per_s_per_chip[k])))
+            if usual > 0 and not headline.reasons[k]:
+                out[segment][chip] = 0.0 if own.reasons[k] else now / usual
+    return out
+
+
+SPEED_DRAWS = 32
+"""Draws from which the ratios of `speeds` are taken."""
 
 
 def serve_buyer(setting: Setting, given: Given) -> Service:

@@ -21,6 +21,8 @@ from chipcast.market.simulate import simulate
 from chipcast.market.world import first_state, world_of
 
 COUNT = 20
+SPEED = {"public_centre": {"h20-96": 1.6, "ascend-910c": 3.0, "ascend-910b3": 2.5}, "private": {"h20-96": 1.3}}
+STANDS = {"ascend-910b": "ascend-910b3", "nvidia_other": "h20-96", "nvidia_next": "h20-96"}
 SMALL = ("state_funded", "public_centre", "private", "clinic_school")
 
 
@@ -60,7 +62,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
     block = given.block(j, j + 1)
     months = months_of(block)[:COUNT]
     world = world_of(block, line_of(block, months), verdicts_of(months), service_of(block), months, threat=True,
-                     controls=True, local_push=True, events=events)
+                     controls=True, local_push=True, events=events, speed=SPEED)
     start = first_state(world)
     S, C = len(world.segments), len(CHIPS)
     segments = world.segments
@@ -73,7 +75,9 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
     gated = [not d and not x for d, x in zip(domestic, grey, strict=True)]
     places = [c for c in range(C) if gated[c]]
     nest = [1 if d else 2 if x else 0 for d, x in zip(domestic, grey, strict=True)] + [3]
-    rate, price0 = world.cards.rate[:, 0].tolist(), world.cards.price_usd[:, 0].tolist()
+    rates = [[float(x) * SPEED.get(segments[s], {}).get(STANDS.get(CHIPS[c], CHIPS[c]), 1.0)
+              for c, x in enumerate(world.cards.rate[:, 0])] for s in range(S)]
+    price0 = world.cards.price_usd[:, 0].tolist()
     hourly, system = world.cards.usd_per_h[:, 0].tolist(), world.cards.system_usd[:, 0].tolist()
     lam = [g("choice.nest_lambda")] * 3 + [1.0]
     installed = start.installed[:, :, 0].tolist()
@@ -111,13 +115,15 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
         door = [float(world.paths.us[c, m, 0] * world.paths.cn[c, m, 0]) for c in range(C)]
         price = [price0[c] * g("market.list_price_ratio_per_year") ** (m / 12) * (1 + premium[c]) for c in range(C)]
         learnt = max(used / first_used, 1.0) ** math.log2(1 - g("choice.porting_learning_rate"))
-        log_cost = [math.log(hourly[c] / rate[c] * price[c] / price0[c]) + r * lead[c] / 365.25
-                    + (g("choice.porting_cost_ln") * learnt if domestic[c] else 0.0) for c in range(C)]
-        cheapest = min(math.log(hourly[c] / rate[c]) for c in range(C) if not grey[c] and CHIPS[c] != "nvidia_next")
         shares, gap, all_cover, hoards = [], [], [], []
-        have = [sum(installed[s][c] * rate[c] for c in range(C)) + leased[s] * rate[h20] for s in range(S)]
-        coming = [sum(way[s][c] * rate[c] for c in range(C)) for s in range(S)]
+        have = [sum(installed[s][c] * rates[s][c] for c in range(C)) + leased[s] * rates[s][h20] for s in range(S)]
+        coming = [sum(way[s][c] * rates[s][c] for c in range(C)) for s in range(S)]
         for s in range(S):
+            rate = rates[s]
+            log_cost = [math.log(hourly[c] / rate[c] * price[c] / price0[c]) + r * lead[c] / 365.25
+                        + (g("choice.porting_cost_ln") * learnt if domestic[c] else 0.0) for c in range(C)]
+            cheapest = min(math.log(hourly[c] / rate[c]) for c in range(C)
+                           if not grey[c] and CHIPS[c] != "nvidia_next")
             belief[s] += (float(world.paths.threat[m, 0]) - belief[s]) * (1 - math.exp(-1 / lag[s]))
             us = base * (world.paths.us_hazard[m, 0] > 0) + belief[s] * max(after - base, 0)
             q = max(1 - (1 - min(us, 1)) * (1 - g("cn_gate.closing_hazard_per_month")),
@@ -152,7 +158,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
         for c in range(C):  # the grey door takes no more than its flow
             if grey[c]:
                 flow = float(world.capacity[c, m, 0]) * g("grey.flow_factor_when_closed") * world.lookahead
-                asked = sum(shares[s][c] * gap[s] for s in range(S)) / rate[c]
+                asked = sum(shares[s][c] * gap[s] / rates[s][c] for s in range(S))
                 cut = min(1.0, flow / max(asked, 1e-9))
                 for s in range(S):
                     kept_share = shares[s][c] * cut
@@ -161,8 +167,8 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
         wanted_total, orders = [[0.0] * C for _ in range(S)], [[0.0] * C for _ in range(S)]
         months_ahead = 1 + 3 * g("market.budget_commit_quarters")
         for s in range(S):
-            need = [shares[s][c] * gap[s] / rate[c] for c in range(C)]
-            both = [need[c] + (shares[s][c] / rate[c] * hoards[s] if gated[c] else 0) for c in range(C)]
+            need = [shares[s][c] * gap[s] / rates[s][c] for c in range(C)]
+            both = [need[c] + (shares[s][c] / rates[s][c] * hoards[s] if gated[c] else 0) for c in range(C)]
             cost = sum(both[c] * system[c] for c in range(C))
             room = max(wallet[s] + budget[s] * months_ahead, 0) / max(cost, 1e-9)
             plug = power[s] * months_ahead / max(sum(both), 1e-9)
@@ -233,13 +239,13 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
         used += used_now
         flow = g("overseas.cards_per_quarter") / 3 * (1 + (g("overseas.flow_factor_when_closed") - 1) * shut) * (
             1 - g("overseas.headquarters_rule_share"))
-        want = [unserved[s] * g(f"{segments[s]}.overseas_access_share") / rate[h20] for s in range(S)]
+        want = [unserved[s] * g(f"{segments[s]}.overseas_access_share") / rates[s][h20] for s in range(S)]
         for s in range(S):
             leased[s] = leased[s] * math.exp(-1 / g("overseas.lease_months")) + want[s] * min(
                 1.0, flow / max(sum(want), 1e-9))
             spent = sum(out["deliveries"][s, c, m] * system[c] for c in range(C))
             wallet[s] = min(wallet[s] + budget[s] - spent, 0)
-            now = sum(installed[s][c] * rate[c] for c in range(C)) + leased[s] * rate[h20]
+            now = sum(installed[s][c] * rates[s][c] for c in range(C)) + leased[s] * rates[s][h20]
             serving = min(1.0, now / float(world.need.work[s, m, 0]))
             out["useful_tokens"][s, m] = float(world.need.tokens[s, m, 0]) * 30.4375 * serving
             out["cover_months"][s, m], out["leased_abroad"][s, m] = all_cover[s], leased[s]
@@ -257,7 +263,8 @@ def test_the_vectorised_month_equals_plain_loops_draw_by_draw(given: Given, even
     count = 6 if events else 12
     some = given.block(0, count)
     months = months_of(some)[:COUNT]
-    market = simulate(some, line_of(some, months), verdicts_of(months), service_of(some), months=months, events=events)
+    market = simulate(some, line_of(some, months), verdicts_of(months), service_of(some), months=months, events=events,
+                      speed=SPEED)
     assert (market.us_open[0] < 1).any()  # gates move in these draws
     for j in range(count):
         by_hand = one_draw(given, j, events)

@@ -180,7 +180,7 @@ def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str
     setting = replace(ready.setting, threat="threat" not in without, controls="controls" not in without,
                       local_push="local-push" not in without)
     if events:
-        setting = replace(setting, scenario=story, verdicts=chain.prepare(story, draws=100, seed=seed).setting.verdicts)
+        setting = replace(setting, scenario=story)  # what-ifs act on the market day by day, beside the law
     if feedback:
         settled = [chain.settle(s, ready.given) for s in ([setting] if setting is ready.setting else
                                                           [setting, ready.setting])]
@@ -262,7 +262,8 @@ def _print(market: Any, *, without: tuple[str, ...]) -> None:
     names = [f"{q} ({len(quarters[q])} m)" if len(quarters[q]) < 3 else q for q in shown]
     for title, cells in (("Cards ordered", market.orders), ("Cards delivered", market.deliveries)):
         table(f"{title} by chip{note}, median (5 % to 95 %)", ("chip", *names),
-              [(c, *(span(cells[:, k, quarters[q]].sum((0, 1))) for q in shown)) for k, c in enumerate(market.chips)])
+              [(c, *(span(cells[:, k, quarters[q]].sum((0, 1)).round()) for q in shown))
+               for k, c in enumerate(market.chips)])
     columns = ("buyer", "ordered", "delivered", "foreign stock at end", "cover wanted, months", "tokens served")
     table(f"Buyers in their first six months{note}", columns,
           [(s, span(market.orders[i, :, :6].sum((0, 1))), span(market.deliveries[i, :, :6].sum((0, 1))),

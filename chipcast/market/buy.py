@@ -133,7 +133,7 @@ def within_grey_flow(world: World, share: Array, gap: Array, m: int) -> None:
     """
     for c in world.grey:
         flow = world.capacity[c, m] * world.given["grey.flow_factor_when_closed"] * max(world.lookahead, 1)
-        asked = total(share[:, c] * gap) * world.per_rate[c]
+        asked = total(share[:, c] * gap * world.per_rate[:, c])
         kept = share[:, c] * np.minimum(1.0, flow / np.maximum(asked, TINY))
         share *= ((1 - kept) / np.maximum(1 - share[:, c], TINY))[:, None]
         share[:, c] = kept

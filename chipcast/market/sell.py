@@ -168,7 +168,7 @@ def lease(world: World, state: State, unserved: Array, door: Array, m: int) -> N
     shut = shut_share(world, door, m)
     flow = given["overseas.cards_per_quarter"] / 3 * (1 + (given["overseas.flow_factor_when_closed"] - 1) * shut)
     flow *= 1 - given["overseas.headquarters_rule_share"]
-    want = unserved * world.abroad / np.maximum(world.cards.rate[lead], TINY)
+    want = unserved * world.abroad * world.per_rate[:, lead]
     state.leased *= np.exp(-1 / given["overseas.lease_months"])
     state.leased += want * np.minimum(1.0, flow / np.maximum(total(want), TINY))
 
@@ -179,11 +179,11 @@ def settle(world: World, state: State, arrived: Array) -> tuple[Array, Array]:
     installed = state.installed - retired
     installed += arrived
     state.installed = installed
-    own = over_chips(installed, world.cards.rate)
-    state.have = own + state.leased * world.cards.rate[world.lead]
+    own = over_chips(installed, world.rate)
+    state.have = own + state.leased * world.rate[:, world.lead]
     coming = np.zeros_like(state.coming)
     for g, c in enumerate(world.gated):
-        coming += state.under_way[:, g] * world.cards.rate[c]
+        coming += state.under_way[:, g] * world.rate[:, c]
     state.coming = coming
     for c in world.home:
         state.domestic_used = state.domestic_used + total(arrived[:, c])

@@ -7,7 +7,7 @@ a switch moves a draw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,8 @@ SHARES = ("domestic_share_cards", "domestic_share_tokens")
 def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, months: Sequence[str],
              threat: bool = True, controls: bool = True, local_push: bool = True, events: Sequence[Event] = (),
              gate: str = "two_key", cover: str = "markov", allocation: str = "proportional",
-             choose_by: str = "nested_logit", demand: str = "local_trend") -> Market:
+             choose_by: str = "nested_logit", demand: str = "local_trend",
+             speed: Mapping[str, Mapping[str, float]] | None = None) -> Market:
     """Run the market for one block of draws.
 
     Parameters
@@ -65,6 +66,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
         Dated what-ifs.
     gate, cover, allocation, choose_by, demand : str
         Entries of `GATES`, `HOARD`, `ALLOCATION`, `CHOICE`, `DEMAND`.
+    speed : mapping, optional
+        Segment -> chip -> rate under the latency that the segment promises, over the rate in `service`.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
     require(not missing, "the line", "cover every month of the market", f"none for {', '.join(missing[:3])}")
     world = world_of(given, line, verdicts, service, tuple(months), threat=threat, controls=controls,
                      local_push=local_push, events=events, gate=gate, cover=cover, allocation=allocation,
-                     choose_by=choose_by, demand=demand)
+                     choose_by=choose_by, demand=demand, speed=speed)
     state = first_state(world)
     S, C, M, D = len(world.segments), len(world.chips), len(months), given.draws
     out: dict[str, Any] = {name: np.empty((S, C, M, D), dtype=np.float32) for name in FIELDS}
@@ -130,7 +133,7 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
         cn_wide[c] *= cn_rule
     home_work = np.zeros_like(home)
     for c in world.home:
-        home_work += total(state.installed[:, c]) * world.cards.rate[c]
+        home_work += total(state.installed[:, c] * world.rate[:, c])
     return {
         "need": wish.wanted, "orders": wish.orders, "deliveries": sale.arrived, "sent": sale.sent,
         "stocks": stocks_of(world, state.installed, own, work), "installed": state.installed,
@@ -155,7 +158,7 @@ def stocks_of(world: World, installed: Array, have: Array, work: Array) -> Array
     on_foreign = np.zeros_like(have)
     for c in range(len(world.chips)):
         if c not in world.home:
-            on_foreign += installed[:, c] * world.cards.rate[c]
+            on_foreign += installed[:, c] * world.rate[:, c]
     first = np.minimum(1.0, spare / np.maximum(on_foreign, TINY))
     rest = np.clip((spare - on_foreign) / np.maximum(have - on_foreign, TINY), 0.0, 1.0)
     out = np.empty_like(installed)

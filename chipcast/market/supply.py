@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +96,35 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
     return Cards(rate=np.stack([rates[c] for c in chips]), price_usd=np.stack([prices[c] for c in chips]),
                  system_usd=np.stack([prices[c] * system_factor for c in chips]),
                  usd_per_h=np.stack([cost[c] for c in chips]), installed=np.stack([installed[c] for c in chips]))
+
+
+SPEED_OF = {"ascend-910b": "ascend-910b3", "nvidia_other": REFERENCE, "nvidia_next": REFERENCE}
+"""Chips whose speed under a segment's promise moves like that of another."""
+
+
+def rate_by_segment(cards: Cards, segments: Sequence[str], chips: Sequence[str],
+                    speed: Mapping[str, Mapping[str, float]] | None) -> Array:
+    """Return what a card does for each segment under the latency that it promises. [tokens/s] (segment, chip, draw)
+
+    Parameters
+    ----------
+    speed : mapping, optional
+        Segment -> chip -> rate under the segment's promise over that of the headline; 1 where a chip is not named, 0
+        where it cannot keep the promise.
+    """
+    out = np.broadcast_to(cards.rate, (len(segments), *cards.rate.shape)).copy()
+    for s, segment in enumerate(segments):
+        known = (speed or {}).get(segment, {})
+        for c, chip in enumerate(chips):
+            out[s, c] *= known.get(SPEED_OF.get(chip, chip), 1.0)
+    return out
+
+
+def mean_rate(rate: Array, held: Array) -> Array:
+    """Return the rate of a card averaged over those who hold it, over all segments where nobody does. (chip, draw)"""
+    count = held.sum(axis=0)
+    out = (rate * held).sum(axis=0) / np.maximum(count, 1e-30)
+    return np.asarray(np.where(count > 0, out, rate.mean(axis=0)))
 
 
 def installed_by_segment(given: Given, cards: Cards, segments: Sequence[str], chips: Sequence[str]) -> Array:

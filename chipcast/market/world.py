@@ -86,8 +86,10 @@ class World:
     """Weight of a card beside its cost: local bonus, 0 for cards that serve nothing. [1] (segment, chip, draw)"""
     waiting: Array
     """Weight of waiting. [1] (draw)"""
+    rate: Array
+    """What a card does under the promise of a segment. [tokens/s] (segment, chip, draw)"""
     per_rate: Array
-    """Cards for a token per second. [s/token] (chip, draw)"""
+    """Cards for a token per second. [s/token] (segment, chip, draw)"""
     idle: Array
     """Share of capacity that serves nobody for lack of place or tenant. [1] (segment, draw)"""
     safety: Array
@@ -157,7 +159,7 @@ class State:
 def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, months: tuple[str, ...], *,
              threat: bool, controls: bool, local_push: bool, events: Sequence[Event], gate: str = "two_key",
              cover: str = "markov", allocation: str = "proportional", choose_by: str = "nested_logit",
-             demand: str = "local_trend") -> World:
+             demand: str = "local_trend", speed: Mapping[str, Mapping[str, float]] | None = None) -> World:
     """Gather all that does not change from month to month."""
     segments, chips = verdicts.segments, CHIPS
     zeros, ones = np.zeros(given.draws), np.ones(given.draws)
@@ -176,7 +178,8 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     able[chips.index(legal.NEXT)] *= following
     from_line = np.array([float(c in line.products) for c in chips])
     able[from_line > 0] *= shocks.line_factor(given, events, months)
-    need = first_need(given, cards, segments, chips, able[:, 0], len(months) + lookahead + 1, demand)
+    rate = supply.rate_by_segment(cards, segments, chips, speed)
+    need = first_need(given, cards, rate, segments, chips, able[:, 0], len(months) + lookahead + 1, demand)
     need = shocks.need_with(need, events, segments, months)
     floor = legal.domestic_floor(given, verdicts, segments, months, local_push=local_push)
     tree = tuple(DOMESTIC_NEST if c in home else GREY_NEST if c in grey else FOREIGN_NEST for c in range(len(chips)))
@@ -188,10 +191,13 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
                       for s in segments])
     taste = np.stack([np.exp(steep[c] * bonus) if c in home else np.ones_like(bonus)
                       for c in range(len(chips))], axis=1)
-    taste *= cards.rate > 0
     log_cost = np.log(cards.usd_per_h / np.maximum(cards.rate, TINY))
     open_sale = [c for c in range(len(chips)) if c not in grey and chips[c] != legal.NEXT]
     cheapest = np.where(cards.rate[open_sale] > 0, log_cost[open_sale], np.inf).min(axis=0)
+    # a card that is faster under a segment's promise costs it less, and waiting is measured against its own cheapest
+    faster = np.log(np.maximum(rate, TINY) / np.maximum(cards.rate, TINY))
+    own = np.where(rate[:, open_sale] > 0, (log_cost - faster)[:, open_sale], np.inf).min(axis=1)
+    taste *= np.exp(steep * (faster + (own - cheapest)[:, None])) * (rate > 0)
     phi = np.stack([given[f"{s}.cover_share_phi"] for s in segments])
     first_days = np.stack([given.first(f"{c}.lead_time_days", "ascend-910b2.lead_time_days") for c in chips])
     ratio, holding = given["market.shortage_cost_ratio"], given["market.holding_cost_per_month"]
@@ -202,7 +208,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         floor=shocks.floor_with(floor, events, segments, months), capacity=able, following=following, lead=lead,
         gated=gated, home=home, grey=grey, from_line=from_line, nests=nests, likeness=likeness, steep=steep,
         log_cost=log_cost, cheapest=cheapest, taste=taste, waiting=ratio ** (-slope / likeness[nests[-1]]),
-        per_rate=1 / np.maximum(cards.rate, TINY), idle=own_rows(given, segments, "idle_share", 0.0),
+        rate=rate, per_rate=1 / np.maximum(rate, TINY), idle=own_rows(given, segments, "idle_share", 0.0),
         safety=phi * hoard.safety_months(1.0, ratio, holding, given["market.carrying_rate_per_year"],
                                          given["market.demand_cv_per_month"], first_days[lead] / DAYS_PER_MONTH),
         follow=-np.expm1(-1 / lags(given, segments)), phi=phi,
@@ -216,14 +222,14 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         allocate=choose(clear.ALLOCATION, allocation, "allocation"))
 
 
-def first_need(given: Given, cards: supply.Cards, segments: Sequence[str], chips: Sequence[str], able: Array,
-               count: int, law: str) -> Need:
+def first_need(given: Given, cards: supply.Cards, rate: Array, segments: Sequence[str], chips: Sequence[str],
+               able: Array, count: int, law: str) -> Need:
     """Return the need for so many months, anchored in the cards that stood and were bought at the date."""
     held = supply.installed_by_segment(given, cards, segments, chips)
     idle = own_rows(given, segments, "idle_share", 0.0)
-    bought = supply.bought_work(given, cards.rate, able, chips, best_quarter(given) / 3)
-    return need_of(given, segments, count, over_chips(held, cards.rate), idle, cards.rate[chips.index("ascend-910b")],
-                   flow=bought, law=law)
+    bought = supply.bought_work(given, supply.mean_rate(rate, held), able, chips, best_quarter(given) / 3)
+    usual = cards.rate[chips.index("ascend-910b")]
+    return need_of(given, segments, count, over_chips(held, rate), idle, usual, flow=bought, law=law)
 
 
 def own_rows(given: Given, segments: Sequence[str], name: str, without: float) -> Array:
@@ -249,16 +255,20 @@ def first_state(world: World) -> State:
     return State(installed=held, backlog=np.zeros_like(held), under_way=np.zeros_like(held[:, gated]),
                  shelf=supply.vendor_stock(given, chips), growth=np.ones(given.draws), belief=heard,
                  premium=np.zeros(flat), scarcity=np.zeros(flat), wallet=wide.copy(), lead_days=np.zeros(flat),
-                 domestic_used=world.first_used.copy(), leased=wide.copy(), have=over_chips(held, world.cards.rate),
+                 domestic_used=world.first_used.copy(), leased=wide.copy(), have=over_chips(held, world.rate),
                  coming=wide.copy(), level=np.asarray(world.paths.us[world.lead, 0] > 0, dtype=float),
                  door=(world.paths.us[gated, 0] * world.paths.cn[gated, 0]).copy())
 
 
 def over_chips(cells: Array, weight: Array) -> Array:
-    """Return the sum over chips of cells (segment, chip, draw) times weights (chip, draw), added in order."""
-    out: Array = cells[:, 0] * weight[0]
+    """Return the sum over chips of cells (segment, chip, draw) times weights, added in order.
+
+    Weights are (chip, draw), or (segment, chip, draw).
+    """
+    by_chip = weight if weight.ndim == 2 else np.moveaxis(weight, 1, 0)
+    out: Array = cells[:, 0] * by_chip[0]
     part = np.empty_like(out)
-    for c in range(1, weight.shape[0]):
-        np.multiply(cells[:, c], weight[c], out=part)
+    for c in range(1, by_chip.shape[0]):
+        np.multiply(cells[:, c], by_chip[c], out=part)
         out += part
     return out

@@ -10,12 +10,14 @@ import pytest
 from chipcast.base.catalog import Catalogue, last_known
 from chipcast.base.given import Given
 from chipcast.scenario import load, resolve
+from chipcast.tokens.arrivals import Trace, lognormal, poisson
+from chipcast.tokens.jobs import best_job
 from chipcast.tokens.model import PRECISION
 from chipcast.tokens.model import load as load_model
 from chipcast.tokens.ops import Load, Plan, step_ops
 from chipcast.tokens.predict import predict
 from chipcast.tokens.serve import service
-from chipcast.tokens.simulate import Engine, Trace, lognormal, poisson, simulate
+from chipcast.tokens.simulate import Engine, simulate
 from chipcast.tokens.speed import at_middle, speed_of
 from chipcast.tokens.step import step_time
 
@@ -53,12 +55,38 @@ def test_a_thousand_predictions(benchmark: Any) -> None:
     benchmark.pedantic(predict, (rows, Catalogue(last_known())), rounds=1)
 
 
-def test_requests_simulated(benchmark: Any) -> None:
-    """Target: 200,000 requests/s; peers 830 and 2,734."""
+@pytest.mark.parametrize("more", [
+    {}, {"scheduler": "chunked", "chunk_tokens": 2048}, {"scheduler": "chunked", "blocks": 9000, "preempt": "swap"},
+    {"replicas": 8, "router": "least_loaded"}, {"replicas": 64, "router": "two_choices"}], ids=str)
+def test_requests_simulated(benchmark: Any, more: dict[str, Any]) -> None:
+    """Target: 200,000 requests/s; peers 830 and 2,734. 100,000 requests are run."""
     n = 100_000
-    trace = Trace(arrival_s=poisson(3, n, seed=1), prompt=np.clip(lognormal(3500, n, seed=1, name="p"), 1, 60000),
+    trace = Trace(arrival_s=poisson(3 * more.get("replicas", 1), n, seed=1),
+                  prompt=np.clip(lognormal(3500, n, seed=1, name="p"), 1, 60000),
                   answer=np.clip(lognormal(500, n, seed=1, name="a"), 1, 20000))
-    engine = Engine(fixed_s=0.02, request_s=1e-4, token_s=2e-8, prompt_s=2e-5, prompt_fixed_s=0.005, slots=256,
-                    blocks=60000)
+    whole: dict[str, Any] = {"fixed_s": 0.02, "request_s": 1e-4, "token_s": 2e-8, "prompt_s": 2e-5,
+                             "prompt_fixed_s": 0.005, "slots": 256, "blocks": 60000, "swap_s": 1e-7, **more}
+    engine = Engine(**whole)
     simulate(trace, engine)
     benchmark.pedantic(simulate, (trace, engine), rounds=3)
+
+
+def test_a_training_layout_is_searched(benchmark: Any, world: Given) -> None:
+    """All layouts of DeepSeek-V3 on 4,096 chips, each with its step, bubble and memory."""
+    from chipcast.tokens.train import Job
+
+    model, speed = load_model("deepseek-v3"), speed_of(at_middle(world), "h800-sxm")
+    benchmark(best_job, model, Job(chips_ranks=4096.0, batch=4096.0), speed)
+
+
+def test_the_same_search_by_a_peer(benchmark: Any) -> None:
+    """DeepSeek-V3 on 32 H200 by aiconfigurator, where it is installed (it is no dependency)."""
+    pytest.importorskip("aiconfigurator")
+    import subprocess
+
+    def search() -> None:
+        subprocess.run(["aiconfigurator", "cli", "default", "--model", "DEEPSEEK_V3", "--total_gpus", "32", "--system",
+                        "h200_sxm", "--isl", "3500", "--osl", "1500", "--ttft", "2000", "--tpot", "50"], check=True,
+                       capture_output=True)
+
+    benchmark.pedantic(search, rounds=1)

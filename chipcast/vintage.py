@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ import numpy as np
 from chipcast.base.calendar import parse_date
 from chipcast.base.errors import InputError
 from chipcast.base.infer import median_error
-from chipcast.base.summary import to_json
+from chipcast.base.summary import interval, to_json
 from chipcast.base.types import Array
 from chipcast.chain import prepare, trade
 from chipcast.evidence import grade
+from chipcast.fab import line as fab_line
 from chipcast.fab.record import Line
 from chipcast.news import SERIES_UNITS, named_quantities
 from chipcast.scenario import load
@@ -69,6 +70,49 @@ def frozen(scenario: str, *, draws: int, seed: int, as_of: str | None = None, ou
         except OSError as error:
             raise InputError(f"--out {path} cannot be written: {error.strerror}; name another place") from None
     return result
+
+
+def difference(scenario: str, first: str, second: str, *, draws: int, seed: int) -> dict[str, Any]:
+    """Return what a later information date changes: new reports, quantities and outputs of the line at both dates.
+
+    Both stand on the same luck. Quantities are ordered by the shift of their mean in standard deviations of the first.
+
+    Raises
+    ------
+    InputError
+        If the second date is not after the first.
+    """
+    ready = [prepare(scenario, draws=draws, seed=seed, as_of=d or None) for d in (first, second)]
+    old, new = (r.evidence for r in ready)
+    if new.given.as_of <= old.given.as_of:
+        raise InputError(f"--against {new.given.as_of} must lie after {old.given.as_of}, the date it is held against")
+    lines = [fab_line.run(r.given, r.setting.line_months) for r in ready]
+    outputs = []
+    for year in sorted({m[:4] for m in lines[0].months}):
+        for name, pick in OUTPUTS.items():
+            a, b = (pick(line, [k for k, m in enumerate(line.months) if m.startswith(year)]) for line in lines)
+            outputs.append({"name": f"{name}.{year}", **_both(a, b)})
+    names = sorted(n for n in {*old.names, *new.names} if n in old.given.rows and n in new.given.rows)
+    moved = [{"name": n, "unit": new.given.row(n).unit, **_both(old.given[n], new.given[n])} for n in names]
+    known = {o.id for o in old.reports}
+    return {"first": old.given.as_of, "second": new.given.as_of,
+            "new_reports": [o.id for o in new.reports if o.id not in known], "outputs": outputs,
+            "quantities": sorted(moved, key=lambda r: -abs(float(str(r["shift_sd"]))))}
+
+
+def _both(a: Array, b: Array) -> dict[str, Any]:
+    sd = float(np.std(a))
+    return {"first": interval(a), "second": interval(b), "shift_sd": float(np.mean(b) - np.mean(a)) / sd if sd else 0.0}
+
+
+OUTPUTS: Mapping[str, Callable[[Line, list[int]], Array]] = {
+    "huawei_ascend_cards": lambda line, k: np.asarray(line.packages[:, k].sum(axis=(0, 1))),
+    "huawei_910c_packages": lambda line, k: np.asarray(line.packages[1, k].sum(axis=0)),
+    "smic_ai_die_yield": lambda line, k: np.asarray(line.yield_die_any[k].mean(axis=0)),
+    "hbm_stacks_used": lambda line, k: np.asarray(line.hbm_used[k].sum(axis=0)),
+    "die_bank_at_the_end": lambda line, k: np.asarray(line.die_bank[k[-1]]),
+}
+"""Outputs of the line whose two forecasts stand side by side; months are those of one year."""
 
 
 def quantiles(by_draw: Array) -> dict[str, float]:

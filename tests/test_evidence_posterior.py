@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,3 +236,15 @@ def test_simulated_reports_have_the_spread_of_their_likelihood(plain: Given) -> 
     loose = base.with_rows([row("source_all.outlier_share", point(0.3))])
     wild = np.log(simulated(loose, one, truth)[0] / truth[("ascend_dies", "2025", "count")])
     assert wild.std() == pytest.approx(0.25 * np.sqrt(0.7 + 0.3 * 16), rel=0.08)
+
+
+def test_the_two_information_sets_differ_mostly_through_the_bank_of_foreign_dies(
+        cli_json: Callable[..., Any], cli: Callable[..., tuple[int, str, str]]) -> None:
+    found = cli_json("evidence", "--against", "2025-03-10", "--draws", "1000")
+    assert found["new_reports"] == ["csis-2025-03-07/n2-yield", "csis-2025-03-07/tsmc-dies"]
+    assert found["quantities"][0]["name"] == "die_bank.dies"
+    assert found["quantities"][0]["second"]["p50"] > 3 * found["quantities"][0]["first"]["p50"]
+    outputs = {o["name"]: o for o in found["outputs"]}
+    assert outputs["smic_ai_die_yield.2025"]["shift_sd"] < 0, "the same report puts the yield at 20 percent"
+    code, _, err = cli("evidence", "--against", "2025-02-25", "--draws", "100")
+    assert code == 2 and "must lie after 2025-02-25" in err

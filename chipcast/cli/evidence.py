@@ -29,6 +29,8 @@ def register(app: typer.Typer) -> None:
 def evidence(scenario: ScenarioName = "february-2025",
              recover: Annotated[int, whole("--recover", "Worlds in which the truth is simulated and looked for; 200 "
                                            "take some ten minutes.", least=0, most=2000)] = 0,
+             against: Annotated[str, typer.Option("--against", metavar="DATE", help="A later information date: what it "
+                                                  "changes.")] = "",
              sets: Sets = [],  # noqa: B006
              draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
     from chipcast.base.summary import short, span
@@ -36,6 +38,9 @@ def evidence(scenario: ScenarioName = "february-2025",
     from chipcast.cli.common import load
     from chipcast.evidence.posterior import WARN_ESS, posterior_table
 
+    if against:
+        _changed(scenario, as_of, against, draws, seed, json)
+        return
     story = load(scenario, as_of=as_of, sets=sets)
     if recover:
         plain = prepare(story, draws=max(draws, recover), seed=seed, prior=True).given
@@ -63,6 +68,21 @@ def evidence(scenario: ScenarioName = "february-2025",
     table("How each report was read", ("report", "said", "readings", "errors away"),
           [(r["id"], f"{r['said']:g}", ", ".join(f"{k} {v:.0%}" for k, v in r["reading_weights"].items()),
             f"{r['residual']:+.1f}") for r in reports])
+
+
+def _changed(scenario: str, first: str, second: str, draws: int, seed: int, json: bool) -> None:
+    """Print what a later information date changes."""
+    from chipcast.base.summary import span
+    from chipcast.vintage import difference
+
+    found = difference(scenario, first, second, draws=draws, seed=seed)
+    if json:
+        emit_json(found)
+        return
+    say(f"New from {found['first']} to {found['second']}: " + (", ".join(found["new_reports"]) or "no report"))
+    for title, rows in (("What the line would make", found["outputs"]), ("What moved most", found["quantities"][:12])):
+        table(title, ("quantity", f"as of {found['first']}", f"as of {found['second']}", "shift, sd"),
+              [(r["name"], span(r["first"]), span(r["second"]), f"{r['shift_sd']:+.2f}") for r in rows])
 
 
 def _recovered(given: Given, story: Scenario, worlds: int, json: bool) -> None:

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from plan_programs import p1
 
-from chipcast.plan.problem import assemble, labels_by_date
+from chipcast.plan.assemble import assemble
+from chipcast.plan.labels import labels_by_date
 from chipcast.plan.solve import Session, solve
 
 

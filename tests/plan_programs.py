@@ -7,7 +7,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from chipcast.plan.problem import Labels, Offer, Problem
+from chipcast.plan.labels import Labels
+from chipcast.plan.problem import Offer, Problem
 from chipcast.plan.sheet import Program, Sheet
 
 Array = npt.NDArray[np.float64]
@@ -125,7 +126,7 @@ def p1(S: int) -> Problem:
                    lead=one.astype(np.int32), order_cap=cap, rate=perf[:, None, None] * one, hold_cost=0 * one,
                    final_value=np.zeros((8, S)), keep=1.0, need=need,
                    miss_cost=40 * discount[:, None] * np.ones((16, S)), spend=price, budget=np.full(16, 900.0),
-                   pooled=False, power=power, power_limit=np.full(16, 220.0))
+                   pooled=False, power=power, power_limit=np.full((1, 16), 220.0))
 
 
 def fingerprint(p: Problem) -> str:

@@ -11,11 +11,13 @@ from plan_world import SERVED, market_of, service_of, verdicts_of, world_of
 from chipcast.base.errors import InfeasibleError, InputError
 from chipcast.base.given import Given
 from chipcast.plan import Need, need_from, plan
-from chipcast.plan.decide import Work, quarters_until, work
+from chipcast.plan.decide import Asked, Ground, quarters_until, work, written
+from chipcast.plan.judge import recourse
+from chipcast.plan.labels import labels_by_date
 from chipcast.plan.need import quarters_of
-from chipcast.plan.problem import labels_by_date
 from chipcast.plan.procure import api_price_usd, case_of
-from chipcast.plan.value import recourse, sees_ahead
+from chipcast.plan.record import Plan
+from chipcast.plan.value import First, sees_ahead
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,13 @@ def need(given: Given) -> Need:
 
 
 @pytest.fixture(scope="module")
-def done(given: Given, need: Need, world) -> Work:  # type: ignore[no-untyped-def]
-    return work(given, need, *world, scenarios=60)
+def done(given: Given, need: Need, world) -> Ground:  # type: ignore[no-untyped-def]
+    return work(given, need, *world, Asked(scenarios=60))
+
+
+@pytest.fixture(scope="module")
+def answer(done: Ground, given: Given, need: Need) -> Plan:
+    return written(done, given, need, Asked(scenarios=60))
 
 
 def test_need_is_users_times_tokens_at_the_busiest_hour(given: Given, need: Need) -> None:
@@ -57,19 +64,22 @@ def test_quarters_are_those_the_months_touch() -> None:
     assert quarters == ("2025Q1", "2025Q2") and months.tolist() == [2.0, 1.0]
 
 
-def test_here_and_now_orders_come_in_whole_servers_and_first_blocks(done: Work) -> None:
+def test_here_and_now_orders_come_in_whole_servers_and_first_blocks(done: Ground, answer: Plan) -> None:
     blocks = {o.chip: o.first_block for o in done.case.problem.offers}
-    now = [o for o in done.plan.orders if o.now]
+    now = [o for o in answer.orders if o.now]
     assert now
     for o in now:
         assert o.units % 8 == 0 and o.units >= blocks[o.chip]
 
 
-def test_the_plan_does_not_see_ahead(done: Work) -> None:
-    assert not sees_ahead(done.solved.orders(), done.solved.labels, done.solved.decide)
+def test_the_plan_does_not_see_ahead(done: Ground) -> None:
+    orders, labels, decide = done.solved.orders(), done.solved.labels, done.solved.decide
+    assert not sees_ahead(orders, labels, decide, scale=done.solved.problem.scale)
+    leak = np.where(orders > 0, orders * (1 + 0.1 * np.arange(orders.shape[-1])), orders)
+    assert sees_ahead(leak, labels, decide, scale=done.solved.problem.scale)
 
 
-def test_no_order_is_placed_and_nothing_arrives_where_a_gate_is_shut(done: Work) -> None:
+def test_no_order_is_placed_and_nothing_arrives_where_a_gate_is_shut(done: Ground) -> None:
     p = done.solved.problem
     orders = done.solved.orders()
     assert orders[:, 1:][p.order_cap[:, 1:] == 0].max(initial=0.0) == 0.0
@@ -80,34 +90,39 @@ def test_no_order_is_placed_and_nothing_arrives_where_a_gate_is_shut(done: Work)
             assert owned[o.stock][:, never[i]].max(initial=0.0) == 0.0
 
 
-def test_a_chip_the_rules_bar_is_never_offered(done: Work) -> None:
+def test_a_chip_the_rules_bar_is_never_offered(done: Ground) -> None:
     assert "h800-sxm" not in {o.chip for o in done.case.problem.offers}
     assert "rules in force bar it" in done.case.left_out["h800-sxm"]
 
 
-def test_values_are_in_order_and_rivals_are_judged_on_the_same_futures(done: Work) -> None:
-    v = done.plan.values
+def test_values_are_in_order_and_rivals_are_judged_on_the_same_futures(done: Ground, answer: Plan) -> None:
+    v = answer.values
     assert v["ws"] <= v["sp"] + 1 and v["sp"] <= v["eev"] + 1e-2 * v["eev"]
     assert v["evpi"] == pytest.approx(v["sp"] - v["ws"]) and v["vss"] == pytest.approx(v["eev"] - v["sp"])
     for name in ("mean_value", "need_only", "hoard_all", "wait", "api"):
-        r = done.plan.rivals[name]
+        r = answer.rivals[name]
         assert r["difference"] == pytest.approx(r["risk_cost"] - v["out_of_sample"], rel=1e-6, abs=1e-3)
         assert r["verdict"] in ("better", "worse", "cannot tell")
-    ladder = done.plan.detail["ladder"]
+    ladder = answer.detail["ladder"]
     assert ladder["perfect_news"]["mean"] <= ladder["plan"]["mean"] + 1
 
 
-def test_money_paid_is_prices_times_flows(done: Work) -> None:
+def test_money_paid_is_prices_times_flows(done: Ground) -> None:
     solved = done.solved
     p, orders = solved.problem, solved.orders()
     owned = solved.solution.x[solved.program.named["owned"]]
     missing = solved.solution.x[solved.program.named["missing"]]
     by_hand = (p.order_cost * orders).sum(axis=(0, 1)) + (p.hold_cost * owned).sum(axis=(0, 1)) \
         + (p.miss_cost * missing).sum(axis=0)
+    assert p.resale is not None
+    for t in range(len(p.quarters)):
+        after = done.solved.labels[t + 1] if t + 1 < len(p.quarters) else np.arange(p.size)
+        sold = done.solved.solution.x[done.solved.program.named[f"sold {t}"]]
+        by_hand = by_hand - (p.resale[:, t] * sold[:, np.unique(after, return_inverse=True)[1]]).sum(axis=0)
     assert solved.costs == pytest.approx(by_hand, rel=1e-9)
 
 
-def test_the_budget_is_kept_in_every_scenario(done: Work, need: Need) -> None:
+def test_the_budget_is_kept_in_every_scenario(done: Ground, need: Need) -> None:
     p = done.solved.problem
     spent = (p.spend * done.solved.orders()).sum(axis=(0, 1)) * p.money
     assert spent.max() <= need.budget_usd * (1 + 1e-6)
@@ -125,23 +140,23 @@ def test_a_deposit_is_lost_when_the_gate_shuts_before_shipping(given: Given, nee
     assert price[lost] == pytest.approx((full * given["plan.deposit_share"])[lost])
 
 
-def test_the_plan_is_the_same_bits_twice(given: Given, need: Need, world, done: Work) -> None:  # type: ignore[no-untyped-def]
-    assert plan(given, need, *world, scenarios=60) == done.plan
+def test_the_plan_is_the_same_bits_twice(given: Given, need: Need, world, done: Ground, answer: Plan) -> None:  # type: ignore[no-untyped-def]
+    assert plan(given, need, *world, scenarios=60) == answer
 
 
 def test_a_certain_open_market_gives_no_reason_to_hurry(given: Given, need: Need) -> None:
     market = market_of(given, hazard=0.0, fill=1.0)
-    open_ = work(given, need, market, service_of(given), verdicts_of(market.months), scenarios=30)
+    open_ = work(given, need, market, service_of(given), verdicts_of(market.months), Asked(scenarios=30))
     shut = work(given, need, market_of(given, hazard=0.5, fill=1.0), service_of(given), verdicts_of(market.months),
-                scenarios=30)
-    assert open_.plan.values["evpi"] <= shut.plan.values["evpi"]
-    assert open_.plan.values["out_of_sample"] <= shut.plan.values["out_of_sample"]
+                Asked(scenarios=30))
+    assert open_.worth["evpi"] <= shut.worth["evpi"]
+    assert open_.judged["plan"].costs.mean() <= shut.judged["plan"].costs.mean()
 
 
 def test_a_domestic_quota_is_kept_now_and_later(given: Given, need: Need) -> None:
     market = market_of(given)
     half = work(given, replace(need, mean_tokens_per_s=need.mean_tokens_per_s * 60, budget_usd=5e8), market,
-                service_of(given), verdicts_of(market.months, domestic=0.5), scenarios=30)
+                service_of(given), verdicts_of(market.months, domestic=0.5), Asked(scenarios=30))
     p, orders = half.solved.problem, half.solved.orders()
     own = [i for i, o in enumerate(p.offers) if o.stock >= 0]
     home = np.array([p.offers[i].domestic for i in own])
@@ -152,12 +167,12 @@ def test_a_domestic_quota_is_kept_now_and_later(given: Given, need: Need) -> Non
 
 def test_power_is_kept(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
     big = replace(need, mean_tokens_per_s=need.mean_tokens_per_s * 60, budget_usd=5e8, power_kw=60.0)
-    w = work(given, big, *world, scenarios=30)
+    w = work(given, big, *world, Asked(scenarios=30))
     p = w.solved.problem
     owned = w.solved.solution.x[w.solved.program.named["owned"]]
     assert p.power is not None
     assert np.einsum("c,cts->ts", p.power, owned).max() <= 60.0 + 1e-6
-    assert w.plan.shadow_prices["one more kilowatt"] > 0
+    assert written(w, given, big, Asked(scenarios=30)).shadow_prices["one more megawatt"] > 0
 
 
 def test_rent_and_api_are_offered_where_work_may_leave_the_house(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
@@ -203,19 +218,18 @@ def test_adding_an_offer_never_hurts(given: Given, need: Need, world) -> None:  
     pick = np.arange(40)
     few = case_of(given, need, *world).problem.take(pick)
     more = case_of(given, replace(need, offsite_share_max=1.0), *world).problem.take(pick)
-    nothing = np.full((len(few.offers), 1), np.nan)
-    a = recourse(few, 1, {"x": nothing})["x"].costs.sum()
-    b = recourse(more, 1, {"x": np.full((len(more.offers), 1), np.nan)})["x"].costs.sum()
+    a, b = (recourse(p, 1, {"x": First(orders=np.full((len(p.offers), 1), np.nan),
+                                       signed=np.full(len(p.offers), np.nan))})["x"].costs.sum() for p in (few, more))
     assert b <= a + 1e-6
 
 
 def test_a_budget_that_cannot_buy_the_smallest_deployment_says_what_it_costs(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InfeasibleError, match=r"budget of 1,000 USD cannot buy the smallest deployment, 8 x h20-96"):
+    with pytest.raises(InfeasibleError, match=r"budget of 1,000 USD cannot buy the smallest deployment, 8 x H20 96GB"):
         plan(given, replace(need, budget_usd=1e3), *world)
 
 
 def test_power_that_cannot_run_the_smallest_deployment_says_what_it_needs(given: Given, need: Need, world) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InfeasibleError, match=r"no plan fits: 2 kW cannot run the smallest deployment, 8 x h20-96"):
+    with pytest.raises(InfeasibleError, match=r"no plan fits: 2 kW cannot run the smallest deployment, 8 x H20 96GB"):
         plan(given, replace(need, power_kw=2.0), *world)
 
 
@@ -243,7 +257,7 @@ def test_numbers_out_of_range_are_refused(given: Given, need: Need, world, bad, 
         plan(given, need, *world, **bad)
 
 
-def test_every_served_chip_is_offered_or_left_out_with_a_reason(done: Work) -> None:
+def test_every_served_chip_is_offered_or_left_out_with_a_reason(done: Ground) -> None:
     offered = {o.chip for o in done.case.problem.offers}
     for chip in SERVED:
         assert (chip in offered) != bool(done.case.left_out.get(chip))

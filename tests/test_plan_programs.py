@@ -9,9 +9,11 @@ import pytest
 from plan_programs import P1_HASH, air_conditioning, farmer, fingerprint, newsvendor, now_or_wait, p1
 
 from chipcast.base.errors import ChipcastError, InfeasibleError, InputError
-from chipcast.plan.problem import AT_CUT, assemble, labels_by_date, labels_by_history
+from chipcast.plan.assemble import AT_CUT, assemble
+from chipcast.plan.judge import recourse
+from chipcast.plan.labels import labels_by_date, labels_by_history
 from chipcast.plan.solve import SOLVERS, Session, solve
-from chipcast.plan.value import Risk, functional, mean_plan, recourse, solve_plan, tail_mean, values, wait_and_see
+from chipcast.plan.value import First, Risk, functional, mean_plan, solve_plan, tail_mean, values, wait_and_see
 
 
 def plan_of(p, decide, **risk):  # type: ignore[no-untyped-def]
@@ -24,7 +26,7 @@ def test_newsvendor_with_four_demands_by_hand() -> None:
     assert solved.solution.objective == pytest.approx(92)
     assert solved.now()[0, 0] == pytest.approx(80)
     worth, mean = values(p, 1, Risk())
-    assert mean[0, 0] == pytest.approx(70)
+    assert mean.orders[0, 0] == pytest.approx(70)
     assert worth == pytest.approx({"ws": 70, "sp": 92, "eev": 98, "evpi": 22, "vss": 6})
 
 
@@ -33,11 +35,11 @@ def test_newsvendor_tail() -> None:
     worst = plan_of(p, 1, tail=0.75, tail_weight=1.0)
     assert worst.solution.objective == pytest.approx(100)
     assert worst.now()[0, 0] == pytest.approx(100)
-    assert p.weight @ recourse(p, 1, {"a": worst.now()})["a"].costs == pytest.approx(94)
+    assert p.weight @ recourse(p, 1, {"a": worst.first()})["a"].costs == pytest.approx(94)
     half = plan_of(p, 1, tail=0.75, tail_weight=0.5)
     assert half.solution.objective == pytest.approx(97)
     assert half.now()[0, 0] == pytest.approx(100)
-    at_80 = recourse(p, 1, {"a": np.array([[80.0]])})["a"].costs
+    at_80 = recourse(p, 1, {"a": First(orders=np.array([[80.0]]), signed=np.zeros(1))})["a"].costs
     assert functional(at_80, p.weight, Risk(tail=0.75, tail_weight=0.5)) == pytest.approx(116)
     for tail, expected in ((0, 98), (0.5, 130), (0.6, 137.5), (0.75, 160)):
         assert tail_mean(np.array([64.0, 68, 100, 160]), p.weight, tail) == pytest.approx(expected)
@@ -144,7 +146,7 @@ def test_the_mean_value_plan_of_p1_loses_out_of_sample() -> None:
     big = p1(400)
     sample, fresh = big.take(np.arange(50)), big.take(np.arange(200, 400))
     risk = Risk(at_cut="secure")
-    plans = {"plan": solve_plan(sample, labels_by_date(16, 4, 50), 4, risk).now(), "mean": mean_plan(sample, 4, risk)}
+    plans = {"plan": solve_plan(sample, labels_by_date(16, 4, 50), 4, risk).first(), "mean": mean_plan(sample, 4, risk)}
     judged = recourse(fresh, 4, plans, at_cut="secure")
     verdict = paired(judged["plan"].costs, judged["mean"].costs)
     assert verdict["verdict"] == "better"
@@ -182,7 +184,8 @@ def test_a_solver_that_stops_early_gives_no_plan() -> None:
 def test_an_impossible_program_names_what_fights() -> None:
     p = newsvendor()
     tight = replace(p, serve_share=1.0, budget=np.array([50.0]))
-    with pytest.raises(InfeasibleError, match="the need for service and the budget cannot all hold"):
+    with pytest.raises(InfeasibleError, match="the least share of need to serve and the budget cannot all hold; "
+                       r"enough would be a share of need served of 67.8%, or a budget 100.1% larger"):
         plan_of(tight, 1)
 
 

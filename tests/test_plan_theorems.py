@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 from plan_programs import newsvendor, p1
 
 from chipcast.base.errors import InputError
+from chipcast.plan.assemble import assemble
 from chipcast.plan.explain import prim
-from chipcast.plan.problem import Offer, Problem, assemble, labels_by_date, labels_by_history
+from chipcast.plan.judge import recourse
+from chipcast.plan.labels import labels_by_date, labels_by_history
+from chipcast.plan.problem import Offer, Problem
 from chipcast.plan.reduce import REDUCE, distances, forward_selection, reduce, shares
 from chipcast.plan.solve import solve
 from chipcast.plan.value import (
+    First,
     Risk,
     functional,
     paired,
-    recourse,
     require_foresight_free,
     sees_ahead,
     solve_plan,
@@ -84,7 +87,7 @@ def test_without_randomness_the_verdict_is_cannot_tell() -> None:
     same = newsvendor().take(np.array([1, 1, 1]))
     worth, mean = values(same, 1, Risk())
     assert worth["vss"] == pytest.approx(0, abs=1e-9)
-    plan = solve_plan(same, labels_by_date(1, 1, 3), 1, Risk()).now()
+    plan = solve_plan(same, labels_by_date(1, 1, 3), 1, Risk()).first()
     judged = recourse(same, 1, {"plan": plan, "mean": mean})
     assert paired(judged["plan"].costs, judged["mean"].costs)["verdict"] == "cannot tell"
 
@@ -156,14 +159,14 @@ def test_flows_balance_and_nothing_arrives_where_it_is_forbidden(p: Problem) -> 
 
 
 def test_dual_times_slack_is_zero_and_the_dual_is_the_slope(p: Problem) -> None:
-    tight = replace(p, power_limit=np.full(16, 25.0))
+    tight = replace(p, power_limit=np.full((1, 16), 25.0))
     labels = labels_by_date(16, 4, 20)
     solved = solve_plan(tight, labels, 4, Risk(at_cut=SECURE))
     rows = solved.program.blocks["power"]
     slack = solved.program.row_upper[rows] - solved.program.activity(solved.solution.x)[rows]
     assert np.abs(slack * solved.solution.row_dual[rows]).max() < 1e-6
     step = 0.05
-    up = solve_plan(replace(tight, power_limit=np.full(16, 25.0 + step)), labels, 4, Risk(at_cut=SECURE))
+    up = solve_plan(replace(tight, power_limit=np.full((1, 16), 25.0 + step)), labels, 4, Risk(at_cut=SECURE))
     slope = (up.solution.objective - solved.solution.objective) / step
     assert slope == pytest.approx(solved.solution.row_dual[rows].sum(), rel=0.05)
     assert slope < 0
@@ -189,7 +192,7 @@ def test_whole_orders_meet_brute_force_and_cost_at_least_the_relaxed_plan() -> N
     labels = labels_by_date(2, 1, 3)
     grid = [np.array([[a], [b]], dtype=float) for a in range(5) for b in range(5) if a != 1]
     grid = [g for g in grid if g[0, 0] * 1.0 + g[1, 0] * 0.7 <= 6.0]
-    judged = recourse(p, 1, {str(i): g for i, g in enumerate(grid)})
+    judged = recourse(p, 1, {str(i): First(orders=g, signed=np.zeros(2)) for i, g in enumerate(grid)})
     best = min(functional(v.costs, p.weight, Risk()) for v in judged.values())
     whole = solve_plan(p, labels, 1, Risk(whole=True))
     assert whole.solution.objective == pytest.approx(best, rel=1e-6)

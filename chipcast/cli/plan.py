@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,8 +40,17 @@ def plan(scenario: ScenarioName = "february-2025",
          tail_weight: Annotated[float, measured("--tail-weight", "1", "Weight of the tail against the mean, 0 to 1.",
                                                 least=0, most=1)] = 0.5,
          scenarios: Annotated[int, whole("--scenarios", "Futures in the program.")] = 150,
-         information: Annotated[str, typer.Option(help="What later orders know: date, regimes, open_loop, "
-                                                       "wait_and_see.")] = "date",
+         information: Annotated[str, typer.Option(help="What later orders know: regimes (a tree of gates and of what "
+                                                       "can be seen), date (everything after the first orders), "
+                                                       "open_loop, wait_and_see.")] = "regimes",
+         risk: Annotated[str, typer.Option(help="What is minimised: mean_cvar, mean, worst_case, regret.")]
+         = "mean_cvar",
+         reduction: Annotated[str, typer.Option(help="How futures are chosen: stratified_forward, k_medoids, forward, "
+                                                     "plain.")] = "stratified_forward",
+         types: Annotated[int, whole("--types", "Most chip types ordered now; 0: what the segment can keep.",
+                                     least=0)] = 0,
+         serve: Annotated[str, typer.Option(metavar="SHARE", help="Least share of all tokens to serve on average, for "
+                                                                  "example 80%.")] = "",
          compare: Annotated[str, typer.Option(metavar="NAMES", help="Strategies beside the plan, for example "
                                                                     "all-h20,all-local,wait,rent,api.")] = "",
          near: Annotated[str, typer.Option(metavar="SHARE", help="Range of each order within a share of the best, "
@@ -52,56 +62,151 @@ def plan(scenario: ScenarioName = "february-2025",
          futures: Annotated[int, whole("--futures", "Futures lived through with --roll.", least=2, most=2000)] = 20,
          gap: Annotated[bool, typer.Option("--gap", help="Bound the distance to the best plan by replicated samples.")]
          = False,
-         draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
+         worth: Annotated[bool, typer.Option("--worth", help="What one more month of open shop and one more point of "
+                                                             "local yield are worth.")] = False,
+         time_limit: Annotated[float, measured("--time-limit", "s", "Most seconds for the program in whole servers; "
+                                                                    "the gap that is left is shown.", above=0)] = 60.0,
+         draws: Draws = 3000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
     from chipcast import chain
     from chipcast.base.errors import require
     from chipcast.base.units import parse_quantity
-    from chipcast.plan.decide import work
-    from chipcast.plan.need import need_from
+    from chipcast.plan.decide import Asked, work, written
+    from chipcast.plan.need import need_for
 
     share = parse_quantity(near, "1", "--near") if near else 0.0
     require(0 <= share <= 1, "--near", "lie from 0% to 100%", near)
+    served = parse_quantity(serve, "1", "--serve") if serve else 0.0
+    require(0 <= served <= 1, "--serve", "lie from 0% to 100%", serve)
+    asked = Asked(decide_until=decide_until or None, tail=tail, tail_weight=tail_weight, scenarios=scenarios,
+                  fast=False, information=information, risk=risk, reduction=reduction, types=types,
+                  serve_share=served, with_gap=gap)
+    _check_words(asked, compare)
     ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
     given, setting = ready.given, ready.setting
     buyer = setting.scenario.buyer
-    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips,
-                     ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms)
+    need = need_for(given, buyer)
+    if not decide_until and buyer.decide_until:
+        from dataclasses import replace
+
+        asked = replace(asked, decide_until=buyer.decide_until)
     market = chain.trade(setting, given).market
     service = chain.serve_buyer(setting, given)
-    done = work(given, need, market, service, setting.verdicts, decide_until=decide_until or buyer.decide_until or None,
-                tail=tail, tail_weight=tail_weight, scenarios=scenarios, fast=False, information=information,
-                with_gap=gap)
+    with _Progress() as progress:
+        done = work(given, need, market, service, setting.verdicts, asked, tell=progress.say, stop=_after(time_limit))
+        answer = written(done, given, need, asked)
     extra: dict[str, Any] = {}
     if compare:
-        from chipcast.plan.decide import compare as beside
+        from chipcast.plan.strategies import compare as beside
 
         names = tuple(n.strip() for n in compare.split(",") if n.strip())
-        extra["compare"] = beside(done, given, need, market, service, setting.verdicts, names)
+        extra["compare"] = beside(done, answer, given, need, market, service, setting.verdicts, names)
     if near:
         from chipcast.plan.study import near as ranges
 
-        extra["near"] = ranges(done.solved.problem, done.solved.labels, done.solved.decide, done.risk, (share,))
+        extra["near"] = ranges(done.solved.problem, done.solved.labels, done.solved.decide, done.risk, (share,),
+                               done.case.names)
     if fails:
-        from chipcast.plan.decide import regrets
+        from chipcast.plan.answer import regrets
 
-        extra["regrets"] = regrets(done)
+        extra["regrets"] = regrets(done.case, done.judged, done.seen, answer)
     if roll:
         extra["roll"] = _rolled(done, futures)
+    if worth:
+        extra["worth"] = _worth(ready, done, need, market, service)
     if as_json:
-        emit_json({**payload(done.plan, scenario), **extra})
+        emit_json({**payload(answer, scenario), **extra})
         return
-    show(done.plan)
+    show(answer)
     _show_extra(extra)
+
+
+def _check_words(asked: Any, compare: str) -> None:
+    """Refuse unknown names before anything is computed."""
+    from chipcast.base.choose import choose
+    from chipcast.plan.labels import INFORMATION
+    from chipcast.plan.reduce import REDUCE
+    from chipcast.plan.sheet import RISK
+
+    choose(INFORMATION, asked.information, "information")
+    choose(RISK, asked.risk, "objective")
+    choose(REDUCE, asked.reduction, "reduction")
+    if compare:
+        from chipcast.plan.strategies import STRATEGIES
+
+        known = {**dict.fromkeys(STRATEGIES), **dict.fromkeys(RIVALS)}
+        for name in compare.split(","):
+            choose(known, name.strip(), "strategy")
+
+
+def _after(seconds: float) -> Callable[[], bool]:
+    """Return what tells whether so many seconds have passed since it was first asked."""
+    import time
+
+    started: list[float] = []
+
+    def over() -> bool:
+        now = time.monotonic()
+        started.append(now)
+        return now - started[0] > seconds
+
+    return over
+
+
+class _Progress:
+    """Says on standard error what a long job is doing, once it has taken a while."""
+
+    def __init__(self, quiet_s: float = 3.0) -> None:
+        import threading
+
+        self._quiet, self._now = quiet_s, ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
+
+    def say(self, text: str) -> None:
+        """Remember what is being done."""
+        self._now = text
+
+    def _tick(self) -> None:
+        waited = 0.0
+        while not self._stop.wait(self._quiet):
+            waited += self._quiet
+            note(f"{self._now} ({waited:.0f} s)")
+
+    def __enter__(self) -> _Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 def _rolled(done: Any, futures: int) -> dict[str, Any]:
     from chipcast.base.summary import interval
-    from chipcast.plan.decide import rolled
+    from chipcast.plan.roll import roll
 
-    out, held = rolled(done, futures, tell=lambda k, n: note(f"future {k} of {n}"))
-    return {"futures": int(out.draws.size), "cost": float(out.costs.mean()), "interval": interval(out.costs),
+    seen = done.seen[:futures]
+    out = roll(done.case, seen, done.pool, done.risk, tell=lambda k, n: note(f"future {k} of {n}"))
+    held = done.judged["plan"].costs[: seen.size] * done.case.problem.money
+    return {"futures": int(seen.size), "cost": float(out.costs.mean()), "interval": interval(out.costs),
             "standard_error": float(out.costs.std(ddof=1) / out.costs.size**0.5), "served": interval(out.served),
-            "same_futures_with_news_later": float(held.mean()), "failed_solves": out.failed_solves}
+            "plan_on_the_same_futures": float(held.mean()), "failed_solves": out.failed_solves}
+
+
+def _worth(ready: Any, done: Any, need: Any, market: Any, service: Any) -> dict[str, dict[str, float]]:
+    """Return what one more month of open shop and one more point of local yield save, on the same draws."""
+    from chipcast import chain
+    from chipcast.plan.worth import YIELD_ROW, open_longer, point_more_yield, worth_of_change
+
+    given, setting = ready.given, ready.setting
+    common = (done.case, done.solved.decide, done.risk, done.picks, done.solved.problem.weight)
+    out = {"one more month of open gates": worth_of_change(*common, given, need, open_longer(market), service,
+                                                           setting.verdicts)}
+    if YIELD_ROW in given:
+        better = point_more_yield(given)
+        out["one more point of local die yield"] = worth_of_change(
+            *common, better, need, chain.trade(setting, better).market, service, setting.verdicts)
+    return out
 
 
 def payload(done: object, scenario: str) -> dict[str, object]:
@@ -109,22 +214,27 @@ def payload(done: object, scenario: str) -> dict[str, object]:
     from dataclasses import asdict
 
     record = asdict(done)  # type: ignore[call-overload]
-    orders = [{k: o[k] for k in ("quarter", "chip", "supplier", "contract", "units", "now", "interval")}
-              for o in record["orders"]]
-    return {"scenario": scenario, "orders": orders, "cost": record["expected_cost_usd"], "cvar": record["cvar_usd"],
-            "values": record["values"], "sentence": record["sentence"], "rivals": record["rivals"],
-            "service_share": record["service_share"], "fails": record["fails"],
-            "shadow_prices": record["shadow_prices"], "buyer": record["buyer"], "quarters": record["quarters"],
-            "decide_until": record["decide_until"], "tail": record["tail"], "tail_weight": record["tail_weight"],
-            "solver": record["solver"], "detail": {k: v for k, v in record["detail"].items() if k != "failures"}}
+    first = {"scenario": scenario, "orders": record["orders"], "cost": record["expected_cost_usd"],
+             "cvar": record["cvar_usd"]}
+    rest = {k: v for k, v in record.items() if k not in ("orders", "expected_cost_usd", "cvar_usd", "detail")}
+    return {**first, **rest, "detail": {k: v for k, v in record["detail"].items() if k != "failures"}}
 
 
 YEAR = 4
 """Quarters of later orders that the table shows."""
 
+LATER_SHARE = 0.05
+"""Later orders placed in a smaller share of futures are not shown in the table."""
+
+CAUSES_SHOWN = 5
+"""Causes that the table of what would change the decision shows."""
+
 RIVALS = {"mean_value": "buy for the average future", "need_only": "buy today's need", "hoard_all": "hoard",
           "wait": "wait a quarter", "api": "everything by API"}
 VERDICTS = {"better": "plan is better", "worse": "plan is worse", "cannot tell": "cannot tell"}
+KNOWS = {"regimes": "later orders know the gates and what can be seen by then",
+         "date": "later orders know everything, which flatters every plan alike",
+         "open_loop": "later orders know nothing new", "wait_and_see": "every order knows everything"}
 
 
 def show(done: object) -> None:
@@ -134,18 +244,29 @@ def show(done: object) -> None:
 
     assert isinstance(done, Plan)
     say(done.sentence)
+    say(done.first_question)
     say("")
     last = done.quarters[min(len(done.quarters) - 1, done.quarters.index(done.decide_until) + YEAR)]
-    rows = [(o.quarter, o.chip, o.contract, "now" if o.now else "later, if so seen",
-             f"{o.units:.0f}" if o.now else f"{o.units:.1f}",
-             "" if o.now else f"{short(o.interval['p05'])} to {short(o.interval['p95'])}")
-            for o in done.orders if o.now or o.quarter <= last]
-    more = sum(not o.now and o.quarter > last for o in done.orders)
+    rows, more = [], 0
+    for o in done.orders:
+        if not o.now and (o.quarter > last or o.ordered_share < LATER_SHARE):
+            more += 1
+            continue
+        name = o.name + (f", {o.site}" if o.site else "")
+        rows.append((o.quarter, name, o.contract, "now" if o.now else f"in {o.ordered_share:.0%} of futures",
+                     f"{o.units:,.0f}" if o.now else f"{o.units:,.1f}",
+                     "" if o.now else f"{short(o.interval['p05'])} to {short(o.interval['p95'])}"))
     table(f"Orders of {done.buyer}", ("quarter", "chip", "contract", "when", "units (mean)", "90 %"), rows,
-          foot="Cards, in whole servers where decided now; later ones depend on what is then known. API: tokens/s."
-               + (f" {more} more lines of later quarters with --json." if more else ""))
+          foot="Cards, in whole servers; API: tokens/s. " + KNOWS[done.solver["information"]].capitalize() + "."
+               + (f" {more} more lines with --json." if more else ""))
+    for s in done.signed:
+        say(f"Signed now: {s['units']:.0f} x {s['name']}{', ' + s['site'] if s['site'] else ''}, of which "
+            f"{s['must_take']:.0f} must be taken.")
+    say(done.assumed)
     for chip, why in done.detail["left_out"].items():
-        say(f"Left out: {chip}: {why}.")
+        say(f"Left out: {done.detail['names'][chip]}: {why}.")
+    for line in done.reasons:
+        say(f"  {line}.")
     mean = done.detail["ladder"]["plan"]["mean"]
     money = [("this plan", short(mean), short(done.values["out_of_sample"]), "", "", "")]
     money += [(RIVALS.get(k, k), *_beside(r)) for k, r in done.rivals.items()]
@@ -154,17 +275,36 @@ def show(done: object) -> None:
           foot=f"Mean and tail: {1 - done.tail_weight:g} x mean + {done.tail_weight:g} x mean of the worst "
                f"{1 - done.tail:.0%}; savings and verdicts are in that.")
     v = done.values
-    say(f"Value of perfect news {short(v['evpi'])} USD, of planning for many futures {short(v['vss'])} USD.")
+    say(f"Value of perfect news {short(v['evpi'])} USD, of planning for many futures {short(v['vss'])} USD; on its own "
+        f"futures the plan costs {short(v['sp'])} USD, on fresh ones {short(v['out_of_sample'])} USD.")
     if "gap" in v:
         said = "not told apart from zero" if v["gap_low"] <= 0 else f"about {short(v['gap'])} USD"
         say(f"Distance to the best plan: {said} (90 %: {short(v['gap_low'])} to {short(v['gap_high'])}), from "
             "replicated samples.")
+    if done.solver["status"] != "optimal":
+        say(f"The solver {done.solver['status']}: within {done.solver['gap']:.2%} of the best; best bound "
+            f"{short(done.solver['bound'])} USD.")
     say(f"Share of need served: {span(done.service_share)}.")
     for line in done.fails:
         say(f"It {line}.")
+    _show_tornado(done)
     for name, worth in done.shadow_prices.items():
         if abs(worth) > 1e-6:
             say(f"Worth of {name}: {short(worth)} USD.")
+
+
+def _show_tornado(done: Any) -> None:
+    from chipcast.base.summary import short
+
+    def orders(now: dict[str, float]) -> str:
+        return " and ".join(f"{u:.0f} x {c}" for c, u in now.items()) or "nothing"
+
+    rows = [(r["cause"], f"{short(r['cost_low'])} / {short(r['cost_high'])}",
+             f"{orders(r['now_if_low'])} / {orders(r['now_if_high'])}" if r["changes"] else "same decision")
+            for r in done.detail["tornado"][:CAUSES_SHOWN]]
+    blind = next((orders(r["now_blind"]) for r in done.detail["tornado"]), "nothing")
+    table("What would change the decision", ("cause, in its lowest / highest third", "mean cost", "order now if known"),
+          rows, foot=f"On a small program in fractions of servers, which orders {blind} without knowing.")
 
 
 def _beside(r: Any) -> tuple[str, str, str, str, str]:
@@ -197,11 +337,13 @@ def _show_extra(extra: dict[str, Any]) -> None:
               foot="A narrow range is firm; orders are not rounded to whole servers here.")
     for line in extra.get("regrets", ()):
         say(f"It {line}.")
+    for name, r in extra.get("worth", {}).items():
+        say(f"Worth of {name}: {short(r['saves'])} USD (90 %: {short(r['low'])} to {short(r['high'])}).")
     if "roll" in extra:
         r = extra["roll"]
         say(f"Lived through {r['futures']} futures, planning again each quarter: mean cost {short(r['cost'])} USD "
-            f"(standard error {short(r['standard_error'])}), need served {span(r['served'])}; the same futures with "
-            f"all news known after the first decision: {short(r['same_futures_with_news_later'])} USD; "
+            f"(standard error {short(r['standard_error'])}), need served {span(r['served'])}; the plan above carried "
+            f"out in the same futures: {short(r['plan_on_the_same_futures'])} USD; "
             f"{r['failed_solves']} quarters without a plan.")
 
 
@@ -220,12 +362,17 @@ buyer:
   demand: {{concurrent_users: 500 to 1500, tokens_per_user_day: 40k, input_share: 70%, growth_per_month: 2% to 8%}}
   promise: {{ttft_s: 2, tpot_ms: 50}}
   budget_usd: 6M             # or budget_cny: 40M
-  # power_kw: 200            # limit of the room
+  # power_kw: 200            # limit of the room; or several rooms:
+  # sites:
+  #   - {{name: main hall, power_kw: 200, rack_units: 80}}
+  #   - {{name: cellar, power_kw: 60, pue: 1.8, usd_per_kwh: 0.12}}
   # decide_until: 2025-06    # last quarter decided before anything is known; default: the first
   # shortage_usd_per_million_tokens: 5 to 20   # what a missing million tokens costs you
+  # api_usd_per_million_tokens: 2.5            # your own quote for generated tokens
   # chips: [h20-96, ascend-910b2]              # only these would be considered
 # set:
 #   h20.price_usd: 12k to 15k
+#   plan.offsite_share_max: 0                  # part of need that may be rented or bought by the token
 # events:
 #   - {{on: 2025-04-09, gate: us, chip: h20, to: licence}}
 """

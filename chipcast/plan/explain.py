@@ -177,6 +177,8 @@ def _side(name: str, low: float, high: float, quarters: tuple[str, ...]) -> str:
     if name == "quarter of the cut-off":
         last = len(quarters)
         if np.isinf(low):
+            if int(high) == last - 1:
+                return "a cut comes at all"
             return f"the cut comes by {quarters[min(int(high), last - 1)]}" if high < last else "a cut comes or not"
         if low >= last:
             return "no cut comes"

@@ -1,9 +1,8 @@
-"""From the market's draws to the buyer's program: prices, gates, lead times and service by quarter and future."""
+"""From the market's draws to the buyer's program: who may offer what, to which site, within which limits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,24 +10,28 @@ import numpy.typing as npt
 from chipcast.base.errors import InfeasibleError, InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
-from chipcast.market.record import DOMESTIC, Market
+from chipcast.market.record import Market
+from chipcast.plan import futures
+from chipcast.plan.contracts import TO_OWN, Terms, lease, name_of, open_to, rent
+from chipcast.plan.labels import Seen
 from chipcast.plan.need import Need, quarters_of
-from chipcast.plan.problem import Offer, Problem
-from chipcast.rules.record import CN_WORDS, US_WORDS, Verdicts
+from chipcast.plan.ownership import (
+    HOURS_PER_MONTH,
+    MARKET_CHIP,
+    SERVER,
+    Owning,
+    World,
+    first_block,
+    hold_cost,
+    is_domestic,
+    month_row,
+    own,
+    permitted,
+    site_kw,
+)
+from chipcast.plan.problem import Problem
+from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
-
-MARKET_CHIP = {"ascend-910b1": "ascend-910b", "ascend-910b2": "ascend-910b", "ascend-910b3": "ascend-910b",
-               "ascend-910b4": "ascend-910b", "h20-141": "h20-96", "l20": "nvidia_other", "l2": "nvidia_other"}
-"""The traded chip whose gates, fill and price path a bin or sibling follows."""
-
-SERVER = 8
-"""Cards of a whole server: a definition of the count, as in `base`."""
-
-SMALL = ("clinic_school", "private", "public_centre")
-"""Segments that dealers serve after the large ones."""
-
-HOURS_PER_MONTH = 730.0
-DAYS_PER_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +44,10 @@ class Case:
     """What distances between futures are measured on. (draw, feature)"""
     stratum: npt.NDArray[np.int_]
     """Quarter in which the first foreign chip is cut off; the number of quarters if never. (draw)"""
-    seen: npt.NDArray[np.int_]
-    """What a buyer observes at a quarter, coded: gates shut or not, need above the middle or not. (quarter, draw)"""
+    reopens: npt.NDArray[np.int_]
+    """1 where the gates open again after that. (draw)"""
+    seen: Seen
+    """What a buyer observes when it orders in a quarter, on all draws."""
     causes: dict[str, Array]
     """Named causes for the boxes of failure. (draw)"""
     unit_usd: dict[str, float]
@@ -57,90 +62,197 @@ class Case:
     """Chips that cannot be ordered, and why."""
     api_usd: Array | None
     """Discounted cost of serving all need by API, or None without a dated price. [USD] (draw)"""
+    names: dict[str, str]
+    """Chips and contracts in a reader's words, by id."""
+    supply_cards: dict[str, float]
+    """Median cards of each chip that all buyers together get in a quarter. [cards]"""
 
 
-def case_of(given: Given, need: Need, market: Market, service: Service, verdicts: Verdicts) -> Case:
+def case_of(given: Given, need: Need, market: Market, service: Service, verdicts: Verdicts, *,
+            serve_share: float = 0.0) -> Case:
     """Return the buyer's problem on all draws of the market.
+
+    Parameters
+    ----------
+    serve_share : float
+        Least share of all tokens needed that a plan must serve, on average over futures. [1]
 
     Notes
     -----
-    An order placed in a quarter ships after the lead time and the wait of rationing if both gates are open in that
-    month; else the deposit is lost. Price per card is card x server factor x (1 + network share); resale at the end
-    follows the age of each order. Need is generated tokens a second in the busiest hour; missing tokens are counted
-    at the average.
+    Price per card is card x server factor x (1 + network share); resale at the end follows the age of each order.
+    Need is generated tokens a second in the busiest hour; missing tokens are counted at the average.
     """
+    w = _world(given, need, market, service, verdicts)
+    chips, left_out = _candidates(w)
+    owning = [own(w, chip) for chip in chips]
+    unit_usd = {o.chip: float(np.median(o.price[0])) for o in owning}
+    money = float(np.median(list(unit_usd.values())))
+    names = {c: name_of(given, c) for c in service.chips}
+    _affordable(w, owning, names)
+    _room(w, owning, names)
+    sites = need.rooms
+    contracts = open_to(given, need.segment)
+    terms = _terms(w, owning, contracts, left_out)
+    seconds = w.months * HOURS_PER_MONTH * 3600
+    api = api_price_usd(given, need.model, need.input_share)
+    to_service = seconds[:, None] * w.service_unit / need.peak_to_mean * w.at_middle / 1e6
+    by_token = None if api is None or need.offsite_share_max <= 0 else api * to_service
+    worth = worth_usd_per_million(given, need, w.need_q, seconds)
+    domestic = np.nan_to_num(verdicts.min_domestic_share[
+        [month_row(verdicts, market.months[m]) for m in w.first], verdicts.segments.index(need.segment)])
+    need_s = w.need_q / w.service_unit
+    power = np.array([site_kw(w, o, s) for s in sites for o in owning])
+    problem = Problem(
+        quarters=quarters_of(market.months)[0], offers=tuple(t.offer for t in terms), stocks=chips * len(sites),
+        weight=np.full(given.draws, 1 / given.draws), order_cost=np.stack([t.cost for t in terms]) / money,
+        arrive=np.stack([t.arrive for t in terms]), lead=np.stack([t.lead for t in terms]),
+        order_cap=np.stack([t.cap for t in terms]), rate=np.stack([t.rate for t in terms]) / w.service_unit,
+        scale=_in_sight(w, terms),
+        hold_cost=np.stack([hold_cost(w, o, s) for s in sites for o in owning]) / money,
+        final_value=np.zeros((len(chips) * len(sites), given.draws)),
+        keep=(1 - given.middle("market.retirement_per_year")) ** 0.25, need=need_s,
+        miss_cost=worth * to_service / money, spend=np.stack([t.spend for t in terms]) / money,
+        budget=np.array([need.budget_usd / money]), pooled=True,
+        site=np.repeat(np.arange(len(sites)), len(chips)),
+        power=power if np.isfinite([s.power_kw for s in sites]).any() else None,
+        power_limit=np.repeat([[s.power_kw] for s in sites], w.quarters, axis=1),
+        space=np.full(len(chips) * len(sites), given.middle("plan.rack_units_per_server") / SERVER),
+        space_limit=np.array([s.rack_units for s in sites]),
+        resale=np.stack([o.sold_early for _ in sites for o in owning]) / money,
+        untaken_cost=np.stack([t.untaken for t in terms]) / money,
+        min_domestic=domestic if (domestic > 0).any() else None, money=money,
+        api_cost=None if by_token is None else by_token / money,
+        api_spend=None if by_token is None else by_token / w.at_middle / money,
+        api_cap=None if by_token is None else need_s * need.offsite_share_max,
+        outside_cap=need_s * need.offsite_share_max if 0 < need.offsite_share_max < 1 else None,
+        serve_share=serve_share, seconds=seconds)
+    all_by_token = None if api is None else (api * to_service * need_s).sum(axis=0)
+    got = market.deliveries.sum(axis=0)
+    per_quarter = {c: float(np.median(got[market.chips.index(MARKET_CHIP.get(c, c))].mean(axis=0))) * 3 for c in chips}
+    return Case(problem=problem, features=futures.features(w, owning, worth), stratum=futures.cut_quarter(w, owning),
+                reopens=futures.reopening(w, owning), seen=futures.seen(w, owning),
+                causes=futures.causes(w, owning, names, worth), unit_usd=unit_usd, model=need.model,
+                service_unit=w.service_unit, seconds=seconds, left_out=left_out, api_usd=all_by_token,
+                names={**names, **contracts, "api": "by the token"}, supply_cards=per_quarter)
+
+
+def _world(given: Given, need: Need, market: Market, service: Service, verdicts: Verdicts) -> World:
     months = market.months
     quarters, per_quarter = quarters_of(months)
     q_of = np.repeat(np.arange(len(quarters)), per_quarter.astype(int))
-    first_month = np.searchsorted(q_of, np.arange(len(quarters)))
+    first = np.searchsorted(q_of, np.arange(len(quarters)))
     draws = market.price_usd.shape[-1]
     if service.output_tokens_per_s_per_chip.shape[-1] != draws or given.draws != draws:
         raise InputError(f"plan needs market, service and given on the same draws, got {draws}, "
                          f"{service.output_tokens_per_s_per_chip.shape[-1]} and {given.draws}")
-    chips, left_out = _candidates(given, need, market, service, verdicts)
-    seconds = per_quarter * HOURS_PER_MONTH * 3600
-    middle = first_month + (per_quarter - 1) / 2
+    middle = first + (per_quarter - 1) / 2
     rate = given["plan.discount_rate_per_year"]
-    at_order = (1 + rate) ** -(first_month[:, None] / 12)
-    at_middle = (1 + rate) ** -(middle[:, None] / 12)
-    peak = need.peak_tokens_per_s(len(months))
-    need_q = peak[np.rint(middle).astype(int)]
+    need_q = need.peak_tokens_per_s(len(months))[np.rint(middle).astype(int)]
     service_unit = float(np.median(need_q))
     if service_unit <= 0:
         raise InputError("buyer.demand must be above 0 tokens a second; state more users or requests")
-    world = _World(given=given, need=need, market=market, service=service, verdicts=verdicts, first=first_month,
-                   q_of=q_of, months=per_quarter, at_order=at_order, at_middle=at_middle, need_q=need_q,
-                   service_unit=service_unit)
-    parts = [_own(world, chip, i) for i, chip in enumerate(chips)]
-    unit_usd = {c: float(np.median(p["price"][0])) for c, p in zip(chips, parts, strict=True)}
-    money = float(np.median(list(unit_usd.values())))
-    _affordable(need, service, chips, unit_usd)
-    hold = np.stack([p["hold"] for p in parts])
-    offers: list[dict[str, Any]] = list(parts)
-    offers += [_rent(world, chip, p) for chip, p in zip(chips, parts, strict=True)
-               if f"{chip}.rent_usd_per_h" in given and need.offsite_share_max > 0]
-    if need.segment not in SMALL:
-        offers += [_option(world, p) for p in parts if not p["offer"].domestic]
-    if need.offsite_share_max > 0 and need.country == "CN":
-        offers += [_lease(world, i, chip) for i, chip in enumerate(service.chips)
-                   if chip in left_out and f"{chip}.rent_usd_per_h" in given and first_block(service, i) > 0
-                   and service.feasible[i] > 0 and not is_domestic(chip, given)]
-    api = api_price_usd(given, need.model)
-    price_per_unit = None if api is None else \
-        api / 1e6 * seconds[:, None] * service_unit / need.peak_to_mean * at_middle
-    by_token = price_per_unit if need.offsite_share_max > 0 else None
-    worth = worth_usd_per_million(given, need, need_q, seconds)
-    miss = worth / 1e6 * seconds[:, None] * service_unit / need.peak_to_mean * at_middle
-    domestic = verdicts.min_domestic_share[[_month_row(verdicts, months[m]) for m in first_month],
-                                           verdicts.segments.index(need.segment)]
-    domestic = np.nan_to_num(domestic)
-    power = np.array([float(np.median(p["kw"])) for p in parts])
-    least = power * np.array([p["offer"].first_block for p in parts])
-    if least.min() > need.power_kw and need.offsite_share_max == 0:
-        best = int(least.argmin())
-        raise InfeasibleError(f"no plan fits: {need.power_kw:,.0f} kW cannot run the smallest deployment, "
-                              f"{parts[best]['offer'].first_block:.0f} x {chips[best]} with {least[best]:,.0f} kW; "
-                              "raise power_kw to that, or rent or use an API")
-    problem = Problem(
-        quarters=quarters, offers=tuple(o["offer"] for o in offers), stocks=chips, weight=np.full(draws, 1 / draws),
-        order_cost=np.stack([o["cost"] for o in offers]) / money, arrive=np.stack([o["arrive"] for o in offers]),
-        lead=np.stack([o["lead"] for o in offers]), order_cap=np.stack([o["cap"] for o in offers]),
-        rate=np.stack([o["rate"] for o in offers]) / service_unit, hold_cost=hold / money,
-        final_value=np.zeros((len(chips), draws)),
-        keep=(1 - given.middle("market.retirement_per_year")) ** 0.25, need=need_q / service_unit,
-        miss_cost=miss / money, spend=np.stack([o["spend"] for o in offers]) / money,
-        budget=np.array([need.budget_usd / money]), pooled=True,
-        power=power if np.isfinite(need.power_kw) else None,
-        power_limit=np.full(len(quarters), need.power_kw) if np.isfinite(need.power_kw) else None,
-        min_domestic=domestic if (domestic > 0).any() else None, money=money,
-        api_cost=None if by_token is None else by_token / money,
-        api_spend=None if by_token is None else by_token / at_middle / money,
-        api_cap=None if by_token is None else need_q / service_unit * need.offsite_share_max)
-    stratum, features, seen, causes = _futures(world, chips, parts, problem, worth)
-    api_cost = None if price_per_unit is None else (price_per_unit * need_q / service_unit).sum(axis=0)
-    return Case(problem=problem, features=features, stratum=stratum, seen=seen, causes=causes, unit_usd=unit_usd,
-                model=need.model,
-                service_unit=service_unit, seconds=seconds, left_out=left_out, api_usd=api_cost)
+    return World(given=given, need=need, market=market, service=service, verdicts=verdicts, first=first, q_of=q_of,
+                 months=per_quarter, at_order=(1 + rate) ** -(first[:, None] / 12),
+                 at_middle=(1 + rate) ** -(middle[:, None] / 12), need_q=need_q, service_unit=service_unit)
+
+
+def _candidates(w: World) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the chips that keep the promise and may be bought, and why the others are left out."""
+    out, why = [], {}
+    need, starts = w.need, [w.market.months[k] for k in w.first]
+    for i, chip in enumerate(w.service.chips):
+        if need.chips and chip not in need.chips:
+            why[chip] = "not among the chips the buyer would consider"
+        elif first_block(w.service, i) <= 0 or w.service.feasible[i] <= 0:
+            why[chip] = w.service.reasons[i] or "no layout keeps the promise"
+        elif f"{chip}.price_usd" not in w.given:
+            why[chip] = "its price is not known"
+        elif MARKET_CHIP.get(chip, chip) not in w.market.chips:
+            why[chip] = "the market does not trade it openly"
+        elif not permitted(w.verdicts, need, chip, starts).any():
+            why[chip] = "the rules in force bar it for this buyer"
+        else:
+            out.append(chip)
+    if not out:
+        said = "; ".join(f"{name_of(w.given, c)}: {reason}" for c, reason in why.items())
+        raise InfeasibleError(f"no plan fits: no chip serves {w.service.model} for {need.name} ({said}); "
+                              "relax the promise or consider more chips")
+    return tuple(out), why
+
+
+def _affordable(w: World, owning: list[Owning], names: dict[str, str]) -> None:
+    """Refuse a budget that buys no deployment."""
+    prices = {o.chip: o.block * float(np.median(o.price[0])) for o in owning}
+    best = min(owning, key=lambda o: prices[o.chip])
+    if prices[best.chip] > w.need.budget_usd:
+        raise InfeasibleError(f"no plan fits: the budget of {w.need.budget_usd:,.0f} USD cannot buy the smallest "
+                              f"deployment, {best.block:.0f} x {names[best.chip]} for {prices[best.chip]:,.0f} USD; "
+                              "raise the budget to that, or rent or use an API")
+
+
+def _room(w: World, owning: list[Owning], names: dict[str, str]) -> None:
+    """Refuse rooms of which none can take the smallest deployment, where nothing may be served outside."""
+    if w.need.offsite_share_max > 0:
+        return
+    per_card = w.given.middle("plan.rack_units_per_server") / SERVER
+    for key, unit in (("power_kw", "kW"), ("rack_units", "rack units")):
+        short = [(o.block * (site_kw(w, o, s) if key == "power_kw" else per_card), float(getattr(s, key)), o, s)
+                 for o in owning for s in w.need.rooms]
+        if all(size > room for size, room, _, _ in short):
+            size, room, o, s = min(short, key=lambda x: x[0] - x[1])
+            where = f" of {s.name}" if s.name else ""
+            raise InfeasibleError(f"no plan fits: {room:,.0f} {unit}{where} cannot run the smallest deployment, "
+                                  f"{o.block:.0f} x {names[o.chip]} with {size:,.0f} {unit}; raise {key} to that, "
+                                  "or rent or use an API")
+
+
+def _terms(w: World, owning: list[Owning], contracts: dict[str, str], left_out: dict[str, str]) -> list[Terms]:
+    """Return every offer that is open to the buyer: to own at each site, then by the quarter."""
+    out: list[Terms] = []
+    for name, terms in TO_OWN.items():
+        if name not in contracts:
+            continue
+        for k, site in enumerate(w.need.rooms):
+            for c, o in enumerate(owning):
+                # The right to cancel is worth something only where a gate may shut.
+                if name == "option" and o.domestic:
+                    continue
+                out.append(terms(w, o, k * len(owning) + c, site))
+    if w.need.offsite_share_max > 0 and "rent" in contracts:
+        out += [rent(w, o) for o in owning if f"{o.chip}.rent_usd_per_h" in w.given]
+    if w.need.offsite_share_max > 0 and "lease" in contracts and w.need.country == "CN":
+        out += [lease(w, chip) for i, chip in enumerate(w.service.chips)
+                if chip in left_out and f"{chip}.rent_usd_per_h" in w.given and first_block(w.service, i) > 0
+                and w.service.feasible[i] > 0 and not is_domestic(chip, w.given)]
+    return out
+
+
+def _in_sight(w: World, terms: list[Terms]) -> Array:
+    """Return what later orders are shares of, by what can be seen when they are placed. (offer, quarter, draw)
+
+    Notes
+    -----
+    The cards that would serve all need, by the need of the quarter before and the speed on trial, times how well the
+    chip does among its kind (own or by the quarter): (lowest quote per token / its own)^`PREFERENCE`. A chip that is
+    seen to keep no promise is not ordered at all.
+    """
+    before = np.maximum(np.arange(w.quarters) - 1, 0)
+    rate = np.stack([t.rate[before] for t in terms])
+    works = rate > 0
+    safe = np.where(works, rate, 1.0)
+    per_token = np.where(works, np.stack([t.quote[before] for t in terms]) / safe, np.inf)
+    out = np.where(works, w.need_q[before] / safe, 0.0)
+    for kind in (True, False):
+        at = [i for i, t in enumerate(terms) if (t.offer.stock >= 0) == kind]
+        if at:
+            best = np.where(works[at].any(axis=0), per_token[at].min(axis=0), 0.0)
+            out[at] *= np.where(works[at], best / np.where(works[at], per_token[at], 1.0), 0.0) ** PREFERENCE
+    cap = np.stack([t.cap for t in terms])
+    return np.where(cap > 0, np.minimum(out, cap.max(axis=(1, 2), keepdims=True)), 0.0)
+
+
+PREFERENCE = 2.0
+"""How fast later orders of a chip fade as another serves a token for less."""
 
 
 def worth_usd_per_million(given: Given, need: Need, need_q: Array, seconds: Array) -> Array:
@@ -159,271 +271,21 @@ def worth_usd_per_million(given: Given, need: Need, need_q: Array, seconds: Arra
     return out
 
 
-def api_price_usd(given: Given, model: str) -> Array | None:
-    """Return the last known API price of a million generated tokens of a model, or None. [USD/1e6 tokens] (draw)"""
-    key = "api_output_" + model.lower().replace("-", "_") + "_cny"
-    rows = [r for r in given.catalog.rows("history") if r["series"] == key]
-    if not rows:
-        return None
-    last = max(rows, key=lambda r: r["date"])
-    price: Array = float(last["value"]) / given["ownership.cny_per_usd"]
-    return price
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _World:
-    given: Given
-    need: Need
-    market: Market
-    service: Service
-    verdicts: Verdicts
-    first: npt.NDArray[np.int_]
-    q_of: npt.NDArray[np.int_]
-    months: Array
-    at_order: Array
-    at_middle: Array
-    need_q: Array
-    service_unit: float
-
-    @property
-    def quarters(self) -> int:
-        return int(self.first.size)
-
-
-def is_domestic(chip: str, given: Given) -> bool:
-    """Return whether a chip's vendor is Chinese."""
-    if MARKET_CHIP.get(chip, chip) in DOMESTIC:
-        return True
-    return chip.startswith("ascend") or chip in ("domestic_other",)
-
-
-def _month_row(verdicts: Verdicts, month: str) -> int:
-    if month in verdicts.months:
-        return verdicts.months.index(month)
-    return 0 if month < verdicts.months[0] else len(verdicts.months) - 1
-
-
-def _permitted(world: _World | None, verdicts: Verdicts, need: Need, chip: str, months: list[str]) -> Array:
-    """Return 1 where neither gate bars the chip by the rules known at the date. (quarter)"""
-    name = next((n for n in (chip, MARKET_CHIP.get(chip, chip)) if n in verdicts.chips), None)
-    if name is None:
-        return np.ones(len(months))
-    rows = [_month_row(verdicts, m) for m in months]
-    s, c = verdicts.segments.index(need.segment), verdicts.chips.index(name)
-    us = np.array([US_WORDS[i] for i in verdicts.us[rows, s, c]])
-    cn = np.array([CN_WORDS[i] for i in verdicts.cn[rows, s, c]])
-    home = chip.startswith("ascend")
-    barred = ((us == "licence_denial") & (not home)) | (cn == "barred")
-    return np.where(barred, 0.0, 1.0)
-
-
-def _candidates(given: Given, need: Need, market: Market, service: Service, verdicts: Verdicts,
-                ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the chips that keep the promise and may be bought, and why the others are left out."""
-    out, why = [], {}
-    _, per_quarter = quarters_of(market.months)
-    starts = [market.months[int(i)] for i in np.cumsum(per_quarter) - per_quarter]
-    for i, chip in enumerate(service.chips):
-        if need.chips and chip not in need.chips:
-            why[chip] = "not among the chips the buyer would consider"
-        elif first_block(service, i) <= 0 or service.feasible[i] <= 0:
-            why[chip] = service.reasons[i] or "no layout keeps the promise"
-        elif f"{chip}.price_usd" not in given:
-            why[chip] = "its price is not known"
-        elif MARKET_CHIP.get(chip, chip) not in market.chips:
-            why[chip] = "the market does not trade it openly"
-        elif not _permitted(None, verdicts, need, chip, starts).any():
-            why[chip] = "the rules in force bar it for this buyer"
-        else:
-            out.append(chip)
-    if not out:
-        said = "; ".join(f"{c}: {w}" for c, w in why.items())
-        raise InfeasibleError(f"no plan fits: no chip serves {service.model} for {need.name} ({said}); "
-                              "relax the promise or consider more chips")
-    return tuple(out), why
-
-
-def first_block(service: Service, i: int) -> int:
-    """Return cards of the smallest deployment in whole servers; the nearest layout's where the medians miss.
-
-    A chip that keeps the promise in some futures only is offered too and serves nothing in the others.
-    """
-    layout = service.layouts[i]
-    if service.min_chips[i] > 0 or layout is None:
-        return int(service.min_chips[i])
-    return SERVER * -(-layout.chips // SERVER)
-
-
-def _affordable(need: Need, service: Service, chips: tuple[str, ...], unit_usd: dict[str, float]) -> None:
-    prices = {c: first_block(service, service.chips.index(c)) * unit_usd[c] for c in chips}
-    cheapest = min(prices, key=prices.__getitem__)
-    if prices[cheapest] > need.budget_usd:
-        count = first_block(service, service.chips.index(cheapest))
-        raise InfeasibleError(f"no plan fits: the budget of {need.budget_usd:,.0f} USD cannot buy the smallest "
-                              f"deployment, {count} x {cheapest} for {prices[cheapest]:,.0f} USD; raise the budget to "
-                              "that, or rent or use an API")
-
-
-def _own(w: _World, chip: str, stock: int) -> dict[str, Any]:
-    """Return everything about owning a chip: cost of an order, what arrives when, service and upkeep."""
-    g, m, T = w.given, w.market, w.quarters
-    c = m.chips.index(MARKET_CHIP.get(chip, chip))
-    i = w.service.chips.index(chip)
-    draws = m.price_usd.shape[-1]
-    d = np.arange(draws)
-    path = m.price_usd[c, w.first] / np.maximum(m.price_usd[c, w.first[:1]], 1e-9)
-    system = g.first(f"{w.need.segment}.server_factor", f"{chip}.server_factor", "ownership.server_factor") \
-        * (1 + g["ownership.network_share"])
-    price = g[f"{chip}.price_usd"] * path * system
-    open_ = m.us_open[c].astype(float) * m.cn_open[c]
-    fill = np.clip(m.fill[c, w.first].astype(float), 0.0, 1.0)
-    if w.need.segment in SMALL:
-        # Rationing falls on small buyers first; where everything is delivered nobody waits.
-        ratio = g["allocation.small_buyer_fill_ratio"]
-        fill = fill * (ratio + (1 - ratio) * fill)
-    last = len(m.months) - 1
-    # A lot that is not filled this month waits for a later one: 1/fill - 1 months on average.
-    wait_months = np.minimum(1 / np.maximum(fill, 1e-9) - 1, last + 1.0)
-    days = np.maximum(m.lead_time_days[c, w.first].astype(float), 0.0) + wait_months * DAYS_PER_MONTH
-    ships = np.minimum(w.first[:, None] + np.floor(days / DAYS_PER_MONTH).astype(int), last)
-    ready = w.first[:, None] + np.rint((days + g["plan.server_build_days"]) / DAYS_PER_MONTH).astype(int)
-    # Ready in the last third of a quarter counts from the next one on.
-    ready_q = np.where(ready > last, T, w.q_of[np.minimum(ready, last)])
-    late = (ready <= last) & (ready - w.first[np.minimum(ready_q, T - 1)] > (w.months[np.minimum(ready_q, T - 1)] / 2))
-    ready_q = ready_q + late
-    lead = (ready_q - np.arange(T)[:, None]).astype(np.int32)
-    starts = [m.months[k] for k in w.first]
-    legal = _permitted(w, w.verdicts, w.need, chip, starts)
-    shipped = open_[ships, d]
-    in_time = ready_q < T
-    deposit = g["plan.deposit_share"]
-    pay_later = (1 + g["plan.discount_rate_per_year"]) ** -(ships / 12)
-    resale = _resale(w, open_[-1] if not is_domestic(chip, g) else np.ones(draws), ready_q)
-    cost = price * (deposit * w.at_order + shipped * ((1 - deposit) * pay_later - np.where(in_time, resale, 0)))
-    spend = price * (deposit + shipped * (1 - deposit))
-    rate = _rate(w, i)
-    kw = g.first(f"{chip}.tdp_w") / 1000 * g["ownership.node_power_factor"] \
-        * g.first(f"{w.need.segment}.pue", "country_cn.pue")
-    hours = w.months[:, None] * HOURS_PER_MONTH
-    hold = (kw * hours * g.first(f"{w.need.segment}.usd_per_kwh", "country_cn.usd_per_kwh")
-            + w.months[:, None] / 12 * (price[:1] * g["ownership.upkeep_share_per_year"] + kw / 1000
-                                        * g["ownership.staff_per_mw"] * g["ownership.staff_cost_usd_per_year"])
-            ) * w.at_middle
-    block = float(first_block(w.service, i))
-    useful = rate.min(axis=0) > 0
-    cards = (w.need_q / np.where(useful, rate, 1.0)).max(axis=0)[useful]
-    wanted = float(np.quantile(cards, 0.95)) if useful.any() else 0.0
-    most = SERVER * np.ceil(min(wanted, w.need.budget_usd / float(np.median(price))) / SERVER) + block
-    cap = most * legal[:, None] * (open_[w.first] > 0) * in_time
-    return {"offer": Offer(chip=chip, supplier=_vendor(g, chip), contract="spot", domestic=is_domestic(chip, g),
-                           stock=stock, lot=float(SERVER), first_block=block),
-            "cost": cost, "arrive": shipped, "lead": lead, "cap": cap, "rate": rate, "spend": spend,
-            "price": price, "hold": hold, "kw": kw, "most": most, "ships": ships, "shipped": shipped,
-            "resale": np.where(in_time, resale, 0), "open": open_[w.first], "fill": fill}
-
-
-def _rate(w: _World, i: int) -> Array:
-    """Return useful tokens a second of a chip by quarter: best layout x availability x software gain.
-
-    No deployment is smaller than its first block: where the whole need would not fill one, a card carries the
-    need over the cards of a block. So the linear program pays for the whole block that serves the need. In draws
-    where the layout breaks the promise the chip serves nothing.
-    """
-    years = w.first[:, None] / 12
-    out: Array = w.service.output_tokens_per_s_per_chip[i] * w.given["market.serving_availability"] \
-        * w.given["serving.efficiency_gain_per_year"] ** years
-    kept = (w.service.tpot_ms[i] <= w.need.tpot_ms) & (w.service.ttft_ms[i] <= 1000 * w.need.ttft_s)
-    block = max(float(first_block(w.service, i)), 1.0)
-    return np.where(kept, np.minimum(np.nan_to_num(out), w.need_q / block), 0.0)
-
-
-def _resale(w: _World, open_at_end: Array, ready_q: npt.NDArray[np.int_]) -> Array:
-    """Return discounted value at the end of a unit ordered in a quarter, as a share of its price. (quarter, draw)
+def api_price_usd(given: Given, model: str, input_share: Array | float = 0.0) -> Array | None:
+    """Return the price of a million generated tokens at an API, their prompts included, or None. [USD/1e6 tokens]
 
     Notes
     -----
-    share_year1^min(age, 1) x (1 - decay)^max(age - 1, 0), times survival and a factor if its supply is cut by then.
+    The buyer's own quote, or the last known list price of the model; prompts are billed at a part of it.
     """
-    g = w.given
-    end = float(w.months.sum())
-    age = np.maximum(end - w.first[:, None], 0.0) / 12
-    value = g["plan.resale_share_year1"] ** np.minimum(age, 1) * (1 - g["plan.resale_decay_per_year"]) \
-        ** np.maximum(age - 1, 0)
-    served = np.maximum(w.quarters - ready_q, 0)
-    keep = (1 - g.middle("market.retirement_per_year")) ** (served / 4)
-    after_cut = np.where(open_at_end > 0, 1.0, g["plan.resale_factor_after_cut"])
-    out: Array = value * keep * after_cut * (1 + g["plan.discount_rate_per_year"]) ** -(end / 12)
-    return out
-
-
-def _rent(w: _World, chip: str, own: dict[str, Any]) -> dict[str, Any]:
-    """Return a chip rented by the quarter: its rent follows the price of the chip, no lead time, no deposit."""
-    g = w.given
-    scarcity = own["price"] / own["price"][:1]
-    usd = g[f"{chip}.rent_usd_per_h"] * w.months[:, None] * HOURS_PER_MONTH * scarcity
-    cap = np.broadcast_to(own["most"] * w.need.offsite_share_max, usd.shape)
-    return {"offer": Offer(chip=chip, supplier="rental", contract="rent", domestic=own["offer"].domestic,
-                           lot=float(SERVER), first_block=own["offer"].first_block),
-            "cost": usd * w.at_middle, "arrive": np.ones_like(usd), "lead": np.zeros(usd.shape, dtype=np.int32),
-            "cap": cap, "rate": own["rate"], "spend": usd}
-
-
-def _option(w: _World, own: dict[str, Any]) -> dict[str, Any]:
-    """Return the chip with the right to cancel: a premium that is never returned, and no deposit to lose."""
-    premium = w.given["plan.option_premium"]
-    pay_later = (1 + w.given["plan.discount_rate_per_year"]) ** -(own["ships"] / 12)
-    cost = own["price"] * (premium * w.at_order + own["shipped"] * (pay_later - own["resale"]))
-    return {**own, "offer": replace(own["offer"], contract="option"), "cost": cost,
-            "spend": own["price"] * (premium + own["shipped"])}
-
-
-def _lease(w: _World, i: int, chip: str) -> dict[str, Any]:
-    """Return a chip leased abroad by the quarter, where the gates do not reach.
-
-    Whether that is allowed is not judged here.
-    """
-    hours = w.months[:, None] * HOURS_PER_MONTH
-    usd = w.given[f"{chip}.rent_usd_per_h"] * hours
-    rate = _rate(w, i)
-    block = float(first_block(w.service, i))
-    wanted = float(np.quantile((w.need_q / np.maximum(rate, w.need_q / 1e6)).max(axis=0), 0.5))
-    most = (SERVER * np.ceil(wanted / SERVER) + block) * w.need.offsite_share_max
-    return {"offer": Offer(chip=chip, supplier="overseas", contract="lease", lot=float(SERVER), first_block=block),
-            "cost": usd * w.at_middle, "arrive": np.ones_like(usd), "lead": np.zeros(usd.shape, dtype=np.int32),
-            "cap": np.full(usd.shape, most), "rate": rate, "spend": usd}
-
-
-def _vendor(given: Given, chip: str) -> str:
-    try:
-        return given.catalog.chip_names(chip)["vendor"]
-    except InputError:
-        return "unknown"
-
-
-def _futures(w: _World, chips: tuple[str, ...], parts: list[dict[str, Any]], p: Problem,
-             worth: Array,
-             ) -> tuple[npt.NDArray[np.int_], Array, npt.NDArray[np.int_], dict[str, Array]]:
-    """Return strata by cut quarter, features for distances, what is seen by quarter, and named causes."""
-    T = w.quarters
-    foreign = [k for k, c in enumerate(chips) if not is_domestic(c, w.given)]
-    shut = np.stack([parts[k]["open"] <= 0 for k in foreign]).any(axis=0) if foreign else None
-    draws = w.need_q.shape[-1]
-    cut = np.full(draws, T) if shut is None else np.where(shut.any(axis=0), shut.argmax(axis=0), T)
-    columns = [np.log(w.need_q[0]), np.log(w.need_q[-1]), np.log(worth)]
-    columns += [np.log(part["price"].mean(axis=0)) for part in parts]
-    # Cards needed saturate: a chip that serves nothing is no further away than one that serves hardly anything.
-    columns += [rate / (rate + np.median(rate[rate > 0]) if (rate > 0).any() else rate + 1)
-                for rate in (part["rate"][T // 2] / w.need_q[T // 2] for part in parts)]
-    columns += [p.arrive[k].mean(axis=0) for k in range(len(parts))]
-    causes = {"quarter of the cut-off": cut.astype(float), "the need now": w.need_q[0],
-              "the monthly growth of need": w.need.growth_per_month,
-              "the value of a missing million tokens in USD": worth}
-    for c, part in zip(chips, parts, strict=True):
-        causes[f"what one {c} gives in tokens/s"] = part["rate"][0]
-        causes[f"the wait for {c} in quarters"] = part["lead"][: max(T // 2, 1)].mean(axis=0)
-        causes[f"the filled share of {c} orders"] = part["fill"].mean(axis=0)
-    # Need is looked at once a year: three branchings in three years.
-    level = (w.need_q > np.median(w.need_q, axis=-1, keepdims=True))[np.arange(T) // 4 * 4]
-    gates = np.zeros((T, draws), dtype=int) if shut is None else shut.astype(int)
-    causes = {k: v for k, v in causes.items() if np.ptp(v) > 0}
-    return cut.astype(int), np.stack(columns, axis=1), 2 * gates + level, causes
+    if "buyer.api_usd_per_million_tokens" in given:
+        list_price = given["buyer.api_usd_per_million_tokens"]
+    else:
+        key = "api_output_" + model.lower().replace("-", "_") + "_cny"
+        rows = [r for r in given.catalog.rows("history") if r["series"] == key]
+        if not rows:
+            return None
+        list_price = float(max(rows, key=lambda r: r["date"])["value"]) / given["ownership.cny_per_usd"]
+    share = np.minimum(input_share, 0.999)
+    price: Array = list_price * (1 + given["plan.api_prompt_price_ratio"] * share / (1 - share))
+    return price

@@ -17,13 +17,19 @@ class Order:
     supplier: str
     """Who sells it."""
     contract: str
-    """spot, framework, option, rent or api."""
+    """spot, framework, option, rent, lease or api."""
     units: float
-    """Cards; whole servers where money is committed now."""
+    """Cards, in whole servers; for an API tokens/s at the peak. Later ones are the mean over futures."""
     now: bool
-    """Whether it is decided here and now; later ones are the mean over futures."""
+    """Whether it is decided here and now; later ones depend on what is then seen."""
     interval: dict[str, float] = field(default_factory=dict)
     """Spread of a later order over futures."""
+    name: str = ""
+    """The chip as a reader knows it."""
+    site: str = ""
+    """Where it is installed; empty where there is one site."""
+    ordered_share: float = 1.0
+    """Share of futures in which it is ordered at all. [1]"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,5 +66,13 @@ class Plan:
     """Status, seconds are left out on purpose; columns, rows, gap."""
     sentence: str
     """The answer in one sentence."""
+    first_question: str = ""
+    """Chips or an API, in one sentence."""
+    reasons: tuple[str, ...] = ()
+    """Why each contract was or was not chosen now."""
+    signed: tuple[dict[str, Any], ...] = ()
+    """Framework volumes signed now, and what of them must be taken."""
+    assumed: str = ""
+    """Whether the buyer moves the market, and what was assumed."""
     detail: dict[str, Any] = field(default_factory=dict)
-    """Series for pictures: fleet over time, need, cost by decision date."""
+    """Series for pictures: fleet over time, need, cost by decision date, tornado."""

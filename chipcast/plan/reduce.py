@@ -64,6 +64,34 @@ def forward_selection(distance: Array, weight: Array, count: int) -> tuple[Picks
     return chosen, given_to, np.array(left)
 
 
+def k_medoids(distance: Array, weight: Array, count: int, *, rounds: int = 20) -> tuple[Picks, npt.NDArray[np.intp]]:
+    """Choose the members of which all others are nearest to one; forward selection gives the start.
+
+    Returns
+    -------
+    medoids, owner
+        Chosen positions, and for each point the position of its medoid among them.
+
+    Notes
+    -----
+    Each round gives every point to its nearest medoid and moves a medoid to the member with the least weighted
+    distance to its group, until nothing moves; the transport distance never rises.
+    Sources: Kaufman and Rousseeuw, "Finding Groups in Data", Wiley 1990.
+    """
+    medoids, _, _ = forward_selection(distance, weight, count)
+    for _ in range(rounds):
+        owner = np.argmin(distance[:, medoids], axis=1)
+        owner[medoids] = np.arange(medoids.size)
+        new = medoids.copy()
+        for k in range(medoids.size):
+            group = np.flatnonzero(owner == k)
+            new[k] = group[np.argmin(weight[group] @ distance[np.ix_(group, group)])]
+        if np.array_equal(new, medoids):
+            break
+        medoids = new
+    return medoids, owner
+
+
 def shares(sizes: Array, count: int, least: int = 2) -> npt.NDArray[np.int_]:
     """Return how many scenarios each stratum gets: by size, at least two, never more than it has."""
     want = np.minimum(np.maximum(np.floor(sizes / sizes.sum() * count), least), sizes)
@@ -83,19 +111,34 @@ def _standard(features: Array) -> Array:
     return out
 
 
-def stratified_forward(features: Array, stratum: npt.NDArray[np.int_], count: int) -> tuple[Picks, Array]:
-    """Forward selection on standardised features inside each stratum, true stratum weights kept."""
+def _stratified(features: Array, stratum: npt.NDArray[np.int_], count: int,
+                choose_inside: Callable[[Array, Array, int], tuple[Picks, Array]]) -> tuple[Picks, Array]:
     points, n = _standard(features), stratum.size
     groups = [np.flatnonzero(stratum == k) for k in np.unique(stratum)]
     picks, weights = [], []
     for group, k in zip(groups, shares(np.array([float(g.size) for g in groups]), count), strict=True):
         pool = group[:MOST]
-        chosen, w, _ = forward_selection(distances(points[pool]), np.full(pool.size, 1 / pool.size), int(k))
+        chosen, w = choose_inside(distances(points[pool]), np.full(pool.size, 1 / pool.size), int(k))
         picks.append(pool[chosen])
         weights.append(w * group.size / n)
     at = np.concatenate(picks)
     order = np.argsort(at)
     return at[order], np.concatenate(weights)[order]
+
+
+def stratified_forward(features: Array, stratum: npt.NDArray[np.int_], count: int) -> tuple[Picks, Array]:
+    """Forward selection on standardised features inside each stratum, true stratum weights kept."""
+    return _stratified(features, stratum, count, lambda d, w, k: forward_selection(d, w, k)[:2])
+
+
+def stratified_medoids(features: Array, stratum: npt.NDArray[np.int_], count: int) -> tuple[Picks, Array]:
+    """Medoids on standardised features inside each stratum, true stratum weights kept."""
+
+    def medoids(distance: Array, weight: Array, k: int) -> tuple[Picks, Array]:
+        chosen, owner = k_medoids(distance, weight, k)
+        return chosen, np.bincount(owner, weights=weight, minlength=chosen.size).astype(np.float64)
+
+    return _stratified(features, stratum, count, medoids)
 
 
 def plain(features: Array, stratum: npt.NDArray[np.int_], count: int) -> tuple[Picks, Array]:
@@ -113,7 +156,7 @@ def forward(features: Array, stratum: npt.NDArray[np.int_], count: int) -> tuple
 
 
 REDUCE: Mapping[str, Callable[[Array, npt.NDArray[np.int_], int], tuple[Picks, Array]]] = {
-    "stratified_forward": stratified_forward, "forward": forward, "plain": plain,
+    "stratified_forward": stratified_forward, "k_medoids": stratified_medoids, "forward": forward, "plain": plain,
 }
 """Ways to choose scenarios: features (draw, feature), stratum (draw), count -> positions and weights."""
 

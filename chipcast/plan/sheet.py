@@ -5,13 +5,15 @@ No row or column is added in a Python loop over scenarios; the program is handed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chipcast.base.choose import choose
+from chipcast.base.errors import require
 from chipcast.base.types import Array, Numeric
 
 Index = npt.NDArray[np.int32]
@@ -48,6 +50,10 @@ class Program:
     """Scenario, column and cost of each part of a scenario's cost. (entry)"""
     scenarios: int
     """Number of scenarios."""
+    elastic: Mapping[str, float] = field(default_factory=dict)
+    """What counts as all of a limit, by family, where its side does not say so."""
+    serve_share: float = 0.0
+    """Least share of need served that the family `target` asks for. [1]"""
 
     def scenario_costs(self, x: Array) -> Array:
         """Return the cost of each scenario at a solution. (scenario)"""
@@ -101,6 +107,10 @@ class Sheet:
         self._blocks.setdefault(name, []).append(at.ravel())
         return at
 
+    def column(self, name: str) -> Index:
+        """Return the columns of a block that was added."""
+        return self._named[name]
+
     def put(self, rows: Any, columns: Any, values: Numeric) -> None:
         """Add coefficients; the three broadcast together and exact zeros are left out."""
         self._entries.append(_flat(rows, columns, values))
@@ -109,29 +119,25 @@ class Sheet:
         """Add to the cost of scenarios; the three broadcast together and exact zeros are left out."""
         self._charges.append(_flat(scenario, columns, values))
 
-    def close(self, weight: Array, *, tail: float, tail_weight: float) -> Program:
-        """Add the objective and return the program.
+    def close(self, weight: Array, *, tail: float, tail_weight: float, risk: str = "mean_cvar",
+              base: Array | None = None) -> Program:
+        """Add the objective, an entry of `RISK`, and return the program.
 
-        Notes
-        -----
-        min (1 - w) sum pi Q + w [eta + sum pi z / (1 - a)] with z >= Q - eta, z >= 0: the tail mean as a linear
-        program. With w = 0 its columns and rows are left out.
-
-        Sources: Rockafellar and Uryasev, "Optimization of conditional value-at-risk", Journal of Risk 2, 2000.
+        Parameters
+        ----------
+        weight : array
+            Probability. (scenario)
+        tail, tail_weight : float
+            Level of the tail and its weight, for `mean_cvar`.
+        risk : str
+            Entry of `RISK`.
+        base : array, optional
+            Cost with perfect news, from which regret is counted. (scenario)
         """
-        s_all = np.arange(weight.size, dtype=np.int32)
         s, j, v = _join(self._charges)
-        if tail_weight > 0:
-            eta = self.new_columns("eta", (1,), lower=-np.inf)
-            excess = self.new_columns("excess", (weight.size,))
-            tail_rows = self.new_rows("tail", (weight.size,), lower=0.0)
-            self.put(tail_rows, excess, 1.0)
-            self.put(tail_rows, eta, 1.0)
-            self.put(tail_rows[s], j, -v)
-        cost = _sum_by(j, (1 - tail_weight) * weight[s] * v, self.columns)
-        if tail_weight > 0:
-            cost[eta] += tail_weight
-            cost[excess] += tail_weight * weight[s_all] / (1 - tail)
+        share, extra, price = choose(RISK, risk, "objective")(self, (s, j, v), weight, tail, tail_weight, base)
+        cost = _sum_by(j, share * weight[s] * v, self.columns)
+        np.add.at(cost, extra, price)
         rows, columns, values = _join(self._entries)
         order = np.argsort(columns.astype(np.int64) * max(self.rows, 1) + rows, kind="stable")
         start = np.zeros(self.columns + 1, dtype=np.int32)
@@ -162,3 +168,66 @@ def _join(parts: list[tuple[Any, Any, Any]]) -> tuple[Index, Index, Array]:
         return none, none, np.zeros(0)
     return (np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]),
             np.concatenate([p[2] for p in parts]))
+
+
+Charges = tuple[Index, Index, Array]
+"""Scenario, column and cost of each part of a scenario's cost."""
+
+Objective = tuple[float, Index, Array]
+"""Weight of the mean cost, and columns with their costs that are added to it."""
+
+
+def _mean(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
+          ) -> Objective:
+    return 1.0, np.zeros(0, dtype=np.int32), np.zeros(0)
+
+
+def _mean_cvar(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
+               ) -> Objective:
+    """Minimise (1 - w) sum pi Q + w [eta + sum pi z / (1 - a)] with z >= Q - eta, z >= 0; with w = 0 the mean.
+
+    Sources: Rockafellar and Uryasev, "Optimization of conditional value-at-risk", Journal of Risk 2, 2000.
+    """
+    if tail_weight == 0:
+        return _mean(sheet, charges, weight, tail, tail_weight, base)
+    s, j, v = charges
+    eta = sheet.new_columns("eta", (1,), lower=-np.inf)
+    excess = sheet.new_columns("excess", (weight.size,))
+    rows = sheet.new_rows("tail", (weight.size,), lower=0.0)
+    sheet.put(rows, excess, 1.0)
+    sheet.put(rows, eta, 1.0)
+    sheet.put(rows[s], j, -v)
+    return (1 - tail_weight, np.concatenate([eta, excess]),
+            np.concatenate([[tail_weight], tail_weight * weight / (1 - tail)]))
+
+
+def _worst_case(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
+                ) -> Objective:
+    """Minimise the cost of the dearest scenario, however unlikely."""
+    return _largest(sheet, charges, np.zeros(weight.size))
+
+
+def _largest(sheet: Sheet, charges: Charges, less: Array) -> Objective:
+    """Minimise eta, at least the cost of each scenario less what is given."""
+    s, j, v = charges
+    eta = sheet.new_columns("eta", (1,), lower=-np.inf)
+    rows = sheet.new_rows("tail", (less.size,), lower=-less)
+    sheet.put(rows, eta, 1.0)
+    sheet.put(rows[s], j, -v)
+    return 0.0, eta, np.ones(1)
+
+
+def _regret(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
+            ) -> Objective:
+    """Minimise the largest regret, cost less the cost with perfect news.
+
+    Sources: Savage, "The theory of statistical decision", Journal of the American Statistical Association 46, 1951.
+    """
+    require(base is not None, "the cost with perfect news", "be given for an objective of regret", base)
+    return _largest(sheet, charges, np.asarray(base, dtype=np.float64))
+
+
+RISK: Mapping[str, Callable[[Sheet, Charges, Array, float, float, Array | None], Objective]] = {
+    "mean": _mean, "mean_cvar": _mean_cvar, "worst_case": _worst_case, "regret": _regret,
+}
+"""What of the costs of scenarios is minimised."""

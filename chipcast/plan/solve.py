@@ -1,18 +1,19 @@
 """HiGHS behind one door: options checked, warm starts kept, and a status in words.
 
-Anything but a proved optimum is never a plan.
+Anything but a proved optimum is never a plan, except the best one found within a time limit, shown with its bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chipcast.base.errors import ChipcastError, InfeasibleError, InputError
 from chipcast.base.types import Array
+from chipcast.plan.conflict import explain_conflict
 from chipcast.plan.sheet import Index, Program
 
 GAP = 1e-3
@@ -49,7 +50,7 @@ class Solution:
     column_dual: Array
     """Reduced costs. (column)"""
     status: str
-    """Always `optimal`."""
+    """`optimal`, or `stopped by the time limit` with the gap that was left."""
     bound: float
     """Best proved bound on the objective."""
     gap: float
@@ -131,25 +132,32 @@ class Session:
         at = np.ascontiguousarray(np.ravel(columns), dtype=np.int32)
         self._h.setSolution(at.size, at, np.ascontiguousarray(np.ravel(values), dtype=np.float64))
 
+    def feasible(self) -> bool:
+        """Run and return whether an optimum was found."""
+        import highspy
+
+        self._h.run()
+        return bool(self._h.getModelStatus() == highspy.HighsModelStatus.kOptimal)
+
     def solve(self) -> Solution:
-        """Solve and return the optimum.
+        """Solve and return the optimum, or the best plan found when the time limit stops branch and bound.
 
         Raises
         ------
         InfeasibleError
-            If no solution exists; the message names the families of constraints that fight.
+            If no solution exists; the message names the families of limits that fight, and what would do.
         ChipcastError
             If the solver ended in any other way.
         """
         self._h.run()
         status = self._words.get(self._h.getModelStatus(), "ended in an unknown way")
         if status.startswith("infeasible"):
-            fight = conflict(self.program)
-            raise InfeasibleError("no plan fits: " + " and ".join(fight) + " cannot all hold; relax one of them"
-                                  if fight else "no plan fits: the bounds of single orders contradict each other")
-        if status != "optimal":
-            raise ChipcastError(f"the solver {status}; no plan is reported (allow more time or fewer scenarios)")
+            raise InfeasibleError(explain_conflict(self.program))
         point, info = self._h.getSolution(), self._h.getInfo()
+        found = self._whole and status == "stopped by the time limit" and point.value_valid \
+            and np.isfinite(info.mip_gap)
+        if status != "optimal" and not found:
+            raise ChipcastError(f"the solver {status}; no plan is reported (allow more time or fewer scenarios)")
         bound = float(info.mip_dual_bound) if self._whole else float(info.objective_function_value)
         gap = float(info.mip_gap) if self._whole else 0.0
         return Solution(x=np.array(point.col_value), objective=float(info.objective_function_value),
@@ -168,42 +176,3 @@ def _quiet() -> Any:
 
     quiet = type("Quiet", (highspy.Highs,), {"enableCallbacks": lambda self: None})
     return quiet()
-
-
-SAID = {
-    "stock": "the balance of owned chips", "service": "the need for service", "power": "the power limit",
-    "budget": "the budget", "domestic": "the domestic share", "first block": "the smallest deployment",
-    "framework": "the minimum take of the framework contract", "types": "the limit on chip types",
-    "target": "the least share of need to serve", "tail": "the tail of cost", "space": "the space limit",
-}
-"""Families of constraints in words."""
-
-
-def conflict(program: Program) -> tuple[str, ...]:
-    """Return the smallest set of constraint families that fight, in words; empty if bounds alone do.
-
-    Notes
-    -----
-    Deletion filter over families: a family whose removal keeps the program infeasible is not needed.
-
-    Sources: Chinneck and Dravnieks, "Locating minimal infeasible constraint sets", ORSA J. Computing 3, 1991.
-    """
-    names = [n for n in program.blocks if n not in ("stock", "tail")]
-    kept = list(names)
-    for name in names:
-        trial = [n for n in kept if n != name]
-        if not _feasible(program, trial):
-            kept = trial
-    return tuple(SAID.get(n, n) for n in kept)
-
-
-def _feasible(program: Program, families: list[str]) -> bool:
-    import highspy
-
-    free = np.concatenate([program.blocks[n] for n in program.blocks if n not in (*families, "stock", "tail")]
-                          or [np.zeros(0, dtype=np.int32)])
-    low, high = program.row_lower.copy(), program.row_upper.copy()
-    low[free], high[free] = -np.inf, np.inf
-    session = Session(replace(program, row_lower=low, row_upper=high, cost=np.zeros_like(program.cost)))
-    session._h.run()
-    return bool(session._h.getModelStatus() == highspy.HighsModelStatus.kOptimal)

@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chipcast.base.errors import require
 from chipcast.base.types import Array
-from chipcast.plan.problem import Labels, Problem, assemble, labels_by_date
+from chipcast.plan.labels import Labels, labels_by_date
+from chipcast.plan.problem import Offer, Problem
+from chipcast.plan.procure import Case
+from chipcast.plan.reduce import reduce
 from chipcast.plan.sheet import Program
-from chipcast.plan.solve import Session, solve
-from chipcast.plan.value import Judged, Risk, Solved, functional, recourse, solve_plan, tail_mean
+from chipcast.plan.solve import Session
+from chipcast.plan.value import Z90, Risk, Solved, contributions, solve_plan, tail_mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +48,7 @@ def with_row(program: Program, coefficients: Array, upper: float) -> Program:
                    row_lower=np.append(program.row_lower, -np.inf), row_upper=np.append(program.row_upper, upper))
 
 
-def quantities(solved: Solved) -> list[Quantity]:
+def quantities(solved: Solved, names: Mapping[str, str] | None = None) -> list[Quantity]:
     """Return what buyers ask about: units decided now by chip and in all, and the foreign ones among them."""
     p, program = solved.problem, solved.program
     lots = np.array([o.lot if o.lot > 0 else 1.0 for o in p.offers])
@@ -60,15 +64,19 @@ def quantities(solved: Solved) -> list[Quantity]:
     owned = [i for i, o in enumerate(p.offers) if o.stock >= 0]
     for name, which in (("units decided now", owned),
                         ("foreign units decided now", [i for i in owned if not p.offers[i].domestic]),
-                        *((f"{o.chip} by {o.contract} decided now", [i]) for i, o in enumerate(p.offers))):
+                        *((_words(o, names or {}), [i]) for i, o in enumerate(p.offers))):
         columns, values = now(which)
         if columns.size:
             out.append(Quantity(name=name, columns=columns, values=values))
     return out
 
 
+def _words(o: Offer, names: Mapping[str, str]) -> str:
+    return f"{names.get(o.chip, o.chip)} by {o.contract}{' for ' + o.site if o.site else ''} decided now"
+
+
 def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[float, ...] = (0.01, 0.03, 0.05),
-         ) -> dict[str, dict[str, tuple[float, float]]]:
+         names: Mapping[str, str] | None = None) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the range of each quantity over all plans within a share of the best cost.
 
     Returns
@@ -84,10 +92,10 @@ def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[floa
     """
     for e in shares:
         require(e > 0, "near", "be above 0, for example 3%", e)
-    best = solve_plan(p, labels, decide, replace(risk, whole=False))
+    best = solve_plan(replace(p, serve_share=0.0), labels, decide, replace(risk, whole=False))
     program = best.program
     out: dict[str, dict[str, tuple[float, float]]] = {}
-    asked = quantities(best)
+    asked = quantities(best, names)
     for e in shares:
         limit = best.solution.objective + e * abs(best.solution.objective)
         session = Session(with_row(program, program.cost, limit))
@@ -128,8 +136,6 @@ def gap(p: Problem, decide: int, risk: Risk, out_of_sample: Array, *, batches: i
     The mean of replicated sample optima estimates a lower bound, the out-of-sample value an upper one.
     Sources: Mak, Morton, Wood, "Monte Carlo bounding techniques", Operations Research Letters 24, 1999.
     """
-    from chipcast.plan.value import Z90, contributions
-
     labels = labels_by_date(len(p.quarters), decide, size)
     optima = np.array([solve_plan(p.take(np.arange(k * size, (k + 1) * size)), labels, decide,
                                   replace(risk, whole=False)).solution.objective
@@ -141,38 +147,21 @@ def gap(p: Problem, decide: int, risk: Risk, out_of_sample: Array, *, batches: i
             "gap_low": middle - Z90 * float(error), "gap_high": middle + Z90 * float(error)}
 
 
-def only(p: Problem, allowed: list[int], *, api: bool = False) -> Problem:
-    """Return the problem in which nothing but these offers can be ordered, and the API used or not."""
-    shut = np.ones(len(p.offers), dtype=bool)
-    shut[allowed] = False
-    return replace(p, order_cap=np.where(shut[:, None, None], 0.0, p.order_cap), min_domestic=None,
-                   api_cap=p.api_cap if api else None)
+SWEPT = 40
+"""Scenarios of the sweeps behind pictures: enough for their shape, small enough for a run."""
 
 
-STRATEGIES: Mapping[str, Any] = {
-    "all-h20": lambda o: o.stock >= 0 and o.chip.startswith("h20"),
-    "all-foreign": lambda o: o.stock >= 0 and not o.domestic,
-    "all-local": lambda o: o.stock >= 0 and o.domestic,
-    "own": lambda o: o.stock >= 0,
-    "rent": lambda o: o.contract in ("rent", "lease"),
-    "api": lambda o: False,
-}
-"""Strategies that a buyer may compare with: which offers each may use over the whole horizon."""
+def few(case: Case, pool: npt.NDArray[np.intp], count: int = SWEPT) -> Problem:
+    """Return the problem on a small set of futures that stands for the pool."""
+    picks, weight = reduce(case.features[pool], case.stratum[pool], min(count, pool.size))
+    return case.problem.take(pool[picks], weight)
 
 
-def follow(sample: Problem, fresh: Problem, decide: int, risk: Risk, strategy: str) -> tuple[Array, Judged] | None:
-    """Return the here-and-now orders and judged futures of a strategy, or None where it has no offer."""
-    from chipcast.base.choose import choose
-
-    test = choose(STRATEGIES, strategy, "strategy")
-    allowed = [i for i, o in enumerate(sample.offers) if test(o)]
-    by_api = strategy == "api"
-    if not allowed and not (by_api and sample.api_cost is not None):
-        return None
-    few, many = only(sample, allowed, api=by_api), only(fresh, allowed, api=by_api)
-    now = solve_plan(few, labels_by_date(len(few.quarters), decide, few.size), decide, risk).now()
-    return now, recourse(many, decide, {strategy: now}, at_cut=risk.at_cut)[strategy]
-
-
-__all__ = ["STRATEGIES", "assemble", "by_date", "follow", "frontier", "functional", "gap", "near", "only",
-           "quantities", "solve", "with_row"]
+def sweeps(case: Case, decide: int, risk: Risk, pool: npt.NDArray[np.intp]) -> dict[str, Any]:
+    """Return cost by decision date and the frontier of mean and tail, on a small set of futures. [USD]"""
+    small = few(case, pool)
+    dates = tuple(n for n in (0, 1, 2, 3, 4, 6, 8) if n <= len(small.quarters))
+    return {"by_date": [{"quarters": n, "until": small.quarters[n - 1] if n else "", "cost": v * small.money}
+                        for n, v in by_date(small, risk, dates).items()],
+            "frontier": [{k: v if k == "tail_weight" else v * small.money for k, v in point.items()}
+                         for point in frontier(small, decide, risk)]}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from chipcast.base.choose import choose
 from chipcast.base.errors import InputError
 from chipcast.base.types import Array
-from chipcast.plan.problem import Labels, Problem, assemble, labels_by_date
-from chipcast.plan.sheet import Index, Program
+from chipcast.plan.assemble import assemble
+from chipcast.plan.labels import Labels, labels_by_date
+from chipcast.plan.lots import Stop, branch
+from chipcast.plan.problem import Problem
+from chipcast.plan.sheet import Program
 from chipcast.plan.solve import Session, Solution, solve
 
 Z90 = 1.6448536269514722
@@ -23,6 +25,8 @@ Z90 = 1.6448536269514722
 class Risk:
     """What is minimised, and how whole the orders are."""
 
+    kind: str = "mean_cvar"
+    """Entry of `RISK`: mean, mean_cvar, worst_case or regret."""
     tail: float = 0.9
     """Level of the tail."""
     tail_weight: float = 0.0
@@ -33,6 +37,22 @@ class Risk:
     """Whether here-and-now orders come in whole lots."""
     types: int = 0
     """Most chip types ordered here and now; 0 for no limit."""
+    by: str = "branch"
+    """Entry of `WHOLE_BY`: how a plan in whole lots is found."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class First:
+    """What is decided here and now."""
+
+    orders: Array
+    """Units; not-a-number where free. (offer, quarter up to decide)"""
+    signed: Array
+    """Units signed to be called off later; not-a-number where free. (offer)"""
+
+    def key(self) -> bytes:
+        """Return what tells two decisions apart."""
+        return self.orders.tobytes() + self.signed.tobytes()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,20 +75,40 @@ class Solved:
         """Cost of each scenario. [money] (scenario)"""
         return self.program.scenario_costs(self.solution.x)
 
+    def by_node(self, t: int) -> Array:
+        """Return what is ordered in a quarter by offer and node of the tree: units, or shares of `Problem.scale` after
+        the decision date. (offer, node)
+        """
+        columns = self.program.named[f"order {t}"]
+        return np.asarray(self.solution.x[columns] * np.where(self.program.whole[columns[:, :1]],
+                                                              [[o.lot] for o in self.problem.offers], 1.0))
+
     def orders(self) -> Array:
         """Return units ordered by offer, quarter and scenario, whatever label they carry."""
         p = self.problem
         out = np.empty((len(p.offers), len(p.quarters), p.size))
         for t in range(len(p.quarters)):
-            columns = self.program.named[f"order {t}"]
-            inverse = np.unique(self.labels[t], return_inverse=True)[1]
-            units = np.where(self.program.whole[columns[:, :1]], [[o.lot] for o in p.offers], 1.0)
-            out[:, t] = self.solution.x[columns][:, inverse] * units
+            out[:, t] = self.by_node(t)[:, np.unique(self.labels[t], return_inverse=True)[1]]
+            if t >= self.decide:
+                out[:, t] *= p.in_units(t)
         return out
 
     def now(self) -> Array:
         """Return the here-and-now orders. [units] (offer, quarter)"""
         return self.orders()[:, : self.decide, 0]
+
+    def signed(self) -> Array:
+        """Return the volumes signed here and now. [units] (offer)"""
+        out = np.zeros(len(self.problem.offers))
+        for i, o in enumerate(self.problem.offers):
+            if o.signed:
+                at = self.program.named[f"signed {i}"][0]
+                out[i] = self.solution.x[at] * (o.lot if self.program.whole[at] else 1.0)
+        return out
+
+    def first(self) -> First:
+        """Return all that is decided here and now."""
+        return First(orders=self.now(), signed=self.signed())
 
 
 def tail_mean(costs: Array, weight: Array, tail: float) -> float:
@@ -84,143 +124,27 @@ def tail_mean(costs: Array, weight: Array, tail: float) -> float:
     return float((take * c).sum() / left)
 
 
-def functional(costs: Array, weight: Array, risk: Risk) -> float:
-    """Return (1 - w) mean + w tail mean of cost."""
+def functional(costs: Array, weight: Array, risk: Risk, base: Array | None = None) -> float:
+    """Return what is minimised: (1 - w) mean + w tail mean of cost, the largest cost, or the largest regret."""
+    if risk.kind == "worst_case":
+        return float(costs.max())
+    if risk.kind == "regret" and base is not None:
+        return float((costs - base).max())
     mean = float(weight @ costs)
-    if risk.tail_weight == 0:
+    if risk.tail_weight == 0 or risk.kind == "mean":
         return mean
     return (1 - risk.tail_weight) * mean + risk.tail_weight * tail_mean(costs, weight, risk.tail)
 
 
-def solve_plan(p: Problem, labels: Labels, decide: int, risk: Risk) -> Solved:
-    """Solve a problem under an information pattern; whole lots are fixed and the rest solved once more.
-
-    The second solve gives exact stocks and the prices of limits, which branch and bound does not.
-    """
-    program = assemble(p, labels, tail=risk.tail, tail_weight=risk.tail_weight, at_cut=risk.at_cut,
-                       whole_until=decide if risk.whole else 0, types=risk.types)
-    solution = solve(program)
-    if program.whole.any():
-        solution = polish(program, solution)
-    return Solved(problem=p, labels=labels, program=program, solution=solution, decide=decide)
-
-
-def polish(program: Program, solution: Solution) -> Solution:
-    """Return the optimum with whole columns fixed at their values, with duals."""
-    from dataclasses import replace
-
-    at = program.whole
-    fixed = np.rint(solution.x[at])
-    low, high = program.lower.copy(), program.upper.copy()
-    low[at] = high[at] = fixed
-    again = solve(replace(program, lower=low, upper=high, whole=np.zeros_like(at)))
-    return replace(again, bound=solution.bound, gap=solution.gap)
-
-
-BLOCK = 250
-"""Futures judged in one program: they separate, and small programs solve faster than their sum."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
-    """What happens to a plan whose here-and-now orders are fixed, in each future."""
-
-    costs: Array
-    """Cost. [money] (scenario)"""
-    orders: Array
-    """Units ordered. (offer, quarter, scenario)"""
-    owned: Array
-    """Units owned. (stock, quarter, scenario)"""
-    missing: Array
-    """Service not delivered. (quarter, scenario)"""
-
-
-def recourse(p: Problem, decide: int, plans: Mapping[str, Array], *, at_cut: str = "commit_and_lose",
-             ) -> dict[str, Judged]:
-    """Return what happens when the here-and-now orders are fixed and the rest is done as well as can be.
-
-    Parameters
-    ----------
-    plans : mapping
-        Here-and-now orders of each plan; not-a-number leaves one free. [units] (offer, quarter up to decide)
-
-    Notes
-    -----
-    Scenarios separate once the first orders are fixed, so blocks are solved one by one; all plans share a block's
-    program and its basis. A free order is still shared by the futures of its block, unless all are free.
-    """
-    parts: dict[str, list[Judged]] = {name: [] for name in plans}
-    for start in range(0, p.size, BLOCK):
-        keep = np.arange(start, min(start + BLOCK, p.size))
-        block = p.take(keep, np.full(keep.size, 1 / keep.size))
-        for name, judged in _recourse(block, decide, plans, at_cut).items():
-            parts[name].append(judged)
-    return {name: Judged(**{k: np.concatenate([getattr(j, k) for j in js], axis=-1)
-                            for k in ("costs", "orders", "owned", "missing")}) for name, js in parts.items()}
-
-
-def _recourse(p: Problem, decide: int, plans: Mapping[str, Array], at_cut: str) -> dict[str, Judged]:
-    out: dict[str, Judged] = {}
-    session: Session | None = None
-    labels = labels_by_date(len(p.quarters), decide, p.size)
-    done: dict[bytes, Judged] = {}
-    for name, units in plans.items():
-        key = units.tobytes()
-        if key in done:
-            out[name] = done[key]
-            continue
-        if np.isnan(units).all():
-            apart = labels_by_date(len(p.quarters), 0, p.size)
-            program = assemble(p, apart, at_cut=at_cut)
-            solved = Solved(problem=p, labels=apart, program=program, solution=solve(program), decide=0)
-        else:
-            if session is None:
-                session = Session(assemble(p, labels, at_cut=at_cut))
-            program = session.program
-            columns = np.stack([program.named[f"order {t}"][:, 0] for t in range(decide)], axis=1)
-            free = np.isnan(units)
-            session.bounds(columns, np.where(free, 0.0, units), np.where(free, program.upper[columns], units))
-            solved = Solved(problem=p, labels=labels, program=program, solution=session.solve(), decide=decide)
-        x = solved.solution.x
-        out[name] = done[key] = Judged(costs=solved.costs, orders=solved.orders(), owned=x[program.named["owned"]],
-                           missing=x[program.named["missing"]])
+def contributions(costs: Array, risk: Risk) -> Array:
+    """Return what each future adds to the mean and tail of cost; their mean is that functional. (draw)"""
+    if risk.tail_weight == 0:
+        return costs
+    order = np.sort(costs)
+    edge = order[min(int(np.floor(risk.tail * costs.size)), costs.size - 1)]
+    above = edge + np.maximum(costs - edge, 0) / (1 - risk.tail)
+    out: Array = (1 - risk.tail_weight) * costs + risk.tail_weight * above
     return out
-
-
-def wait_and_see(p: Problem, risk: Risk) -> float:
-    """Return the value with perfect news: every scenario decides for itself."""
-    program = assemble(p, labels_by_date(len(p.quarters), 0, p.size), at_cut=risk.at_cut)
-    return functional(program.scenario_costs(solve(program).x), p.weight, risk)
-
-
-def mean_plan(p: Problem, decide: int, risk: Risk) -> Array:
-    """Return the here-and-now orders that are best for the average future. [units] (offer, quarter)"""
-    average = p.mean()
-    return solve_plan(average, labels_by_date(len(p.quarters), decide, 1), decide, risk).now()
-
-
-def values(p: Problem, decide: int, risk: Risk, *, solved: Solved | None = None, labels: Labels | None = None,
-           ) -> tuple[dict[str, float], Array]:
-    """Return ws, sp, eev, evpi and vss of one functional, and the mean-value plan.
-
-    Notes
-    -----
-    EVPI = SP - WS, VSS = EEV - SP. EEV fixes the here-and-now orders of the mean problem and solves the rest;
-    its other orders are free again.
-    Sources: Raiffa and Schlaifer, "Applied Statistical Decision Theory", 1961; Birge, Mathematical
-    Programming 24, 1982.
-    """
-    by_date = labels is None
-    labels = labels_by_date(len(p.quarters), decide, p.size) if labels is None else labels
-    solved = solved or solve_plan(p, labels, decide, risk)
-    sp = functional(solved.costs, p.weight, risk)
-    ws = wait_and_see(p, risk)
-    plan = mean_plan(p, decide, risk)
-    if by_date:
-        eev = functional(recourse(p, decide, {"mean": plan}, at_cut=risk.at_cut)["mean"].costs, p.weight, risk)
-    else:
-        eev = _fixed(p, labels, decide, risk, plan)
-    return {"ws": ws, "sp": sp, "eev": eev, "evpi": sp - ws, "vss": eev - sp}, plan
 
 
 def paired(plan: Array, rival: Array, risk: Risk | None = None) -> dict[str, Any]:
@@ -248,29 +172,134 @@ def paired(plan: Array, rival: Array, risk: Risk | None = None) -> dict[str, Any
     return {"difference": mean, "low": low, "high": high, "verdict": verdict}
 
 
-def _fixed(p: Problem, labels: Labels, decide: int, risk: Risk, now: Array) -> float:
-    """Return the value under an information pattern whose here-and-now orders are given."""
-    program = assemble(p, labels, tail=risk.tail, tail_weight=risk.tail_weight, at_cut=risk.at_cut)
-    session = Session(program)
-    for t in range(decide):
-        session.bounds(program.named[f"order {t}"][:, 0], now[:, t], now[:, t])
-    return session.solve().objective
+def program_of(p: Problem, labels: Labels, decide: int, risk: Risk, *, whole_until: int = 0, blocks: bool = False,
+               ) -> Program:
+    """Return the program of a problem under a buyer's view of risk."""
+    base = news_costs(p, risk) if risk.kind == "regret" else None
+    return assemble(p, labels, tail=risk.tail, tail_weight=risk.tail_weight, risk=risk.kind, base=base,
+                    at_cut=risk.at_cut, decide=decide, whole_until=whole_until,
+                    types=risk.types if whole_until else 0, blocks=blocks)
 
 
-def contributions(costs: Array, risk: Risk) -> Array:
-    """Return what each future adds to the functional; their mean is the functional. (draw)"""
-    if risk.tail_weight == 0:
-        return costs
-    even = np.full(costs.size, 1 / costs.size)
-    order = np.sort(costs)
-    edge = order[min(int(np.floor(risk.tail * costs.size)), costs.size - 1)]
-    above = edge + np.maximum(costs - edge, 0) / (1 - risk.tail)
-    out: Array = (1 - risk.tail_weight) * costs + risk.tail_weight * above
-    assert abs(float(even @ out) - functional(costs, even, risk)) <= 1e-6 * (1 + np.abs(costs).max())
-    return out
+def solve_plan(p: Problem, labels: Labels, decide: int, risk: Risk, *, stop: Stop | None = None) -> Solved:
+    """Solve a problem under an information pattern, with the here-and-now decision in whole lots if asked."""
+    way = choose(WHOLE_BY, risk.by, "way to whole lots") if risk.whole and decide else _relaxed
+    program, solution = way(p, labels, decide, risk, stop)
+    return Solved(problem=p, labels=labels, program=program, solution=solution, decide=decide)
 
 
-def sees_ahead(orders: Array, labels: Labels, decide: int, *, tolerance: float = 1e-6) -> bool:
+def _relaxed(p: Problem, labels: Labels, decide: int, risk: Risk, stop: Stop | None) -> tuple[Program, Solution]:
+    program = program_of(p, labels, decide, risk)
+    return program, solve(program)
+
+
+def _by_branch(p: Problem, labels: Labels, decide: int, risk: Risk, stop: Stop | None) -> tuple[Program, Solution]:
+    program = program_of(p, labels, decide, risk, blocks=True)
+    return program, branch(p, program, decide, types=risk.types, stop=stop)
+
+
+def _by_milp(p: Problem, labels: Labels, decide: int, risk: Risk, stop: Stop | None) -> tuple[Program, Solution]:
+    """Branch and bound of HiGHS, then the rest once more: that gives the prices of limits."""
+    program = program_of(p, labels, decide, risk, whole_until=decide)
+    solution = solve(program)
+    return program, polish(program, solution) if program.whole.any() else solution
+
+
+WHOLE_BY = {"branch": _by_branch, "milp": _by_milp}
+"""Ways to a here-and-now decision in whole lots."""
+
+
+def polish(program: Program, solution: Solution) -> Solution:
+    """Return the optimum with whole columns fixed at their values, with duals."""
+    at = program.whole
+    fixed = np.rint(solution.x[at])
+    low, high = program.lower.copy(), program.upper.copy()
+    low[at] = high[at] = fixed
+    again = solve(replace(program, lower=low, upper=high, whole=np.zeros_like(at)))
+    return replace(again, bound=solution.bound, gap=solution.gap, status=solution.status)
+
+
+class Fixed:
+    """One relaxed program kept warm, solved again for each here-and-now decision."""
+
+    def __init__(self, p: Problem, labels: Labels, decide: int, risk: Risk) -> None:
+        """Assemble the program once."""
+        self.p, self.labels, self.decide = p, labels, decide
+        self.program = program_of(p, labels, decide, risk)
+        self._session = Session(self.program)
+        self._done: dict[bytes, Solved] = {}
+
+    def at(self, first: First) -> Solved:
+        """Return the best plan with a here-and-now decision fixed where it is not free."""
+        if first.key() not in self._done:
+            program = self.program
+            columns = [program.named[f"order {t}"][:, 0] for t in range(self.decide)]
+            units = [first.orders[:, t] for t in range(self.decide)]
+            for i, o in enumerate(self.p.offers):
+                if o.signed:
+                    columns.append(program.named[f"signed {i}"])
+                    units.append(first.signed[i : i + 1])
+            at = np.concatenate(columns) if columns else np.zeros(0, dtype=np.int32)
+            fixed = np.concatenate(units) if units else np.zeros(0)
+            free = np.isnan(fixed)
+            if at.size:
+                self._session.bounds(at, np.where(free, 0.0, fixed), np.where(free, program.upper[at], fixed))
+            self._done[first.key()] = Solved(problem=self.p, labels=self.labels, program=program,
+                                             solution=self._session.solve(), decide=self.decide)
+        return self._done[first.key()]
+
+
+def news_costs(p: Problem, risk: Risk) -> Array:
+    """Return the cost of each scenario with perfect news, by which every scenario decides for itself. (scenario)"""
+    program = assemble(replace(p, serve_share=0.0), labels_by_date(len(p.quarters), 0, p.size), at_cut=risk.at_cut)
+    return program.scenario_costs(solve(program).x)
+
+
+def wait_and_see(p: Problem, risk: Risk) -> float:
+    """Return the value with perfect news."""
+    base = news_costs(p, risk)
+    return functional(base, p.weight, risk, base)
+
+
+def mean_plan(p: Problem, decide: int, risk: Risk) -> First:
+    """Return the here-and-now decision that is best for the average future."""
+    average = p.mean()
+    return solve_plan(average, labels_by_date(len(p.quarters), decide, 1), decide, risk).first()
+
+
+def values(p: Problem, decide: int, risk: Risk, *, solved: Solved | None = None, labels: Labels | None = None,
+           fixed: Fixed | None = None) -> tuple[dict[str, float], First]:
+    """Return ws, sp, eev, evpi and vss of one functional, and the mean-value plan.
+
+    Parameters
+    ----------
+    solved : Solved, optional
+        The stochastic plan; solved here if left out.
+    labels : array, optional
+        Information; default: by date.
+    fixed : Fixed, optional
+        A warm program on the same scenarios, in which an overdraft may be allowed.
+
+    Notes
+    -----
+    EVPI = SP - WS, VSS = EEV - SP. EEV fixes the here-and-now decision of the mean problem and solves the rest
+    under the same information; its other orders are free again.
+    Sources: Raiffa and Schlaifer, "Applied Statistical Decision Theory", 1961; Birge, Mathematical
+    Programming 24, 1982.
+    """
+    labels = labels_by_date(len(p.quarters), decide, p.size) if labels is None else labels
+    solved = solved or solve_plan(p, labels, decide, risk)
+    fixed = fixed or Fixed(p, labels, decide, risk)
+    base = news_costs(p, risk)
+    sp = functional(solved.costs, p.weight, risk, base)
+    ws = functional(base, p.weight, risk, base)
+    plan = mean_plan(p, decide, risk)
+    eev = functional(fixed.at(plan).costs, p.weight, risk, base)
+    return {"ws": ws, "sp": sp, "eev": eev, "evpi": sp - ws, "vss": eev - sp}, plan
+
+
+def sees_ahead(orders: Array, labels: Labels, decide: int, *, scale: Array | None = None, tolerance: float = 1e-6,
+               ) -> bool:
     """Return whether orders differ between scenarios that nobody could tell apart when they were placed.
 
     Reads the solution and not the program, so that it also judges plans of another making.
@@ -283,12 +312,23 @@ def sees_ahead(orders: Array, labels: Labels, decide: int, *, tolerance: float =
         What was known. (quarter, scenario)
     decide : int
         Quarters decided here and now, at least equal in all scenarios.
+    scale : array, optional
+        What later orders may be shares of, as it was seen. (offer, quarter, scenario)
     """
     if np.ptp(orders[:, :decide], axis=-1).max(initial=0.0) > tolerance:
         return True
     for t in range(decide, labels.shape[0]):
-        _, first, inverse = np.unique(labels[t], return_index=True, return_inverse=True)
-        if np.abs(orders[:, t] - orders[:, t][:, first][:, inverse]).max(initial=0.0) > tolerance:
+        unit = np.ones_like(orders[:, t]) if scale is None else scale[:, t]
+        if orders[:, t][unit <= 0].max(initial=0.0) > tolerance:
+            return True
+        share = orders[:, t] / np.where(unit > 0, unit, 1.0)
+        inverse = np.unique(labels[t], return_inverse=True)[1]
+        by_label = np.argsort(inverse, kind="stable")
+        starts = np.flatnonzero(np.r_[True, np.diff(inverse[by_label]) > 0])
+        known = (unit > 0)[:, by_label]
+        high = np.maximum.reduceat(np.where(known, share[:, by_label], -np.inf), starts, axis=-1)
+        low = np.minimum.reduceat(np.where(known, share[:, by_label], np.inf), starts, axis=-1)
+        if (high - low > tolerance).any():
             return True
     return False
 
@@ -297,7 +337,3 @@ def require_foresight_free(orders: Array, labels: Labels, decide: int) -> None:
     """Raise `InputError` for orders that know the future."""
     if sees_ahead(orders, labels, decide):
         raise InputError("the plan's orders differ between futures that look alike when it orders; it sees ahead")
-
-
-__all__ = ["Index", "Judged", "Risk", "Solved", "functional", "mean_plan", "paired", "polish", "recourse", "sees_ahead",
-           "solve_plan", "tail_mean", "values", "wait_and_see", "npt"]

@@ -1,0 +1,188 @@
+"""The plan in words and tables: orders, the first question, contracts and their reasons, the futures that fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chipcast.base.summary import interval, short
+from chipcast.base.types import Array
+from chipcast.plan.explain import boxes, sentence
+from chipcast.plan.judge import Judged
+from chipcast.plan.need import Need
+from chipcast.plan.problem import Problem
+from chipcast.plan.procure import Case
+from chipcast.plan.record import Order, Plan
+from chipcast.plan.value import First, Solved
+
+LEAST_SHOWN = 0.5
+"""Mean later orders below this many units are not shown."""
+
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Percentiles of fans."""
+
+
+def order_table(case: Case, first: First, judged: Judged) -> tuple[Order, ...]:
+    """Return here-and-now orders, then the mean and spread of later ones over fresh futures."""
+    p, out, decide = case.problem, [], first.orders.shape[1]
+    for t, quarter in enumerate(p.quarters):
+        for i, offer in enumerate(p.offers):
+            units, now = judged.orders[i, t], t < decide
+            mean = float(first.orders[i, t]) if now else float(units.mean())
+            if mean < (1e-6 if now else LEAST_SHOWN):
+                continue
+            out.append(Order(quarter=quarter, chip=offer.chip, name=case.names[offer.chip], supplier=offer.supplier,
+                             contract=offer.contract, site=offer.site, units=round(mean, 6) if now else round(mean, 2),
+                             now=now, interval={} if now else interval(units),
+                             ordered_share=1.0 if now else round(float((units > 1e-6).mean()), 4)))
+    used = judged.api * case.service_unit
+    for t, quarter in enumerate(p.quarters):
+        mean = float(used[t].mean())
+        if mean >= LEAST_SHOWN:
+            out.append(Order(quarter=quarter, chip=case.model, name=case.model, supplier="API", contract="api",
+                             units=round(mean, 2), now=False, interval=interval(used[t]),
+                             ordered_share=round(float((used[t] > 0).mean()), 4)))
+    return tuple(sorted(out, key=lambda o: (not o.now, o.quarter)))
+
+
+def signed_table(case: Case, solved: Solved) -> tuple[dict[str, Any], ...]:
+    """Return framework volumes signed here and now and what of them must be taken."""
+    return tuple({"chip": o.chip, "name": case.names[o.chip], "site": o.site, "units": float(u),
+                  "must_take": float(np.ceil(u * o.take))}
+                 for o, u in zip(case.problem.offers, solved.signed(), strict=True) if u > 1e-6)
+
+
+def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: tuple[str, ...]) -> tuple[str, ...]:
+    """Return sentences on the futures in which the plan fails."""
+    share = float(fails.mean())
+    if share < 0.01:
+        return (f"fails in {share:.1%} of the fresh futures",)
+    found = boxes(causes, fails)
+    return (f"fails in {share:.0%} of the fresh futures", *(sentence(b, quarters) for b in found))
+
+
+def answer(orders: tuple[Order, ...], signed: tuple[dict[str, Any], ...], rivals: dict[str, dict[str, Any]],
+           fails: tuple[str, ...], fresh: int) -> str:
+    """Return the answer in one sentence."""
+    now = [f"{o.units:.0f} x {o.name} ({o.contract}{' for ' + o.site if o.site else ''})" for o in orders if o.now]
+    now += [f"sign for {s['units']:.0f} x {s['name']}" for s in signed]
+    api = [o for o in orders if o.contract == "api" and o.quarter == min(x.quarter for x in orders)]
+    first = "Order " + " and ".join(now) + " now" if now else "Order no chips now"
+    if api:
+        first += f" and send about {short(sum(o.units for o in api))} tokens/s at the peak to the API"
+    m = rivals["mean_value"]
+    if m["difference"] == m["low"] == m["high"] == 0.0:
+        return (f"{first}; buying for the average future comes to the same decision, as {fresh} fresh futures show; "
+                f"it {fails[min(1, len(fails) - 1)]}.")
+    money = "saves" if m["difference"] >= 0 else "costs"
+    verdict = {"better": "better than", "worse": "worse than",
+               "cannot tell": "not told apart from"}[m["verdict"]]
+    return (f"{first}; this is {verdict} buying for the average future ({money} {short(abs(m['difference']))} USD, "
+            f"90 %: {short(m['low'])} to {short(m['high'])}) on {fresh} fresh futures; "
+            f"it {fails[min(1, len(fails) - 1)]}.")
+
+
+def first_question(need: Need, case: Case, plan_cost: float, served: float, api_cost: float | None) -> str:
+    """Return the answer to the first question of every buyer: chips or an API."""
+    if api_cost is None:
+        return (f"Chips or an API: no dated API price of {need.model} is in the data; state yours as "
+                "api_usd_per_million_tokens: under buyer:.")
+    text = (f"Chips or an API: all tokens from the API would cost {short(api_cost)} USD, this plan "
+            f"{short(plan_cost)} USD with what it leaves unserved ({1 - served:.0%} of tokens)")
+    if need.offsite_share_max <= 0:
+        return text + "; the API is left out because this buyer's work must stay in the house" \
+            + (" (what that rule costs is the difference)." if api_cost < plan_cost else ".")
+    if need.offsite_share_max < 1:
+        return text + f"; at most {need.offsite_share_max:.0%} of need may be served outside."
+    return text + ("; the plan uses it where it is the cheaper way." if api_cost > plan_cost else
+                   "; on cost alone the API wins.")
+
+
+def reasons(case: Case, solved: Solved, decide: int) -> tuple[str, ...]:
+    """Return why each contract was or was not chosen now: what one more lot of it would add to the objective.
+
+    Notes
+    -----
+    The reduced cost of an order is how much the objective rises per lot beyond the plan; what is at zero now
+    would have to be cheaper by that much to be ordered.
+    """
+    p, dual, out = case.problem, solved.solution.column_dual, []
+    for i, offer in enumerate(p.offers if decide else ()):
+        column = solved.program.named["order 0"][i, 0]
+        name = f"{case.names[offer.chip]}, {case.names.get(offer.contract, offer.contract)}" \
+            + (f", {offer.site}" if offer.site else "")
+        units = float(solved.now()[i, 0])
+        if (p.order_cap[i, 0] <= 0).all():
+            out.append(f"{name}: cannot be ordered in {p.quarters[0]}, by rules, gates or lead time")
+            continue
+        price = float(np.median(p.spend[i, 0])) * p.money
+        if units > 1e-6:
+            out.append(f"{name}: ordered, {units:.0f} cards at about {short(price)} USD"
+                       + (" a quarter" if offer.stock < 0 else ""))
+            continue
+        lot = offer.lot if solved.program.whole[column] else 1.0
+        worse = float(dual[column]) / max(lot, 1e-9) * p.money
+        if worse > 0.005 * price:
+            out.append(f"{name}: not now; a card would have to be {short(worse)} USD cheaper, of about {short(price)}")
+        else:
+            out.append(f"{name}: not now; about as good as what is ordered, but no better")
+    return tuple(out)
+
+
+def share_of_supply(case: Case, orders: tuple[Order, ...]) -> str:
+    """Return how much of what all buyers get the first orders are, and so whether the buyer moves the market."""
+    first: dict[str, float] = {}
+    for o in orders:
+        if o.now and o.contract in ("spot", "framework", "option"):
+            first[o.chip] = first.get(o.chip, 0.0) + o.units
+    shares = {c: u / case.supply_cards[c] for c, u in first.items() if case.supply_cards.get(c, 0) > 0}
+    if not shares:
+        return "Price taker: no chip is bought now."
+    worst = max(shares, key=shares.__getitem__)
+    size = shares[worst]
+    said = f"{size:.0%}" if size >= 0.01 else "under 1%"
+    return f"Price taker: prices and waits are taken as given; the first orders are {said} of a quarter's " \
+           f"{case.names[worst]} cards in China."
+
+
+def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged, seen: npt.NDArray[np.intp],
+           costs: dict[str, Array], fails: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return series for pictures: quantiles over fresh futures by quarter."""
+    unit, p = case.service_unit, case.problem
+
+    def fan(table: Array) -> dict[str, list[float]]:
+        return {f"p{int(q * 100):02d}": np.quantile(table, q, axis=-1).tolist() for q in LEVELS}
+
+    fleet = {c: judged.owned[[k for k, name in enumerate(p.stocks) if name == c]].sum(axis=0)
+             for c in dict.fromkeys(p.stocks)}
+    later: dict[str, Array] = {}
+    for i, o in enumerate(p.offers):
+        name = f"{o.chip} {o.contract}"
+        later[name] = later.get(name, 0.0) + judged.orders[i]
+    mean = float(costs["plan"].mean())
+    return {
+        "fleet": {chip: fan(units) for chip, units in fleet.items()}, "need": fan(fresh.need * unit),
+        "served": fan((fresh.need - judged.missing) * unit), "orders": {k: fan(v) for k, v in later.items()},
+        "ladder": {k: interval(v) | {"mean": float(v.mean())} for k, v in costs.items()},
+        "regret": interval(costs["plan"][: costs["perfect_news"].size] - costs["perfect_news"]),
+        "fail_share": float(fails.mean()),
+        "failures": {"causes": {k: v[seen].tolist() for k, v in case.causes.items()}, "fails": fails.tolist()},
+        "left_out": case.left_out, "names": case.names, "unit_usd": case.unit_usd,
+        "in_sample": float(solved.problem.weight @ solved.costs) * p.money, "out_of_sample": mean,
+        "nodes": [int(np.unique(row).size) for row in solved.labels],
+        "note": "Later orders are in whole servers and are the mean over fresh futures."}
+
+
+def regrets(case: Case, judged: dict[str, Judged], seen: npt.NDArray[np.intp], plan: Plan) -> tuple[str, ...]:
+    """Return sentences on the futures in which the plan is regretted most: the worst tail of regret."""
+    news = judged["perfect_news"].costs
+    regret = judged["plan"].costs[: news.size] - news
+    edge = float(np.quantile(regret, plan.tail))
+    worst = regret > max(edge, 1e-9)
+    causes = {k: v[seen[: news.size]] for k, v in case.causes.items()}
+    said = tuple(sentence(b, plan.quarters, verb="is regretted", noun="such futures") for b in boxes(causes, worst))
+    head = (f"costs over {short(edge * case.problem.money)} USD more than with perfect news in the worst "
+            f"{float(worst.mean()):.0%} of futures",)
+    return head + said

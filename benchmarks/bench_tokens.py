@@ -85,7 +85,7 @@ def test_the_same_search_by_a_peer(benchmark: Any) -> None:
     import subprocess
 
     def search() -> None:
-        subprocess.run(["aiconfigurator", "cli", "default", "--model", "DEEPSEEK_V3", "--total_gpus", "32", "--system",
+        subprocess.run(["aiconfigurator", "cli", "default", "--model-path", "deepseek-ai/DeepSeek-V3", "--total-gpus", "32", "--system",
                         "h200_sxm", "--isl", "3500", "--osl", "1500", "--ttft", "2000", "--tpot", "50"], check=True,
                        capture_output=True)
 

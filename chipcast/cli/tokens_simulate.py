@@ -75,6 +75,7 @@ def simulate(file: Annotated[str, typer.Argument(
     from chipcast.tokens.arrivals import made, scaled
     from chipcast.tokens.engine import Policy, deploy, deploy_split
     from chipcast.tokens.model import load
+    from chipcast.tokens.names import grade
 
     day = day_of(scenario, as_of)
     known_model(name, day)
@@ -109,7 +110,8 @@ def simulate(file: Annotated[str, typer.Argument(
             here: dict[str, Any] = {"chips": chips, "precision": precision or None, "policy": policy,
                                     "longest": longest}
             deployed = deploy_split(g, a, b, name, work, **here) if two else deploy(g, b, name, work, **here)
-            answers.append(answer(trace, deployed, a, b, chips, work, share, seed, out))
+            answers.append({**answer(trace, deployed, a, b, chips, work, share, seed, out),
+                            "grade": grade(g.catalog, b, name)})
         except (InfeasibleError, InputError) as error:
             if len(pairs) == 1:
                 raise
@@ -127,8 +129,9 @@ def simulate(file: Annotated[str, typer.Argument(
               ("", "p50", "p90", "p99"),
               [("TTFT ms", *[f"{x['ttft_ms'][k]:.0f}" for k in ("p50", "p90", "p99")]),
                ("TPOT ms", *[f"{x['tpot_ms'][k]:.1f}" for k in ("p50", "p90", "p99")])],
-              foot=f"{x['layout']}. Promise kept by {x['promise_kept_share']:.0%}; {x['preemptions']} preemptions, "
-                   f"{x['recomputed_tokens']:.0f} tokens worked on again, {x['prefix_hit_share']:.0%} of the prompts "
+              foot=f"{x['layout']}; evidence: {x['grade']}. Promise kept by {x['promise_kept_share']:.0%}: first token "
+                   f"late for {x['late_share']:.0%}, tokens slow for {x['slow_share']:.0%}; {x['preemptions']} "
+                   f"preemptions, {x['recomputed_tokens']:.0f} tokens worked on again, {x['prefix_hit_share']:.0%} of the prompts "
                    f"found in stores; saturation {x['saturation_requests_per_s']:.2f} requests/s; "
                    + (f"{share:.0%} keep the promise up to {x['largest_kept_requests_per_s']:.2f}."
                       if x["largest_kept_requests_per_s"] > 0 else f"at no rate do {share:.0%} keep the promise."))
@@ -176,6 +179,8 @@ def answer(trace: Any, deployed: Any, first: str, after: str, chips: int, work: 
     import numpy as np
 
     from chipcast.tokens.capacity import Promise, largest_rate_of
+    from chipcast.tokens.engine import held_context, saturation
+    from chipcast.tokens.simulate import BLOCK_TOKENS
 
     seen = deployed.run(trace, seed=seed)
     tail = seen.decode if deployed.prefill is not None else seen
@@ -189,6 +194,7 @@ def answer(trace: Any, deployed: Any, first: str, after: str, chips: int, work: 
         return other.ttft_s(at), other.tpot_s(at)
 
     kept = promise.kept(ttft / 1e3, tpot / 1e3)
+    late, slow = float(np.mean(ttft > 1e3 * work.ttft_s)), float(np.mean(tpot > work.tpot_ms))
     if out:
         from chipcast.cli.tokens_words import write_text
 
@@ -213,5 +219,8 @@ def answer(trace: Any, deployed: Any, first: str, after: str, chips: int, work: 
         "swapped_tokens": tail.swapped_tokens, "prefix_hit_share": float(np.sum(head.hit_tokens) / max(
             float(np.sum(trace.prompt)), 1.0)),
         "handoff_ms_p50": float(np.median(seen.handoff_s)) * 1e3 if deployed.prefill is not None else 0.0,
-        "saturation_requests_per_s": deployed.analytic_requests_per_s,
+        "late_share": late, "slow_share": slow,
+        "bound_by": "neither" if kept == 1 else "time to first token" if late >= slow else "time per output token",
+        "saturation_requests_per_s": deployed.analytic_requests_per_s if deployed.prefill is not None else saturation(
+            deployed.engine, work, deployed.engine.blocks * BLOCK_TOKENS, context=held_context(trace)),
         "largest_kept_requests_per_s": largest_rate_of(trace, seen_at, promise)}

@@ -340,6 +340,28 @@ def test_a_log_of_ones_own(cli: Run, cli_json: RunJson, tmp_path: Path) -> None:
         assert message in err
 
 
+def test_ones_own_log_takes_the_place_of_assumed_rates(cli: Run, cli_json: RunJson, tmp_path: Path) -> None:
+    rows = "".join(f"n{k % 60},{k * 0.9:.2f},{k * 0.9 + 0.5:.2f},{'HBM ECC' if k % 3 else 'optical link'}\n"
+                   for k in range(90))
+    log = tmp_path / "my-faults.csv"
+    log.write_text("node,start,end,class\n" + rows, encoding="utf-8")
+    words = ("cluster", "goodput", "--chip", "910c", "--chips", "4096", "--log", str(log), "--log-nodes", "128",
+             "--log-days", "90", "--ladder", "none", *FEW)
+    out = cli_json(*words)
+    assert out["log"]["faults"] == {"hbm": 60, "network": 30}
+    assert set(out["log"]["assumed"]) == {"logic", "host", "software", "silent"}
+    loss = out["rows"][0]["loss_by_class"]
+    assert loss["hbm"] == pytest.approx(2 * loss["network"], rel=0.1)
+    code, _, err = cli(*words)
+    assert code == 0 and "stay assumed" in err and "public fault count" not in err
+    strange = tmp_path / "strange.csv"
+    strange.write_text("node,start,end,class\na,1,2,zzz\nb,2,3,yyy\n", encoding="utf-8")
+    code, _, err = cli(*words[:7], str(strange), *words[8:])
+    assert code == 2 and "no fault of the log has a class that is known" in err
+    code, _, err = cli("cluster", "goodput", "--log", str(log), *FEW)
+    assert code == 2 and "state --log-nodes and --log-days" in err
+
+
 def test_checkpoint_verb_puts_daly_between_best_and_young(cli: Run, cli_json: RunJson) -> None:
     out = cli_json("cluster", "checkpoint", "--chip", "910b", "--chips", "8192", *FEW)
     marks = out["at_medians_s"]

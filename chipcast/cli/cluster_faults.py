@@ -102,7 +102,7 @@ Watched = Annotated[str, typer.Option("--nodes", help="Nodes watched, those with
 Span = Annotated[str, typer.Option("--days", help="Days watched.")]
 
 
-def _trace(path: str, nodes: str, days: str) -> Any:
+def read_trace(path: str, nodes: str, days: str, *, flags: tuple[str, str] = ("--nodes", "--days")) -> Any:
     """Read a log: JSON events, or CSV with one fault a row; the shipped log knows its nodes and days."""
     from chipcast.base.traces import read_csv, read_json
     from chipcast.base.units import parse_quantity
@@ -110,11 +110,11 @@ def _trace(path: str, nodes: str, days: str) -> Any:
 
     shipped = path == TRACE
     if not shipped and (not nodes or not days):
-        raise InputError("state --nodes and --days of the watch: a log names only nodes that failed")
-    count = parse_quantity(nodes, "1", "--nodes") if nodes else TRACE_NODES
-    span = parse_quantity(days, "days", "--days") if days else TRACE_DAYS
+        raise InputError(f"state {flags[0]} and {flags[1]} of the watch: a log names only nodes that failed")
+    count = parse_quantity(nodes, "1", flags[0]) if nodes else TRACE_NODES
+    span = parse_quantity(days, "days", flags[1]) if days else TRACE_DAYS
     if count != int(count) or not 1 <= count <= MOST_NODES or not 0 < span <= MOST_DAYS:
-        raise InputError(f"--nodes must be a whole number from 1 to {MOST_NODES:,} and --days lie above 0 and "
+        raise InputError(f"{flags[0]} must be a whole number from 1 to {MOST_NODES:,} and {flags[1]} lie above 0 and "
                          f"not above {MOST_DAYS:,}, got {count:g} and {span:g}")
     if path.lower().removesuffix(".gz").endswith(".csv"):
         return from_rows(read_csv(path), nodes=int(count), days=span)
@@ -130,7 +130,7 @@ def replay(path: Annotated[str, typer.Argument(metavar="TRACE", help="JSON or CS
     from chipcast.cluster.spares import spares_for_nodes_down
     from chipcast.cluster.trace import replay as play
 
-    log = _trace(path, nodes, days)
+    log = read_trace(path, nodes, days)
     result = play(log)
     usual = float(spares_for_nodes_down(result.little, 0.99))
     if json:
@@ -158,7 +158,7 @@ def fit(path: Annotated[str, typer.Argument(metavar="LOG", help="CSV with node, 
     from chipcast.cluster.halves import compare_halves
     from chipcast.cluster.trace import LAGS_DAYS
 
-    log = _trace(path, nodes, days)
+    log = read_trace(path, nodes, days)
     found = learn(log, chips_per_node=per_node)
     try:
         halves = compare_halves(log)

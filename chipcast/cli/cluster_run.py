@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
+from chipcast.cli.cluster_faults import TRACE, TRACE_DAYS, TRACE_NODES, read_trace
 from chipcast.cli.cluster_words import (
     Chip,
     Detection,
@@ -26,7 +27,7 @@ from chipcast.cli.cluster_words import (
     sizes_of,
     warn,
 )
-from chipcast.cli.common import AsOf, Draws, Json, Seed, Sets, emit_json, measured, say, table, whole
+from chipcast.cli.common import AsOf, Draws, Json, Seed, Sets, emit_json, measured, note, say, table, whole
 
 Days = Annotated[float, measured("--days", "days", "Length of the run.", above=0, most=36_500)]
 
@@ -47,6 +48,10 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
                 help="Work between checkpoints: optimal, planned, adaptive, or a time such as 30min.")] = "optimal",
             spares: Annotated[str, typer.Option(
                 "--spares", metavar="SHARE", help="Standing spares, such as 2%; default: what the target needs.")] = "",
+            log: Annotated[str, typer.Option(
+                "--log", metavar="FILE", help="Your own fault log in place of the assumed rates; as for `fit`.")] = "",
+            nodes: Annotated[str, typer.Option("--log-nodes", help="Nodes that it watched.")] = "",
+            watched: Annotated[str, typer.Option("--log-days", help="Days that it watched.")] = "",
             ladder: Ladder = "vendor", detection: Detection = "mixed", policy: Policy = "",
             scenario: Scene = "february-2025", sets: Sets = [],  # noqa: B006
             as_of: AsOf = "", draws: Draws = 4000, seed: Seed = 1, json: Json = False) -> None:
@@ -59,6 +64,7 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
     from chipcast.cluster.case import require_progress
     from chipcast.cluster.goodput import case_of, collect
     from chipcast.cluster.options import keep_with, read_options, with_options
+    from chipcast.cluster.own import with_log
     from chipcast.cluster.record import PARTS
 
     ids, given = setup(chip, scenario, as_of, draws, seed, sets)
@@ -72,9 +78,13 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
             raise InputError(f"--spares must be a share of 0% or more and below 100%, got '{spares}'")
         servers = round(given.middle("cluster.chips_per_server"))
         standing = np.array([[np.ceil(n * part / servers) * servers] for n in sizes])
-    kept = []
+    trace = read_trace(log, nodes, watched, flags=("--log-nodes", "--log-days")) if log else None
+    kept, own = [], None
     for name in ids:
         case = case_of(given, name, ladder=ladder, detection=detection)
+        if trace is not None:
+            own = with_log(given, case, trace, chips_per_node=case.chips_per_node)
+            case = own.case
         if checkpoint:
             case = replace(case, checkpoint_s=seconds_of(checkpoint, "--checkpoint"))
         case = with_options(given, case, chosen, days=days)
@@ -97,12 +107,19 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
                 "stops": band(wall_h * fleet.ettr[i, j] / fleet.mtbf_h[i, j]),
                 "rollbacks": band(wall_h * fleet.ettr[i, j] / fleet.mtbf_rollback_h[i, j]),
                 "useful_days": band(days * fleet.ettr[i, j])})
-    warn(ids)
+    if own is None:
+        warn(ids)
+    else:
+        note(f"Rates of {', '.join(own.counts)} and repair are those of {log}"
+             + (f"; {', '.join(own.kept)} stay assumed" if own.kept else "")
+             + (f"; shared out, as no word tells their class: {', '.join(own.unknown)}" if own.unknown else "") + ".")
     say_bins(given, ids)
     if json:
         shown = rows[len(sizes) - 1]  # the first chip at the largest size stands on top; every row follows
         emit_json({"as_of": str(given.as_of), "days": days, "ladder": ladder, "detection": detection,
                    "with": dict(chosen), "bins": bins_said(given, ids),
+                   "log": None if own is None else {"file": log, "faults": own.counts, "assumed": own.kept,
+                                                    "shared_out": own.unknown},
                    **{k: shown[k] for k in ("chip", "chips", "goodput", "ettr", "mtbf_h", "mtbf_rollback_h", "ledger",
                                             "ledger_mean", "ledger_gap")},
                    "rows": rows})
@@ -186,7 +203,6 @@ def simulate(chip: Chip = "ascend-910b", chips: Size = "8192",
 
     from chipcast.base.summary import interval as band
     from chipcast.base.traces import read_json
-    from chipcast.cli.cluster_faults import TRACE, TRACE_DAYS, TRACE_NODES
     from chipcast.cluster.dependence import habits
     from chipcast.cluster.goodput import case_of
     from chipcast.cluster.options import keep_with, planned_interval, planned_rate, read_options, with_options

@@ -131,8 +131,8 @@ def simulate(file: Annotated[str, typer.Argument(
                ("TPOT ms", *[f"{x['tpot_ms'][k]:.1f}" for k in ("p50", "p90", "p99")])],
               foot=f"{x['layout']}; evidence: {x['grade']}. Promise kept by {x['promise_kept_share']:.0%}: first token "
                    f"late for {x['late_share']:.0%}, tokens slow for {x['slow_share']:.0%}; {x['preemptions']} "
-                   f"preemptions, {x['recomputed_tokens']:.0f} tokens worked on again, {x['prefix_hit_share']:.0%} of the prompts "
-                   f"found in stores; saturation {x['saturation_requests_per_s']:.2f} requests/s; "
+                   f"preemptions, {x['recomputed_tokens']:.0f} tokens worked on again, {x['prefix_hit_share']:.0%} of "
+                   f"the prompts found in stores; saturation {x['saturation_requests_per_s']:.2f} requests/s; "
                    + (f"{share:.0%} keep the promise up to {x['largest_kept_requests_per_s']:.2f}."
                       if x["largest_kept_requests_per_s"] > 0 else f"at no rate do {share:.0%} keep the promise."))
     say(CLOCKS)

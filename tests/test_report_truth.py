@@ -15,10 +15,12 @@ from chipcast.base.errors import InputError
 from chipcast.cluster.case import keep
 from chipcast.cluster.goodput import case_of
 from chipcast.report import (
+    chart_area,
     chart_atlas,
     chart_clinic,
     chart_cluster,
     chart_compute,
+    chart_fixes,
     chart_line,
     chart_push,
     chart_rules,
@@ -231,3 +233,23 @@ def test_strips_stand_at_0_and_1_where_their_range_ends() -> None:
 def test_an_unknown_destination_on_a_map_is_refused() -> None:
     with pytest.raises(InputError, match="Atlantis"):
         ask_for(Catalogue(date(2025, 2, 25)), "h20-96", date(2025, 2, 25), to="Atlantis")
+
+
+def test_the_curve_of_yield_is_the_law_at_the_lines_draws(story: Story) -> None:
+    assert story.given is not None
+    picture = chart_area.yield_area(story.given)
+    row = next(r for r in picture.rows if "low" in r)
+    alpha, density = story.given["smic_n2.cluster_alpha"], story.given["smic_n2.d0_per_cm2"]
+    by_hand = (1 + row["area_mm2"] / 100 * density / alpha) ** -alpha
+    assert row["mid"] == pytest.approx(float(np.median(by_hand)), rel=1e-3)
+    middles = [r["mid"] for r in picture.rows if "low" in r]
+    assert middles == sorted(middles, reverse=True), "a larger die is never more often whole"
+
+
+def test_fixes_added_never_make_a_job_stumble_more(story: Story) -> None:
+    assert story.fleet is not None and story.given is not None
+    picture = chart_fixes.fixes(story.fleet, story.given)
+    steps = [r["chance"] for r in picture.rows if "step" in r]
+    assert len(steps) >= 2 and steps == sorted(steps, reverse=True)
+    gains = [r["mid"] for r in picture.rows if "fix" in r]
+    assert gains == sorted(gains, reverse=True) and gains[0] > 0

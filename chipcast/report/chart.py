@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from chipcast.report import (
+    chart_area,
     chart_atlas,
     chart_clinic,
     chart_cluster,
     chart_compute,
     chart_cost,
     chart_evidence,
+    chart_fixes,
     chart_line,
     chart_market,
     chart_plan,
@@ -53,6 +55,7 @@ PICTURES: dict[str, Draw] = {
     "claims": lambda s: chart_evidence.claims(s.claims) if s.claims else None,
     "yield-readings": _yields,
     "output": lambda s: chart_line.output(s.line, s.given) if s.line and s.given else None,
+    "yield-area": lambda s: chart_area.yield_area(s.given) if s.given and s.line else None,
     "wafers": lambda s: chart_wafer.wafers(s.given) if s.given and s.line else None,
     "banks": lambda s: chart_line.banks(s.line) if s.line else None,
     "cost": lambda s: chart_cost.cost(s.line, s.waterfall) if s.line else None,
@@ -69,6 +72,7 @@ PICTURES: dict[str, Draw] = {
     "measured": lambda s: chart_score.measured(s.backtests) if s.backtests and s.service else None,
     "goodput": lambda s: chart_cluster.goodput(s.fleet, s.given) if s.fleet and s.given else None,
     "timeline": lambda s: chart_cluster.timeline(s.fleet, s.given) if s.fleet and s.given else None,
+    "fixes": lambda s: chart_fixes.fixes(s.fleet, s.given) if s.fleet and s.given else None,
     "spares": lambda s: chart_cluster.spares(s.fleet, s.given) if s.fleet and s.given else None,
     "claim-check": lambda s: chart_cluster.claim(s.fleet, s.given) if s.fleet and s.given else None,
     "threat": lambda s: chart_market.threat(s.market, s.market_without_threat) if s.market else None,

@@ -128,7 +128,8 @@ def signed_bars(rows: Rows, *, label: str, value: str, x_title: str, domain: tup
 def bars(rows: Rows, *, label: str, value: str, x_title: str, percent: bool = False, tone: str = "#c9d5e0",
          domain: tuple[float, float] | None = None, step: int = 34, text: str = "text") -> Spec:
     """Draw one bar per row with its number at the end."""
-    axis = {"title": x_title, "grid": True, "tickCount": 5, **({"format": ".0%"} if percent else {})}
+    axis = {"title": lines(x_title, 44), "grid": True, "tickCount": 5, "labelOverlap": True,
+            **({"format": ".0%"} if percent else {})}
     x = number(value, axis=axis, scale={"domain": list(domain)} if domain else {})
     y = names(label, [str(r[label]) for r in rows], limit=280)
     return base(AXIS_PX + step * len(rows), [

@@ -53,7 +53,7 @@ def made(story: Story, pictures: Pictures) -> Section | None:
         title="How many chips the line can make",
         text=text,
         marks=("fab", "evidence"),
-        pictures=_pick(pictures, "output", "must-hold", "yield-readings", "wafers", "banks"),
+        pictures=_pick(pictures, "output", "must-hold", "yield-readings", "yield-area", "wafers", "banks"),
         tables=(table.output(line),),
     )
 
@@ -184,7 +184,7 @@ def holds(story: Story, pictures: Pictures) -> Section | None:
         title="Does a big training run hold",
         text=text,
         marks=("cluster", "chip"),
-        pictures=_pick(pictures, "goodput", "timeline", "spares", "claim-check"),
+        pictures=_pick(pictures, "goodput", "fixes", "timeline", "spares", "claim-check"),
         tables=(table.goodput(f),),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -21,6 +22,7 @@ from chipcast.rules.check import ask_for, verdict, verdicts
 from chipcast.rules.costs import domestic_power_discount, permit_days, permit_delay, price_factor
 from chipcast.rules.design import bends, corners, frontier, in_force, ladder, lines, plane
 from chipcast.rules.history import MARKS, changes, history, picture, strip
+from chipcast.rules.levers import levers
 from chipcast.rules.own import own_chip, own_rows
 from chipcast.rules.place import place, places
 from chipcast.rules.record import STATUS_ORDER, US_WORDS
@@ -273,3 +275,38 @@ def test_one_cold_answer_loads_neither_scipy_nor_charts() -> None:
             "sys.exit(str(bad) if bad else 0)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("chip", "on"), [("l20", "2025-06-01"), ("l40", "2025-06-01"), ("mi210", "2025-06-01"),
+                                          ("h200", "2026-02-01"), ("a100", "2023-03-01"), ("4090", "2024-06-01")])
+def test_a_lever_crosses_exactly_where_it_says(chip: str, on: str) -> None:
+    ask = ask_for(NOW, chip, date.fromisoformat(on))
+    now = verdict(NOW, ask).us.word
+    found = levers(NOW, ask)
+    assert found
+    for r in found:
+        words = []
+        for value in (r["to"], r["to"] * (1 + math.copysign(2.5e-9, r["from"] - r["to"]))):  # both sides of the line
+            changed: dict[str, Any] = {r["quantity"]: (value, value)}
+            f = replace(ask.figures, **changed)
+            f = replace(f, pd=(f.tpp[0] / f.area_mm2[1], f.tpp[1] / f.area_mm2[0]))
+            words.append(verdict(NOW, replace(ask, figures=f)).us.word)
+        assert words == [r["us"], now], r
+        assert r["milder"] == (US_WORDS.index(r["us"]) < US_WORDS.index(now))
+
+
+def test_there_is_no_lever_where_a_name_decides_or_a_figure_is_open() -> None:
+    named = levers(NOW, ask_for(NOW, "h20", date(2025, 6, 1)))
+    assert not any(r["milder"] for r in named), "a named part stays named"
+    assert levers(NOW, ask_for(NOW, "b30a", date(2025, 6, 1))) == []
+    assert levers(NOW, ask_for(NOW, "910c", date(2025, 6, 1))) == []
+
+
+def test_the_answer_says_what_would_change_it(cli: Callable[..., Any], cli_json: Callable[..., Any]) -> None:
+    out = cli("rules", "check", "l20", "--on", "2025-06-01")[1]
+    assert "the line of US-INF-2025 is 536 GB/s away" in out
+    assert "die area below 597.5 mm2 (now 608.5): notice" in out
+    assert "memory bandwidth from 1400 GB/s up (now 864): licence by letter" in out
+    r = cli_json("rules", "check", "l40", "--on", "2025-06-01")["would_change"][0]
+    assert (r["quantity"], r["us"], r["milder"]) == ("tpp", "free", True)
+    assert r["to"] == pytest.approx(3.2 * 608.5)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chipcast.base.errors import InputError, RuleError
 from chipcast.rules.design import class_2023, frontier
 from chipcast.rules.expr import (
+    SLACKS,
     And,
     Compare,
     Flag,
@@ -250,3 +251,28 @@ def test_a_two_die_part_of_53_billion_transistors_never_escapes_by_count() -> No
                                        approved_osat=True)[0]
     assert foundry_presumption(53, year=2025, has_hbm=True, designer_approved=True) == (False, "A")
     assert foundry_presumption(53, year=2025, has_hbm=True, node_nm=28, nonplanar=False)[0] is False
+
+
+@pytest.mark.parametrize("name", SLACKS)
+def test_every_slack_has_the_sign_of_truth_and_meets_on_one_line(name: str) -> None:
+    rng = np.random.default_rng(3)
+    tpp, pd = np.exp(rng.uniform(6, 10, 20_000)), np.exp(rng.uniform(-1, 3, 20_000))
+    values = {"tpp": (tpp, tpp), "pd": (pd, pd), "dc": (1, 1)}
+    for rule in ("US-3A090A-2023", "US-3A090B-2023"):
+        test = without_upper(layer(rule).test)
+        holds, distance = truth(test, values)[0], SLACKS[name](test, values)[0]
+        assert (distance[holds] <= 0).all()
+        assert (distance[~holds] > 0).all()
+        assert (np.abs(distance) >= np.abs(SLACKS["log_box"](test, values)[0]) - 1e-12).all(), "one factor is shortest"
+    one = parse("tpp >= 4800")
+    assert SLACKS[name](one, values)[0] == pytest.approx(np.log(4800 / tpp))
+
+
+def test_the_euclidean_distance_of_a_corner_is_that_of_its_two_sides() -> None:
+    both = parse("tpp >= 2400 and pd >= 1.6")
+    at = {"tpp": (1200.0, 1200.0), "pd": (0.4, 0.4)}
+    a, b = math.log(2), math.log(4)
+    assert SLACKS["log_box"](both, at)[0] == pytest.approx(b)
+    assert SLACKS["euclid_log"](both, at)[0] == pytest.approx(math.hypot(a, b))
+    either = parse("tpp >= 600 or pd >= 0.1")
+    assert SLACKS["euclid_log"](either, at)[0] == pytest.approx(-math.hypot(a, b)), "both must be left"

@@ -26,6 +26,9 @@ from chipcast.cli.rules_words import (
     segment_of,
 )
 
+LEVERS = 4
+"""Changes of figures that the readable answer lists."""
+
 AHEAD = 4
 """Changes ahead that the readable answer lists."""
 
@@ -112,6 +115,8 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
                      " to ".join(ends) or "-", x["nearest"] or "-"])
     if rows:
         table("", ["layer in force", "caught", "consequence", "slack", "nearest line"], rows)
+    for text in changes_in_words(result["would_change"]):
+        say(text)
     ahead = [x for x in result["scheduled"] if _concerns(catalog, x["rule_id"], ask)]
     for x in ahead[:AHEAD]:
         say(f"ahead: {x['rule_id']} {x['what']} ({x['on']})")
@@ -129,6 +134,20 @@ def check(chip: ChipArg, to: To = "CN", hq: Hq = "", on: On = "", buyer: Buyer =
     for text in (*result["disputed"], *result["remarks"]):
         say(f"note: {text}")
     say(NO_LAWYER)
+
+
+def changes_in_words(found: list[dict[str, Any]]) -> list[str]:
+    """Return what would change the word, figure by figure, milder answers first."""
+    from chipcast.rules.explain import MEANING, QUANTITY, number
+
+    if not found:
+        return []
+    said = []
+    for r in found[:LEVERS]:
+        up, unit = r["to"] > r["from"], "" if r["unit"] == "1" else f" {r['unit']}"
+        where = f"from {number(r['to'])}{unit} up" if up else f"below {number(r['to'])}{unit}"
+        said.append(f"{QUANTITY[r['quantity']]} {where} (now {number(r['from'])}): {MEANING[r['us']]}")
+    return ["would change it: " + "; ".join(said)]
 
 
 def _concerns(catalog: Any, rule_id: str, ask: Any) -> bool:

@@ -92,6 +92,8 @@ def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this
            io: Annotated[float, measured("--io", "GB/s", "Links of the design, both directions.", least=0)] = 0.0,
            dram: Annotated[float, measured("--dram", "GB/s", "Memory bandwidth of the design.", least=0)] = 0.0,
            use: Annotated[str, typer.Option("--use", help="datacenter or other: how it is sold.")] = "datacenter",
+           slack: Annotated[str, typer.Option("--slack", help="log_box: one common factor; euclid_log: one factor a "
+                                                             "figure.")] = "log_box",
            to: To = "CN", hq: Hq = "", scenario: Within = "", as_of: AsOf = "", json: Json = False) -> None:
     """Print the largest chip that stays free, and how near each chip sits to the lines."""
     from datetime import date
@@ -118,7 +120,7 @@ def design(chip: Annotated[str, typer.Argument(metavar="[CHIP]", help="Only this
     bounds = station.other_bounds(catalog, day, to=to, hq=hq)
     if chip:
         ask = ask_for(catalog, chip_of(source, chip), day, to=to, hq=hq)
-        found = [{k: v for k, v in r.items() if k != "reason"} for r in station.lines(catalog, ask)]
+        found = [{k: v for k, v in r.items() if k != "reason"} for r in station.lines(catalog, ask, measure=slack)]
         if json:
             emit_json({"chip": ask.figures.id, "against": str(day), "as_of": str(catalog.as_of), "lines": found,
                        "frontier": best, "also_below": bounds, "note": note, "not_legal_advice": NO_LAWYER})

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from chipcast.base.catalog import Catalogue
+from chipcast.base.choose import choose
 from chipcast.base.types import Numeric
 from chipcast.rules.answer import Shipment
 from chipcast.rules.check import Verdict, ask_for, signed, verdict
 from chipcast.rules.explain import QUANTITY, against
-from chipcast.rules.expr import Interval, comparisons, prongs, reason, slack, truth, without_upper
+from chipcast.rules.expr import SLACKS, Interval, comparisons, prongs, reason, truth, without_upper
 from chipcast.rules.gates import us_gate
 from chipcast.rules.measure import Figures, build
 from chipcast.rules.rule import all_tests, known_layers, layer
@@ -195,11 +196,13 @@ def _slope(area_mm2: float) -> float:
     return round(float(high - low) / (area_mm2 * 1e-7), 3)
 
 
-def lines(catalog: Catalogue, ask: Shipment) -> list[dict[str, Any]]:
+def lines(catalog: Catalogue, ask: Shipment, *, measure: str = "log_box") -> list[dict[str, Any]]:
     """Return the distance of a chip to every prong in force where it is shipped, the nearest first.
 
     Each row has the rule, the prong, the ends of the slack and the comparison that decides; above 0 is free.
+    `measure` is an entry of `SLACKS`.
     """
+    slack = choose(SLACKS, measure, "measure of slack")
     values = ask.figures.values(from_us=ask.from_us)
     out = []
     for x, _ in us_gate(catalog, ask).looked_at:

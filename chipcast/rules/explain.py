@@ -9,7 +9,8 @@ from chipcast.base.catalog import read_table, sources
 from chipcast.rules.answer import Answer, Assessment
 from chipcast.rules.check import Verdict, native_slack
 from chipcast.rules.costs import border_costs, permit_days
-from chipcast.rules.expr import Interval, Reason
+from chipcast.rules.expr import Interval, Reason, reason
+from chipcast.rules.levers import levers
 from chipcast.rules.measure import Figures
 from chipcast.rules.record import STATUS_OF
 from chipcast.rules.rule import Layer, known_layers
@@ -98,7 +99,9 @@ def _us_words(v: Verdict) -> str:
     if us.word == "free":
         near = f" (nearest prong {us.prong}: {reason})" if reason else ""
         if us.looked_at:
-            return f"US gate: no rule in force catches it{near}"
+            far = [x for x, a in us.looked_at if x.form == "letter" and math.isfinite(a.low) and a.low > 0]
+            letters = "".join(f"; {_away(x, v)}" for x in far if x.rule_id != _line_of(us))
+            return f"US gate: no rule in force catches it{near}{letters}"
         first = min((x.effective for x in known_layers(v.catalog) if x.subject == "chip" and x.gate == "us"
                      and x.effective), default=None)
         early = first is None or v.ask.on < first
@@ -106,6 +109,21 @@ def _us_words(v: Verdict) -> str:
     doubt = ", enforcement doubtful" if us.enforced == "doubtful" else ""
     prong = f" prong {us.prong}" if us.prong else ""
     return f"US gate: {MEANING[us.word]} by {us.decided_by}{prong}{f' ({reason})' if reason else ''}{doubt}"
+
+
+def _line_of(us: Answer) -> str:
+    """Return the row whose line is nearest to a free chip."""
+    near = [(a.high, x.rule_id) for x, a in us.looked_at if math.isfinite(a.high)]
+    return min(near)[1] if near else ""
+
+
+def _away(x: Layer, v: Verdict) -> str:
+    """Return how far a letter's nearest line is, in its own unit."""
+    assert x.test is not None, "a letter with a slack has a test"
+    values = v.ask.figures.values(from_us=v.ask.from_us)
+    why = reason(x.test, values, end=0)
+    left = why.limit - sum(float(values[n][1]) for n in why.names)
+    return f"the line of {x.rule_id} is {number(left)} {why.unit} away"
 
 
 def payload(v: Verdict) -> dict[str, Any]:
@@ -133,6 +151,7 @@ def payload(v: Verdict) -> dict[str, Any]:
                             | {x.rule_id for x, a in v.us.reviewed if a.sure} - {one.decided_by}),
         "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
         "permit_days": permit_days(v.catalog, v.us.word), "costs": border_costs(v.catalog, ask.figures, ask.on),
+        "would_change": [] if v.past_horizon else levers(v.catalog, ask),
         "missing": list(ask.figures.missing), "remarks": [*ask.figures.remarks, *_elsewhere(v)],
         "disputed": [*v.us.disputed, *v.cn.disputed],
         "scheduled": [{"on": str(day), "rule_id": rule, "what": what} for day, rule, what in v.scheduled],

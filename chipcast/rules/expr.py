@@ -282,9 +282,40 @@ def slack(node: Node, values: Values) -> Interval:
 
     Notes
     -----
-    For a part `x >= limit` slack is ln(limit / x); "and" takes the largest, "or" the smallest. A flag has no
-    distance: it is -inf where it holds, +inf where it does not.
+    For a part `x >= limit` slack is ln(limit / x); "and" takes the largest, "or" the smallest: the smallest common
+    relative change of all figures that crosses the line. A flag has no distance: it is -inf where it holds, +inf where
+    it does not.
     """
+    return _distance(node, values, lambda x: _fold(np.maximum, x), lambda x: _fold(np.minimum, x))
+
+
+def slack_euclid(node: Node, values: Values) -> Interval:
+    """Return the ends of the slack where figures change by different factors: the Euclidean distance in logs.
+
+    Notes
+    -----
+    To catch by "and" all parts that do not hold must be crossed, to free from "or" all that do; the root of the sum
+    of their squares. It equals `slack` where one part alone stands in the way, and is never nearer to 0.
+    """
+    return _distance(node, values, _norm, lambda x: -_norm([-part for part in x]))
+
+
+SLACKS: dict[str, Callable[[Node, Values], Interval]] = {"log_box": slack, "euclid_log": slack_euclid}
+"""Distances to a line: by one common factor, or by one factor a figure; the native one is in the unit of the line."""
+
+
+def _norm(items: list[Any]) -> Any:
+    """Return the root of the sum of squares of what is above 0, or the largest where nothing is."""
+    parts = np.stack(np.broadcast_arrays(*[np.asarray(x, dtype=float) for x in items]))
+    far = np.sqrt(np.sum(np.where(parts > 0, parts, 0.0) ** 2, axis=0))
+    return np.where(np.any(parts > 0, axis=0), far, parts.max(axis=0))
+
+
+Join = Callable[[list[Any]], Any]
+"""How distances of parts make one of the whole."""
+
+
+def _distance(node: Node, values: Values, both: Join, some: Join) -> Interval:
     match node:
         case Compare(names, op, limit):
             low, high = _sum(names, values)
@@ -295,16 +326,14 @@ def slack(node: Node, values: Values) -> Interval:
             low, high = values.get(name, (0, 1))
             return np.where(np.asarray(high) >= 1, -np.inf, np.inf), np.where(np.asarray(low) >= 1, -np.inf, np.inf)
         case Not(part):
-            low, high = slack(part, values)
+            low, high = _distance(part, values, both, some)
             return -high, -low
         case Label(_, part):
-            return slack(part, values)
-        case And(parts):
-            ends = [slack(p, values) for p in parts]
-            return _fold(np.maximum, [e[0] for e in ends]), _fold(np.maximum, [e[1] for e in ends])
-        case Or(parts):
-            ends = [slack(p, values) for p in parts]
-            return _fold(np.minimum, [e[0] for e in ends]), _fold(np.minimum, [e[1] for e in ends])
+            return _distance(part, values, both, some)
+        case And(parts) | Or(parts):
+            ends = [_distance(p, values, both, some) for p in parts]
+            join = both if isinstance(node, And) else some
+            return join([e[0] for e in ends]), join([e[1] for e in ends])
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
         for s in range(S):
             rate = rates[s]
             log_cost = [math.log(hourly[c] / rate[c] * price[c] / price0[c]) + r * lead[c] / 365.25
-                        + (g("choice.porting_cost_ln") * learnt if domestic[c] else 0.0) for c in range(C)]
+                        + (g("choice.porting_cost_ln") * learnt if domestic[c] else 0.0)
+                        - (float(world.pull[0]) if c == h20 else 0.0) for c in range(C)]
             cheapest = min(math.log(hourly[c] / rate[c]) for c in range(C)
                            if not grey[c] and CHIPS[c] != "nvidia_next")
             belief[s] += (float(world.paths.threat[m, 0]) - belief[s]) * (1 - math.exp(-1 / lag[s]))

@@ -147,6 +147,44 @@ def pass_on(shares: Array, kept: Array, full: Array) -> None:
         shares[i] = let_through[i] * np.where(full[i] > 0, more, 1.0)
 
 
+def revealed_pull(weight: Array, option: int, size: Array, target: Array, slope: Array, nests: Sequence[int],
+                  likeness: Sequence[Numeric], *, most: float = 3.0, halvings: int = 14) -> Array:
+    """Return the log value of an option beside its cost at which all together choose it as often as they did.
+
+    Parameters
+    ----------
+    weight : array (option, segment, draw)
+        Weights of the choice without the pull.
+    option : int
+        The option whose share is known.
+    size : array (segment, draw)
+        How much each segment chooses.
+    target : array (draw)
+        Share of all that is chosen which went to the option. [1]
+    slope : array (draw)
+        Log weight per unit of log value.
+    most : float
+        Largest pull either way; 3 is a factor of twenty in cost.
+    halvings : int
+        Steps of the bisection; 14 leave 0.0004.
+    """
+    low, high = np.full(target.shape, -most), np.full(target.shape, most)
+    whole = np.zeros_like(target)
+    for part in size:
+        whole += part
+    for _ in range(halvings):
+        pull = (low + high) / 2
+        tried = weight.copy()
+        tried[option] *= np.exp(slope * pull)
+        nest_shares(tried, nests, likeness)
+        chosen = np.zeros_like(target)
+        for share, part in zip(tried[option], size, strict=True):
+            chosen += share * part
+        short = chosen < target * whole
+        low, high = np.where(short, pull, low), np.where(short, high, pull)
+    return np.asarray((low + high) / 2)
+
+
 CHOICE = {"nested_logit": nested_logit, "cost_share": cost_share}
 """How buyers choose: values, nests, likeness and legality to shares and log-sum."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,9 @@ FOREIGN_NEST, DOMESTIC_NEST, GREY_NEST, WAIT_NEST = range(4)
 
 SMALL = ("state_funded", "public_centre", "private", "clinic_school")
 """Segments that sellers serve after the large ones."""
+
+REVEALED = (0.02, 0.95)
+"""Shares outside of which what was bought says nothing of a choice. [1]"""
 
 DAYS_PER_MONTH = 30.4375
 """Mean length of a month. [days]"""
@@ -86,6 +89,8 @@ class World:
     """Weight of a card beside its cost: local bonus, 0 for cards that serve nothing. [1] (segment, chip, draw)"""
     waiting: Array
     """Weight of waiting. [1] (draw)"""
+    pull: Array
+    """Log value of the leading card beside its cost, as what was bought of it shows; in `taste`. [1] (draw)"""
     rate: Array
     """What a card does under the promise of a segment. [tokens/s] (segment, chip, draw)"""
     per_rate: Array
@@ -180,6 +185,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     able[from_line > 0] *= shocks.line_factor(given, events, months)
     rate = supply.rate_by_segment(cards, segments, chips, speed)
     need = first_need(given, cards, rate, segments, chips, able[:, 0], len(months) + lookahead + 1, demand)
+    need = already_ahead(need, lookahead)
     need = shocks.need_with(need, events, segments, months)
     floor = legal.domestic_floor(given, verdicts, segments, months, local_push=local_push)
     tree = tuple(DOMESTIC_NEST if c in home else GREY_NEST if c in grey else FOREIGN_NEST for c in range(len(chips)))
@@ -198,6 +204,18 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     faster = np.log(np.maximum(rate, TINY) / np.maximum(cards.rate, TINY))
     own = np.where(rate[:, open_sale] > 0, (log_cost - faster)[:, open_sale], np.inf).min(axis=1)
     taste *= np.exp(steep * (faster + (own - cheapest)[:, None])) * (rate > 0)
+    waiting = given["market.shortage_cost_ratio"] ** (-slope / likeness[nests[-1]])
+    porting = np.zeros_like(log_cost)
+    porting[list(home)] = given["choice.porting_cost_ln"]
+    there = [c for c in range(len(chips)) if chips[c] != legal.NEXT]
+    weight = np.moveaxis(np.exp(-steep * (log_cost + porting - cheapest)) * taste, 1, 0)[there]
+    weight = np.concatenate([weight, np.broadcast_to(waiting, (1, *weight.shape[1:]))])
+    held = supply.installed_by_segment(given, cards, segments, chips)
+    flow = best_quarter(given) / 3 * supply.mean_rate(rate, held)[lead]
+    size = need.additions[:, 0]
+    pull = choice.revealed_pull(weight, lead, size, np.clip(flow / total(size), *REVEALED), steep[lead],
+                                tuple(nests[c] for c in (*there, -1)), likeness)
+    taste[:, lead] *= np.exp(steep[lead] * pull)
     phi = np.stack([given[f"{s}.cover_share_phi"] for s in segments])
     first_days = np.stack([given.first(f"{c}.lead_time_days", "ascend-910b2.lead_time_days") for c in chips])
     ratio, holding = given["market.shortage_cost_ratio"], given["market.holding_cost_per_month"]
@@ -207,7 +225,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         permits=permits, widest={c: permits.widest(c) for c in gated},
         floor=shocks.floor_with(floor, events, segments, months), capacity=able, following=following, lead=lead,
         gated=gated, home=home, grey=grey, from_line=from_line, nests=nests, likeness=likeness, steep=steep,
-        log_cost=log_cost, cheapest=cheapest, taste=taste, waiting=ratio ** (-slope / likeness[nests[-1]]),
+        log_cost=log_cost, cheapest=cheapest, taste=taste, waiting=waiting, pull=pull,
         rate=rate, per_rate=1 / np.maximum(rate, TINY), idle=own_rows(given, segments, "idle_share", 0.0),
         safety=phi * hoard.safety_months(1.0, ratio, holding, given["market.carrying_rate_per_year"],
                                          given["market.demand_cv_per_month"], first_days[lead] / DAYS_PER_MONTH),
@@ -230,6 +248,23 @@ def first_need(given: Given, cards: supply.Cards, rate: Array, segments: Sequenc
     bought = supply.bought_work(given, supply.mean_rate(rate, held), able, chips, best_quarter(given) / 3)
     usual = cards.rate[chips.index("ascend-910b")]
     return need_of(given, segments, count, over_chips(held, rate), idle, usual, flow=bought, law=law)
+
+
+def already_ahead(need: Need, lookahead: int) -> Need:
+    """Return the need less what the cards of the date were bought ahead for.
+
+    Who orders some months ahead holds at any date what those months will need, but for the last of them; else a run
+    would begin by buying a pipeline that stood already.
+    """
+    if lookahead < 2:
+        return need
+    held_for = np.maximum(need.work[:, lookahead - 1] - need.work[:, 0], 0.0)
+    work = np.maximum(need.work - held_for[:, None], LEAST_NEED * need.work)
+    return replace(need, work=work)
+
+
+LEAST_NEED = 0.5
+"""Part of the need that cards bought ahead never stand for. [1]"""
 
 
 def own_rows(given: Given, segments: Sequence[str], name: str, without: float) -> Array:

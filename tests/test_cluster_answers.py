@@ -374,6 +374,39 @@ def test_checkpoint_verb_puts_daly_between_best_and_young(cli: Run, cli_json: Ru
     assert code == 2 and "must name one each" in err
 
 
+def test_optics_of_the_super_node_need_most_masking(cli: Run, cli_json: RunJson) -> None:
+    out = cli_json("cluster", "optics", "--chip", "910c,h800", "--as-of", "2026-06-30", *FEW)
+    dual, plain = out["rows"]
+    assert dual["modules"]["p50"] == pytest.approx(180_000, rel=0.06)
+    assert dual["hours_between_link_faults"]["p50"] < plain["hours_between_link_faults"]["p50"]
+    assert dual["masking_needed"]["p50"] > plain["masking_needed"]["p50"]
+    assert dual["masked"] > 0.8 and plain["masked"] == 0
+    code, text, _ = cli("cluster", "optics", *FEW)
+    assert code == 0 and "weak" not in text and "P(enough)" in text
+
+
+def test_standing_spares_are_worth_what_waiting_would_cost(given: Given) -> None:
+    case = case_of(given, "h800-sxm")
+    fall = fixes.waterfall(given, "h800-sxm", 4096, case, 0.9, steps=0)
+    bare = keep(case, (4096,), spare_chips=0.0)
+    assert fall.spares.goodput == pytest.approx(keep(case, (4096,)).goodput[0] - bare.goodput[0])
+    assert np.all(fall.spares.useful > 0)
+
+
+def test_what_a_slow_store_costs(cli: Run, cli_json: RunJson) -> None:
+    words = ("cluster", "checkpoint", "--chip", "h800", "--chips", "8192", "--parameters", "671B", *FEW)
+    fast, slow = (cli_json(*words, "--store", s)["written"] for s in ("1TB/s", "50GB/s"))
+    assert slow["at once"]["ettr"]["p50"] < fast["at once"]["ettr"]["p50"] - 0.05
+    assert slow["in the background"]["ettr"]["p50"] > slow["at once"]["ettr"]["p50"]
+    assert fast["at once"]["stall_s"]["p50"] == pytest.approx(671e9 * 14 / 1e12, rel=0.02)
+    code, _, err = cli(*words, "--store", "10MB/s")
+    assert code == 3 and "no progress" in err
+    code, _, err = cli(*words, "--checkpoint", "30s")
+    assert code == 2 and "give one of the two" in err
+    code, _, err = cli(*words, "--store", "0GB/s")
+    assert code == 2 and "--store must be above 0" in err
+
+
 def test_simulate_verb_agrees_with_the_exact_road(cli_json: RunJson) -> None:
     out = cli_json("cluster", "simulate", "--chip", "h800", "--chips", "4096", "--days", "30", "--runs", "200")
     assert out["ettr"]["p50"] == pytest.approx(out["exact_ettr"]["p50"], abs=0.02)

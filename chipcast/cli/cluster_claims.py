@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -113,9 +113,53 @@ def claims(scenario: Scene = "february-2025", as_of: AsOf = "", json: Json = Fal
         say(f"Not known yet on {given.as_of}: {', '.join(later)}. Use a later --as-of.")
 
 
+def optics(chip: Chip = "ascend-910c,ascend-910b2,h800-sxm", chips: Size = "10000",
+           mtbf: Annotated[str, typer.Option("--mtbf", help="Time between stops that links may cause.")] = "24h",
+           ladder: Ladder = "full", scenario: Scene = "february-2025", as_of: AsOf = "", draws: Draws = 4000,
+           seed: Seed = 1, json: Json = False) -> None:
+    import numpy as np
+
+    from chipcast.base.summary import interval as band
+    from chipcast.base.summary import span
+    from chipcast.cluster.faults import CLASSES, modules_per_chip
+    from chipcast.cluster.goodput import case_of
+    from chipcast.cluster.platform import bins_of
+
+    ids, given = setup(chip, scenario, as_of, draws, seed)
+    count, wanted = one_size(chips), seconds_of(mtbf, "--mtbf") / 3600
+    k = CLASSES.index("network")
+    rows: list[dict[str, Any]] = []
+    for name in ids:
+        case = case_of(given, name, ladder=ladder)
+        faults = case.rates[k] * count
+        modules = modules_per_chip(given, bins_of(name)[0])
+        rows.append({
+            "chip": name, "modules": band(modules * count), "module_fit": band(case.rates[k] / modules * 1e9),
+            "hours_between_link_faults": band(1 / faults),
+            "hours_between_link_rollbacks": band(1 / np.maximum(faults * case.masking.rollback[k], 1e-300)),
+            "masking_needed": band(np.maximum(1 - 1 / (wanted * faults), 0.0)),
+            "masked": float(1 - case.masking.rollback[k].mean()),
+            "share_of_faults": band(case.rates[k] / case.rates.sum(axis=0)),
+            "p_enough_masked": float((faults * case.masking.rollback[k] <= 1 / wanted).mean())})
+    warn(ids)
+    if json:
+        emit_json({"as_of": str(given.as_of), "chips": count, "mtbf_h": wanted, "ladder": ladder, "rows": rows})
+        return
+    table(f"Links and optical modules of {count:,} chips ({given.as_of})",
+          ["chip", "modules", "FIT of one, ports in it", "h between faults", "to be mended online %", "is mended %",
+           "P(enough)", "share of faults %"],
+          [[r["chip"], span(r["modules"]), span(r["module_fit"], 2), span(r["hours_between_link_faults"], 2),
+            percent(r["masking_needed"]), f"{100 * r['masked']:.0f}", f"{r['p_enough_masked']:.2f}",
+            percent(r["share_of_faults"])] for r in rows],
+          foot=f"Enough: link faults alone go back to a checkpoint no oftener than every {wanted:g} h. One FIT is a "
+               "fault in 1e9 hours.")
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command("check-claim", help="What an availability or MTBF claim needs to be true, and how probable that is."
                 )(check_claim)
     app.command(help="Published availability claims, solved: what each needs, which clash."
                 )(claims)
+    app.command(help="Are optical modules the weak point: how often links fail, and what must be mended online."
+                )(optics)

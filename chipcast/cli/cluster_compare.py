@@ -78,13 +78,16 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
         key: [{"fix": f.name, "p_stumble": f.p_stumble, "progress_gained": band(f.gain),
                "useful_gained": band(f.useful), "goodput_gained": band(f.goodput)} for f in found]
         for key, found in (("alone", fall.alone), ("one_after_the_other", fall.together))}
+    standing = {"useful_gained": band(fall.spares.useful), "goodput_gained": band(fall.spares.goodput),
+                "spare_chips": band(c.spares[0])}
     money = None if model == "none" else _money(given, c, cases, fall, model, days, target)
     warn(ids)
     say_bins(given, ids)
     if json:
         emit_json({"as_of": str(given.as_of), "threshold": c.threshold, "same": same, "ladder": ladder,
                    "detection": detection, "days": days, "with": dict(chosen), "bins": bins_said(given, ids),
-                   "rows": rows, "p_row_stumbles_and_column_not": joint, "fixes": fixes, "delivery": money,
+                   "rows": rows, "p_row_stumbles_and_column_not": joint, "fixes": fixes,
+                   "standing_spares": standing, "delivery": money,
                    "memory_and_link_faults_needed_times": inverse,
                    "stumbles_cured_without_memory_and_link_faults": cured})
         return
@@ -102,7 +105,9 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
             *([short(worth[f["fix"]]["days_sooner"]["p50"], 2), short(worth[f["fix"]]["usd"]["p50"] / 1e6, 2)]
               if f["fix"] in worth else ["-", "-"] if worth else [])] for f in fixes["alone"]])
     table("One after the other, the most useful first", ["and then", "P(stumble)"],
-          [[f.name, f"{f.p_stumble:.3f}"] for f in fall.together])
+          [[f.name, f"{f.p_stumble:.3f}"] for f in fall.together],
+          foot=f"Its {short(standing['spare_chips']['p50'])} standing spares gain {points(standing['useful_gained'])} "
+               f"points of useful time over none, {points(standing['goodput_gained'])} of goodput.")
     if money is not None:
         table(f"Tokens, days, money: {money['model']}, {days:g} days, {short(money['target_tokens'], 3)} tokens",
               ["job", "T tokens", "lost T", "days needed", "M USD lost", "USD per M tokens",

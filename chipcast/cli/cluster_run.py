@@ -139,6 +139,9 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
 
 def checkpoint(chip: Chip = "h800-sxm", chips: Size = "8192",
                stall: Annotated[str, typer.Option("--checkpoint", help="Stall of one, as 30s; default: assumed.")] = "",
+               parameters: Annotated[str, typer.Option(
+                   "--parameters", help="Parameters of the model, as 671B: the stall follows from the store.")] = "",
+               store: Annotated[str, typer.Option("--store", help="Write rate of the whole store.")] = "200GB/s",
                ladder: Ladder = "vendor", detection: Detection = "mixed", policy: Policy = "", days: Days = 60,
                scenario: Scene = "february-2025", as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1,
                json: Json = False) -> None:
@@ -147,6 +150,7 @@ def checkpoint(chip: Chip = "h800-sxm", chips: Size = "8192",
     import numpy as np
 
     from chipcast.base.summary import interval as band
+    from chipcast.base.summary import span
     from chipcast.cluster.case import keep, require_progress
     from chipcast.cluster.curves import checkpoint_curve, interval_marks
     from chipcast.cluster.goodput import case_of
@@ -157,8 +161,21 @@ def checkpoint(chip: Chip = "h800-sxm", chips: Size = "8192",
     if len(ids) != 1 or len(sizes) != 1:
         raise InputError("--chip and --chips must name one each here")
     case = case_of(given, ids[0], ladder=ladder, detection=detection)
+    if stall and parameters:
+        raise InputError("--checkpoint states the stall and --parameters computes it; give one of the two")
     if stall:
         case = replace(case, checkpoint_s=seconds_of(stall, "--checkpoint"))
+    written: dict[str, Any] = {}
+    if parameters:
+        ways = _written(given, parameters, store, sizes[0])
+        for name, (felt, writes) in ways.items():
+            one = with_options(given, replace(case, checkpoint_s=felt, write_s=writes), read_options(policy), days=days)
+            require_progress(one, sizes)
+            done = keep(one, sizes)
+            written[name] = {"stall_s": band(np.broadcast_to(felt, (given.draws,))),
+                             "write_s": band(np.broadcast_to(writes, (given.draws,))), "ettr": band(done.ettr[0]),
+                             "checkpoint_every_s": band(done.checkpoint_every_s[0])}
+        case = replace(case, checkpoint_s=ways["at once"][0])
     case = with_options(given, case, read_options(policy), days=days)
     require_progress(case, sizes)
     best = keep(case, sizes)
@@ -167,22 +184,43 @@ def checkpoint(chip: Chip = "h800-sxm", chips: Size = "8192",
     least = float(np.median(np.asarray(case.write_s)))  # what is still being written cannot be taken more often
     wrong = {f"{factor:g} x the median best": band(best.ettr[0] - keep(case, sizes, interval_s=factor * middle).ettr[0])
              for factor in (0.25, 0.5, 1.0, 2.0, 4.0) if factor * middle > least}
-    ways = {name: band(keep_with(given, case, sizes, interval=name, days=days).ettr[0]) for name in INTERVALS}
+    by_way = {name: band(keep_with(given, case, sizes, interval=name, days=days).ettr[0]) for name in INTERVALS}
     curve = checkpoint_curve(case, sizes[0], least_s=least)
     warn(ids)
     say_bins(given, ids)
     if json:
         emit_json({"chip": ids[0], "chips": sizes[0], "best_s": band(best.checkpoint_every_s[0]), "at_medians_s": marks,
-                   "far_every": band(best.far_every[0]), "ettr": band(best.ettr[0]), "ettr_by_way": ways,
+                   "far_every": band(best.far_every[0]), "ettr": band(best.ettr[0]), "ettr_by_way": by_way,
+                   "written": written,
                    "lost_by_being_wrong": wrong, "curve": curve})
         return
     table(f"Useful work between checkpoints, {sizes[0]} x {ids[0]}", ["", "minutes"],
           [["best in each draw: median (5th to 95th)", minutes(band(best.checkpoint_every_s[0]))],
            *[[f"at medians, {name}", f"{value / 60:.2f}"] for name, value in marks.items()]])
+    if written:
+        table(f"{parameters} parameters to a store of {store}", ["written", "stall s", "write s", "save every, min",
+                                                               "in progress %"],
+              [[name, span(w["stall_s"], 2), span(w["write_s"], 2), minutes(w["checkpoint_every_s"]),
+                percent(w["ettr"])] for name, w in written.items()])
     table("Time in progress lost by one interval for all draws", ["interval", "points lost against each draw's best"],
           [[name, points(b)] for name, b in wrong.items()])
-    table("Ways of choosing it", ["interval", "in progress %"], [[name, percent(b)] for name, b in ways.items()],
+    table("Ways of choosing it", ["interval", "in progress %"], [[name, percent(b)] for name, b in by_way.items()],
           foot=f"With the best interval {percent(band(best.ettr[0]))} % of time is progress.")
+
+
+def _written(given: Any, parameters: str, store: str, chips: int) -> dict[str, tuple[Any, Any]]:
+    """Return stall and background writing of a checkpoint by way of writing it. [s]"""
+    from chipcast.base.units import convert, parse_quantity
+    from chipcast.cluster.copies import asynchronous_stall, state_bytes, synchronous_stall
+
+    count, rate = parse_quantity(parameters, "1", "--parameters"), parse_quantity(store, "B/s", "--store")
+    for flag, value, text in (("--parameters", count, parameters), ("--store", rate, store)):
+        if value <= 0:
+            raise InputError(f"{flag} must be above 0, got '{text}'")
+    state = state_bytes(count, given["checkpoint.bytes_per_parameter"])
+    host = given["checkpoint.host_gb_s"] * convert(1, "GB/s", "B/s")
+    return {"at once": (synchronous_stall(state, chips, host, rate), 0.0),
+            "in the background": (asynchronous_stall(state, chips, host, rate, float("inf")), state / rate)}
 
 
 def simulate(chip: Chip = "ascend-910b", chips: Size = "8192",

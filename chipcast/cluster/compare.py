@@ -50,6 +50,8 @@ class Comparison:
     """Running time per stop. [h] (chip, draw)"""
     mtbf_rollback_h: Array
     """Running time per rollback. [h] (chip, draw)"""
+    spares: Array
+    """Standing spare chips. [chips] (chip, draw)"""
     ledger: Array
     """Shares of wall time by `PARTS`. [1] (chip, part, draw)"""
     loss: Array
@@ -128,5 +130,6 @@ def compare(given: Given, chips: Sequence[str], size: int | Sequence[int], *, sa
     loss = np.concatenate([np.stack([k.loss_by_class[0] for k in kept]), extra], axis=1)
     return Comparison(chips=tuple(chips), sizes=sizes, threshold=bound, ledger=ledger, loss=loss,
                       ettr=np.stack([k.ettr[0] for k in kept]), goodput=np.stack([k.goodput[0] for k in kept]),
+                      spares=np.stack([k.spares[0] for k in kept]),
                       mtbf_h=np.stack([k.mtbf_h[0] for k in kept]),
                       mtbf_rollback_h=np.stack([k.mtbf_rollback_h[0] for k in kept]))

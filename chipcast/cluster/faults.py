@@ -117,14 +117,17 @@ def units(given: Given, chip: str) -> Array:
     HBM scales with gigabytes, logic and silent errors with dies, network with optical modules and ports; host and
     software with chips.
     """
-    kind = platform(given, chip)
     hbm = figure(given, chip, "mem_gb") / figure(given, ANCHOR, "mem_gb")
     dies = figure(given, chip, "compute_dies", 1.0) / figure(given, ANCHOR, "compute_dies")
-    anchor_modules = given[f"{ANCHOR}.optical_modules_per_chip"]
-    own = [f"{name}.optical_modules_per_chip" for name in (chip, kind.network) if name]
-    modules = given.first(*own, f"{ANCHOR}.optical_modules_per_chip")
-    parts: tuple[Numeric, ...] = (hbm, dies, modules / anchor_modules, 1.0, 1.0, dies)
+    links = modules_per_chip(given, chip) / given[f"{ANCHOR}.optical_modules_per_chip"]
+    parts: tuple[Numeric, ...] = (hbm, dies, links, 1.0, 1.0, dies)
     return np.stack([np.broadcast_to(np.asarray(p, dtype=float), (given.draws,)) for p in parts])
+
+
+def modules_per_chip(given: Given, chip: str) -> Array:
+    """Return the optical modules that one chip's links use, those of switches included. [1] (draw)"""
+    own = [f"{name}.optical_modules_per_chip" for name in (chip, platform(given, chip).network) if name]
+    return given.first(*own, f"{ANCHOR}.optical_modules_per_chip")
 
 
 def multipliers(given: Given, chip: str) -> Array:

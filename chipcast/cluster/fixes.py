@@ -120,6 +120,8 @@ class Waterfall:
     """Each fix alone, best first."""
     together: tuple[Fix, ...]
     """Fixes added one after the other; `gain` is that of the step."""
+    spares: Fix
+    """What the standing spares of the case are worth: gains over a job without any that waits for repairs."""
 
 
 def waterfall(given: Given, chip: str, chips: int, case: Case, threshold: float, *, steps: int = 5) -> Waterfall:
@@ -139,6 +141,8 @@ def waterfall(given: Given, chip: str, chips: int, case: Case, threshold: float,
     base = progress(case)
     alone = [judge(name, base, progress(change(given, chip, case))) for name, change in FIXES.items()]
     alone.append(judge(HALVED, base, progress(case, max(chips // 2, 1))))
+    bare = keep(case, (chips,), spare_chips=0.0)
+    without = np.stack([bare.ettr[0], bare.ledger[0, PARTS.index("productive")], bare.goodput[0]])
     left, now, held, together = dict(FIXES), base, case, list[Fix]()
     for _ in range(steps):
         tried = {name: progress(change(given, chip, held)) for name, change in left.items()}
@@ -149,7 +153,7 @@ def waterfall(given: Given, chip: str, chips: int, case: Case, threshold: float,
         held, now = left.pop(name)(given, chip, held), tried[name]
     return Waterfall(chip=chip, chips=chips, p_stumble=float((base[0] < threshold).mean()),
                      alone=tuple(sorted(alone, key=lambda f: (f.p_stumble, -float(f.useful.mean())))),
-                     together=tuple(together))
+                     together=tuple(together), spares=judge("standing spares", without, base))
 
 
 def multiple_needed(case: Case, chips: int, threshold: float, names: tuple[str, ...] = ("hbm", "network")) -> float:

@@ -301,7 +301,7 @@ BUYER_UNITS = {
     "concurrent_users": "users", "tokens_per_user_day": "tokens", "requests_per_s": "requests/s",
     "input_tokens": "tokens", "output_tokens": "tokens", "input_share": "1", "growth_per_month": "1/month",
     "budget_usd": "USD", "budget_cny": "CNY", "power_kw": "kW", "shortage_usd_per_million_tokens": "USD/1e6 tokens",
-    "api_usd_per_million_tokens": "USD/1e6 tokens",
+    "api_usd_per_million_tokens": "USD/1e6 tokens", "min_domestic_share": "1",
 }
 """Unit of each uncertain figure of a buyer."""
 
@@ -312,13 +312,15 @@ ROOM_UNITS = {"power_kw": "kW", "rack_units": "1", "pue": "1", "usd_per_kwh": "U
 def _buyer_rows(buyer: Buyer) -> list[Row]:
     stated = {**buyer.demand.model_dump(), "budget_usd": buyer.budget_usd, "budget_cny": buyer.budget_cny,
               "power_kw": buyer.power_kw, "shortage_usd_per_million_tokens": buyer.shortage_usd_per_million_tokens,
-              "api_usd_per_million_tokens": buyer.api_usd_per_million_tokens}
+              "api_usd_per_million_tokens": buyer.api_usd_per_million_tokens,
+              "min_domestic_share": buyer.min_domestic_share}
     out = []
     for key, text in stated.items():
         if text is None:
             continue
         unit = BUYER_UNITS[key]
-        bounds = {"input_share": (0.0, 1.0), "growth_per_month": (-1.0, math.inf)}.get(key, (0.0, math.inf))
+        bounds = {"input_share": (0.0, 1.0), "min_domestic_share": (0.0, 1.0),
+                  "growth_per_month": (-1.0, math.inf)}.get(key, (0.0, math.inf))
         reads_as = "1" if key == "growth_per_month" and isinstance(text, str) else unit
         law = parse_law(text, reads_as, f"buyer.{key}", bounds=bounds)
         out.append(Row(name=f"buyer.{key}", law=law, unit=unit, kind="scenario", source="scenario", why=buyer.name))

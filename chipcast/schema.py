@@ -114,6 +114,7 @@ class Buyer(_Strict):
     decide_until: str = ""
     shortage_usd_per_million_tokens: Any = None
     api_usd_per_million_tokens: Any = None
+    min_domestic_share: Any = None
     chips: tuple[str, ...] = ()
     max_domestic_wait_months: int | None = None
 

@@ -369,6 +369,7 @@ buyer:
   # decide_until: 2025-06    # last quarter decided before anything is known; default: the first
   # shortage_usd_per_million_tokens: 5 to 20   # what a missing million tokens costs you
   # api_usd_per_million_tokens: 2.5            # your own quote for generated tokens
+  # min_domestic_share: 50%                    # of cards to own, beside what the rules ask for
   # chips: [h20-96, ascend-910b2]              # only these would be considered
 # set:
 #   h20.price_usd: 12k to 15k

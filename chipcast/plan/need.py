@@ -63,6 +63,8 @@ class Need:
     """Promised time to the first token. [s]"""
     tpot_ms: float = np.inf
     """Promised time per generated token. [ms]"""
+    min_domestic_share: float = 0.0
+    """Least domestic share of cards to own that the buyer sets itself, beside what the rules ask for. [1]"""
     sites: tuple[Site, ...] = ()
     """Rooms with their limits; empty for one room with the power limit above."""
 
@@ -131,8 +133,11 @@ def need_for(given: Given, buyer: Any) -> Need:
     InputError
         As `need_from`; or if a site has no name of its own, or power stands both at the sites and over them.
     """
-    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=buyer.chips,
+    chips = tuple(c if f"{c}.price_usd" in given else given.catalog.resolve_chip(c) for c in buyer.chips)
+    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=chips,
                      ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms)
+    if "buyer.min_domestic_share" in given:
+        need = replace(need, min_domestic_share=given.middle("buyer.min_domestic_share"))
     names = [s.name for s in buyer.sites]
     if not names:
         return need

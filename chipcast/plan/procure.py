@@ -98,8 +98,9 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
     to_service = seconds[:, None] * w.service_unit / need.peak_to_mean * w.at_middle / 1e6
     by_token = None if api is None or need.offsite_share_max <= 0 else api * to_service
     worth = worth_usd_per_million(given, need, w.need_q, seconds)
-    domestic = np.nan_to_num(verdicts.min_domestic_share[
+    ruled = np.nan_to_num(verdicts.min_domestic_share[
         [month_row(verdicts, market.months[m]) for m in w.first], verdicts.segments.index(need.segment)])
+    domestic = np.maximum(ruled, need.min_domestic_share)
     need_s = w.need_q / w.service_unit
     power = np.array([site_kw(w, o, s) for s in sites for o in owning])
     problem = Problem(
@@ -174,10 +175,25 @@ def _candidates(w: World) -> tuple[tuple[str, ...], dict[str, str]]:
         else:
             out.append(chip)
     if not out:
-        said = "; ".join(f"{name_of(w.given, c)}: {reason}" for c, reason in why.items())
+        said = _together(w, why)
         raise InfeasibleError(f"no plan fits: no chip serves {w.service.model} for {need.name} ({said}); "
                               "relax the promise or consider more chips")
     return tuple(out), why
+
+
+REASONS_SHOWN = 2
+"""Reasons of chips left out that a refusal tells; the chip that comes nearest to the promise first."""
+
+
+def _together(w: World, why: dict[str, str]) -> str:
+    """Return why chips are left out, chips with the same reason together, the nearest to the promise first."""
+    speed = {c: float(np.median(w.service.tpot_ms[i])) for i, c in enumerate(w.service.chips)}
+    by_reason: dict[str, list[str]] = {}
+    for c in sorted(why, key=lambda c: speed[c] if np.isfinite(speed[c]) else np.inf):
+        by_reason.setdefault(why[c], []).append(name_of(w.given, c))
+    parts = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+    rest = len(parts) - REASONS_SHOWN
+    return "; ".join(parts[:REASONS_SHOWN]) + (f"; {rest} more chips miss it by more" if rest > 0 else "")
 
 
 def _affordable(w: World, owning: list[Owning], names: dict[str, str]) -> None:

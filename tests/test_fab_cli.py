@@ -115,6 +115,16 @@ def test_alpha_by_die_size_is_a_result(cli_json: Json) -> None:
 def test_package_and_patterning_stand_beside_their_rivals(cli_json: Json, cli: Cli) -> None:
     flows = cli_json("fab", "package", "--draws", "400")["flows"]
     assert flows["blind"]["stacks_per_good"]["p50"] > 1.5 * flows["known-good-die"]["stacks_per_good"]["p50"]
+    made = cli_json("fab", "package", "--draws", "400", "--bond", "99%", "--stack", "99.5%", "--substrate", "98%",
+                    "--coverage", "95%")
+    shares = [1.0, .99**2, .99**2 * .995**8, .99**2 * .995**8 * .98]
+    assert [s["units_in"] for s in made["steps"]] == pytest.approx(shares)
+    spent, lost = (sum(s[k] for s in made["steps"]) for k in ("spent_usd", "lost_usd"))
+    good = made["flows"]["known-good-die"]
+    assert 0 < lost < spent
+    assert (spent - lost) / shares[-1] < good["usd"]["p95"], "what is not lost sits in good packages"
+    order = made["orders_of_assembly_usd"]
+    assert order["chip-first"]["p50"] > order["chip-last"]["p50"]
     routes = cli_json("fab", "patterning", "--draws", "400")["routes"]
     assert routes["n+2"]["days"]["p50"] > routes["euv-twin"]["days"]["p50"]
     assert cli("fab", "package", "--draws", "400")[0] == cli("fab", "patterning", "--draws", "400")[0] == 0
@@ -142,6 +152,7 @@ def test_package_and_patterning_stand_beside_their_rivals(cli_json: Json, cli: C
     (("map", "--sizes", "0.2"), "areas from 1 to 10,000 mm2"),
     (("line", "--orders", "30k"), "orders must be cards a month of 910B and 910C"),
     (("line", "--orders=-3,1"), "orders must not be below 0"),
+    (("package", "--bond", "99%"), "give --assembly, or all three of --bond, --stack and --substrate"),
     (("map", "--clusters", "tomas"), "did you mean 'thomas'"), (("map", "--need", "30"), "lie from 0 to the 25 cores"),
     (("patterning", "--node", "n+3"), "unknown process"),
     (("cost", "--as-of", "2020-01-01"), "before the first vintage")])

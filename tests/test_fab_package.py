@@ -272,3 +272,10 @@ def test_cents_add_up_to_their_rounded_sum_and_move_no_step_by_a_cent_or_more(us
     paid = cents(exact)
     assert round(paid.sum(), 2) == pytest.approx(round(exact.sum(), 2), abs=1e-6 + 0.005 * (exact.sum() > 1e6))
     assert np.all(np.abs(paid - exact) < 0.01 + 1e-9)
+
+
+def test_even_parts_multiply_to_the_assembly_yield() -> None:
+    for assembly, dies, stacks in ((0.75, 2, 8), (0.95, 1, 4), (1.0, 1, 0)):
+        p = package.even_parts(assembly, dies, stacks)
+        assert package.assembly_yield(bond=p.bond, dies=dies, substrate=p.substrate, stack=p.stack,
+                                      stacks=stacks) == pytest.approx(assembly)

@@ -29,16 +29,32 @@ def package(chip: Annotated[str, typer.Argument(help="Product of the line.")] = 
             pairing: Annotated[str, typer.Option(help="independent or wafer, for blind assembly.")] = "independent",
             coverage: Annotated[str, typer.Option(metavar="SHARE", help="Share of faulty dies that the test "
                                                                         "catches.")] = "100%",
+            bond: Annotated[str, typer.Option("--bond", metavar="SHARE", help="Survival of a die's bonding; with "
+                                              "--stack and --substrate in place of --assembly.")] = "",
+            stack: Annotated[str, typer.Option("--stack", metavar="SHARE", help="Survival of a memory stack's.")] = "",
+            substrate: Annotated[str, typer.Option("--substrate", metavar="SHARE",
+                                                   help="Survival of the carrier.")] = "",
             scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "february-2025",
             sets: Sets = [],  # noqa: B006
             reports: Reports = False, draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "",
             json_: Json = False) -> None:
     """Tested against blind assembly: cost per good package, memory burned, money lost at each step."""
+    from chipcast.base.errors import InputError
     from chipcast.base.summary import interval, span
+    from chipcast.fab import package as station
     from chipcast.fab.package import FLOWS, all_good, blind_pays_above_test_usd, screen
 
+    parted = [bool(bond), bool(stack), bool(substrate)]
+    if any(parted) and (assembly or not all(parted)):
+        raise InputError("give --assembly, or all three of --bond, --stack and --substrate")
     g, item, facts = _situation(chip, scenario, as_of, draws, seed, die_yield, sets, reports)
     y_a = share_of(assembly, "assembly") if assembly else item.assembly_yield
+    parts = station.even_parts(y_a, item.dies, item.stacks)
+    if all(parted):
+        parts = station.Parts(bond=share_of(bond, "bond"), stack=share_of(stack, "stack"),
+                              substrate=share_of(substrate, "substrate"))
+        y_a = station.assembly_yield(bond=parts.bond, dies=item.dies, substrate=parts.substrate, stack=parts.stack,
+                                     stacks=item.stacks)
     y = facts["die_yield"]
     costs = {"wafer_usd": facts["wafer_usd"], "gross_dies": facts["gross_dies"], "dies": item.dies,
              "memory_usd": item.memory_usd, "package_usd": item.package_usd, "line_yield": facts["line_yield"]}
@@ -56,9 +72,26 @@ def package(chip: Annotated[str, typer.Argument(help="Product of the line.")] = 
                   "dies_per_good": item.dies / (both * y_a)},
     }
     pays = blind_pays_above_test_usd(die_yield=y, **costs)
+    silicon = item.dies * (facts["wafer_usd"] / facts["gross_dies"] + item.die_test_usd) / (
+        facts["line_yield"] * tested.pass_rate)
+    joined = parts.bond**item.dies * parts.stack**item.stacks
+    orders = {"chip-first": station.chip_first(silicon + item.memory_usd, item.package_usd, y1=parts.substrate,
+                                               y3=joined),
+              "chip-last": station.chip_last(silicon + item.memory_usd, item.package_usd, y1=parts.substrate, y2=joined,
+                                             y3=1.0)}
+    steps = station.scrap([station.Step(name=name, added_usd=wide(usd, draws), survives=wide(share, draws))
+                           for name, usd, share in (
+                               ("tested dies bonded", silicon, parts.bond**item.dies),
+                               ("memory bonded", item.memory_usd, parts.stack**item.stacks),
+                               ("carrier and package test", item.package_usd, parts.substrate),
+                               ("bad dies found", 0.0, tested.quality**item.dies))])
+    rows = [{"step": n, "units_in": float(u.mean()), "spent_usd": float(m.mean()), "lost_usd": float(x.mean())}
+            for n, u, m, x in zip(steps.names, steps.units_in, steps.spent_usd, steps.lost_usd, strict=True)]
     if json_:
         emit_json({"chip": item.name, "flows": {k: {n: interval(wide(v, draws)) for n, v in f.items()}
                                                 for k, f in flows.items()},
+                   "orders_of_assembly_usd": {k: interval(wide(v, draws)) for k, v in orders.items()},
+                   "steps": rows, "steps_are": "mean over draws, per package started, dies tested first",
                    "blind_pays_above_test_usd": interval(wide(pays, draws)), "pairing": pairing,
                    "die_yield": interval(wide(y, draws)), "definition": "die.any"})
         return
@@ -69,6 +102,12 @@ def package(chip: Annotated[str, typer.Argument(help="Product of the line.")] = 
               ("gross dies burned", "dies_per_good"))],
           foot=f"Blind assembly pays only if testing one gross die costs more than USD {span(wide(pays, draws))}. "
                f"Die yield {span(wide(y, draws))}, pairing {pairing}.")
+    table("What is spent and lost at each step, per package started, dies tested first (mean over draws)",
+          ("step", "units in", "spent, USD", "lost, USD"),
+          [(r["step"], f"{r['units_in']:.4f}", f"{r['spent_usd']:,.2f}", f"{r['lost_usd']:,.2f}") for r in rows],
+          foot="Per good package by order of assembly: "
+               + ", ".join(f"{k} USD {span(wide(v, draws))}" for k, v in orders.items())
+               + ". Chip-first loses dies and memory with the wiring.")
 
 
 def _situation(chip: str, scenario: str, as_of: str, draws: int, seed: int, die_yield: str, sets: Sequence[str],

@@ -163,6 +163,27 @@ def blind_pays_above_test_usd(*, wafer_usd: Numeric, gross_dies: Numeric, die_yi
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Survival of each kind of join in one package; their product is the assembly yield."""
+
+    bond: Numeric
+    """Share of dies that survive bonding. [1]"""
+    stack: Numeric
+    """Share of memory stacks that survive theirs. [1]"""
+    substrate: Numeric
+    """Share of interposers and substrates that survive. [1]"""
+
+
+def even_parts(assembly: Numeric, dies: int, stacks: Numeric) -> Parts:
+    """Return parts that all survive alike, so that bond^dies x stack^stacks x substrate is the assembly yield.
+
+    Nothing public tells the joins of a package apart.
+    """
+    each = np.asarray(assembly, dtype=float) ** (1 / (dies + stacks + 1))
+    return Parts(bond=each, stack=each, substrate=each)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """One step of making a package: what it adds and what survives it."""
 

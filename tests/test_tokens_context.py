@@ -69,3 +69,27 @@ def test_a_long_prompt_is_done_sooner_by_more_ranks_with_less_than_their_number_
         times.append(float(np.max(step_time(ops, messages, plan, kind, speed, layers=61).total_s)))
     assert times[0] > times[1] > times[2] > times[0] / 4
     assert Plan(tp=8.0, cp=4.0).ranks == 32
+
+
+def test_only_long_prompts_are_tried_on_ranks_that_share_them(given: Given) -> None:
+    from chipcast.tokens.layout import candidates, rings_for, why_not
+
+    model, speed = load("deepseek-r1"), speed_of(at_middle(given), "h800-sxm")
+    assert rings_for(3500) == (1,) and rings_for(100_000) == (1, 2, 4, 8)
+    shapes = [s for s in candidates(model, speed, 32, rings=(1, 4)) if not why_not(model, s, "fp8_block", speed)]
+    rings = [s for s in shapes if s.cp == 4]
+    assert rings and all(s.tp * s.dp * s.cp * s.pp == s.ranks <= 32 for s in shapes)
+    assert all(s.ep * s.etp == s.tp * s.dp * s.cp for s in shapes)
+
+
+def test_a_row_that_states_ranks_of_a_request_is_laid_out_with_them() -> None:
+    from chipcast.base.catalog import Catalogue, last_known
+    from chipcast.tokens.beliefs import part
+    from chipcast.tokens.cases import case_of
+    from chipcast.tokens.forecast import serving_plan
+
+    catalog = Catalogue(last_known())
+    row = {"id": "a", "hardware": "H800", "chips": "16", "model": "DeepSeek-R1", "phase": "decode", "precision": "FP8",
+           "tp": "4", "cp": "4", "concurrency": "8", "input_len": "100000", "output_len": "500", "quantity": "tpot_ms"}
+    plan, replicas, _ = serving_plan(case_of(row, catalog), part("h800-sxm", catalog))
+    assert (plan.cp, plan.tp, plan.dp, replicas) == (4, 4, 1, 1)

@@ -168,16 +168,16 @@ def account_of(g: Any, chip: str, name: str, layout: Any, question: dict[str, An
     """Return what a decode step of the layout is spent on, at the medians, and what would shorten it."""
     from chipcast.tokens.explain import account
     from chipcast.tokens.model import load
-    from chipcast.tokens.ops import Load, Plan
-    from chipcast.tokens.speed import at_middle, speed_of
+    from chipcast.tokens.ops import Load
+    from chipcast.tokens.speed import at_middle, fitted_speed
 
+    shape = load(name)
     group = layout.batch / layout.dp
-    plan = Plan(tp=float(layout.tp), dp=float(layout.dp), pp=float(layout.pp), ep=float(layout.ep),
-                etp=float(layout.tp * layout.dp // layout.ep))
     context = question["input_tokens"] + question["output_tokens"] / 2
     work = Load(requests=max(group / layout.pp, 1.0), new=1 + question["drafts"], context=context, prefill=False,
                 all_logits=question["drafts"] > 0)
-    a = account(load(name), plan, speed_of(at_middle(g), chip, segment=segment), layout.weights, work, requests=group)
+    speed, _ = fitted_speed(at_middle(g), chip, shape, segment=segment, precision=layout.weights)
+    a = account(shape, layout.plan, speed, layout.weights, work, requests=group)
     return {"step_ms": 1e3 * a.total_s, "parts": dict(a.parts), "levers": list(a.levers),
             "operations": [{"operation": o.name, "ms": 1e3 * o.seconds, "share": o.share, "bound_by": o.bound_by}
                            for o in a.operations]}

@@ -120,7 +120,7 @@ def engine_of(given: Given, model: Model, shape: Shape, speed: Speed, precision:
                               (ROUTERS, policy.router, "routing policy")):
         choose(table, name, what)
     require(policy.chunk_tokens >= 1, "chunk", "be 1 token or more", policy.chunk_tokens)
-    plan = Plan(tp=float(shape.tp), dp=float(shape.dp), pp=float(shape.pp), ep=float(shape.ep), etp=float(shape.etp))
+    plan = shape.plan
     kind = PRECISION[precision]
     slots = int(given.middle("engine.max_requests_per_rank"))
     grid, gap = step_grid(model, plan, speed, precision, slots=slots, longest=longest, drafts=work.drafts,

@@ -40,6 +40,8 @@ def serving_plan(case: Case, part: Part) -> tuple[Plan, float, tuple[str, ...]]:
     apart = case.split and ranks >= 2 and case.phase == "mixed"
     if apart:
         ranks //= 2
+    cp = case.cp if case.cp > 1 and ranks % case.cp == 0 else 1
+    ranks //= cp
     has_experts = any(g.ffn.kind == "moe" for g in case.model.groups)
     tp, pp, dp, said = case.tp, max(case.pp, 1), case.dp, []
     heads = max((g.attention.heads for g in case.model.groups), default=1)
@@ -70,7 +72,7 @@ def serving_plan(case: Case, part: Part) -> tuple[Plan, float, tuple[str, ...]]:
     if not has_experts:
         dp = 1
     replicas = max(ranks / (tp * pp * dp), 1.0)
-    stage = tp * dp
+    stage = tp * dp * cp
     ep = case.ep
     if not has_experts:
         ep = 1
@@ -83,8 +85,8 @@ def serving_plan(case: Case, part: Part) -> tuple[Plan, float, tuple[str, ...]]:
     while ep > 1 and stage % ep:
         ep -= 1
     ep = min(ep, experts) if experts > 1 else ep
-    return Plan(tp=float(tp), dp=float(dp), pp=float(pp), ep=float(ep), etp=max(float(stage / ep), 1.0)), replicas, \
-        tuple(said)
+    plan = Plan(tp=float(tp), dp=float(dp), pp=float(pp), ep=float(ep), etp=max(float(stage / ep), 1.0), cp=float(cp))
+    return plan, replicas, tuple(said)
 
 
 def settle(case: Case, part: Part) -> Setting:
@@ -104,9 +106,9 @@ def settle(case: Case, part: Part) -> Setting:
                                tokens=tokens - case.hit * case.input_len, chunk_tokens=constant("chunk_tokens")))
     if room < 1 and case.phase in ("mixed", "decode"):
         weights = float(weight_bytes(case.model, plan, kind))
-        if weights > part.memory_bytes:
-            raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.0f} GB a rank, the "
-                                  f"chip has {part.memory_bytes / 1e9:.0f}; take more chips or a narrower precision")
+        if weights > constant("fit_share") * part.memory_bytes:
+            raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.1f} GB a rank beside "
+                                  f"an engine, of {part.memory_bytes / 1e9:.1f}; take more chips or narrower weights")
         room = 1.0
         words.append("memory is short: one request a group")
     per_group = float(plan.dp) * replicas
@@ -235,12 +237,15 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
         return replace(base, zero=3, batch=case.batch or base.chips_ranks * base.micro), ()
     if case.tp and (case.pp or not case.sharded):
         pp = float(max(case.pp, 1))
-        job = replace(base, tp=float(case.tp), pp=pp, virtual=pieces_of(case, pp) if case.interleaved else 1.0,
+        experts = max((g.ffn.experts for g in case.model.groups), default=0)
+        job = replace(base, tp=float(case.tp), pp=pp, ep=float(max(case.ep, 1)) if experts else 1.0,
+                      virtual=pieces_of(case, pp) if case.interleaved else 1.0,
                       schedule="interleaved" if case.interleaved else "1f1b", zero=3 if case.sharded else 1)
         return replace(job, batch=case.local_batch * job.dp) if case.local_batch else job, ()
     if case.tp:
         return replace(base, tp=float(case.tp), zero=3), ()
-    found = best_job(case.model, base, speed, Wish(cp=case.cp if case.cp > 1 else 0, recompute=case.recompute))
+    found = best_job(case.model, base, speed, Wish(pp=case.pp, ep=max(case.ep, 0), recompute=case.recompute,
+                                                    cp=case.cp if case.cp > 1 else 0))
     if found.job is None:
         return replace(base, zero=3, recompute="full"), ("no layout fits by the memory ledger: fully sharded",)
     return found.job, (f"layout searched: {layout_words(found.job)}",)
@@ -256,6 +261,5 @@ def training(case: Case, part: Part, speed: Speed, job: Job) -> Numeric:
         peak = dict(part.peak)["bf16"] * part.per_chip
         return rate * model_flop_per_token(case.model, case.input_len) / peak
     if case.quantity == "gpu_hours":
-        tokens = case.tokens or 1e12
-        return tokens / rate / 3600
+        return case.tokens / rate / 3600
     return rate

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from chipcast.base.errors import InputError
 from chipcast.tokens.model import Model
+from chipcast.tokens.ops import Plan
 from chipcast.tokens.step import Speed
 
 BLOCKED = ("fp8_block",)
@@ -28,16 +29,24 @@ class Shape:
     """Stages."""
     ep: int
     """Ranks the experts are dealt over."""
+    cp: int = 1
+    """Ranks that share a request's tokens."""
 
     @property
     def etp(self) -> int:
         """Ranks that share one expert."""
-        return self.tp * self.dp // self.ep
+        return self.tp * self.dp * self.cp // self.ep
 
     @property
     def ranks(self) -> int:
         """Ranks of a replica."""
-        return self.tp * self.dp * self.pp
+        return self.tp * self.dp * self.pp * self.cp
+
+    @property
+    def plan(self) -> Plan:
+        """The same as the operations take it."""
+        return Plan(tp=float(self.tp), dp=float(self.dp), pp=float(self.pp), ep=float(self.ep), etp=float(self.etp),
+                    cp=float(self.cp))
 
 
 Rule = Callable[[Model, Shape, str, Speed], str]
@@ -57,8 +66,8 @@ def experts_divide(model: Model, s: Shape, precision: str, speed: Speed) -> str:
         if g.ffn.kind == "moe":
             if g.ffn.experts % s.ep:
                 return f"ep {s.ep} does not divide the {g.ffn.experts} experts"
-            if s.tp * s.dp % s.ep:
-                return f"ep {s.ep} does not divide the {s.tp * s.dp} ranks of a stage"
+            if s.tp * s.dp * s.cp % s.ep:
+                return f"ep {s.ep} does not divide the {s.tp * s.dp * s.cp} ranks of a stage"
     return ""
 
 
@@ -106,24 +115,35 @@ def powers(limit: int) -> tuple[int, ...]:
     return tuple(2**i for i in range(max(limit, 1).bit_length()) if 2**i <= limit)
 
 
-def candidates(model: Model, speed: Speed, max_ranks: int, *, stages: Iterable[int] = (1, 2, 4, 8)) -> list[Shape]:
+LONG_TOKENS = 32_768
+"""Prompts longer than this are also tried with ranks that share a request."""
+
+
+def rings_for(tokens: float) -> tuple[int, ...]:
+    """Return the context-parallel ranks worth a look for a prompt of so many tokens."""
+    return (1, 2, 4, 8) if tokens > LONG_TOKENS else (1,)
+
+
+def candidates(model: Model, speed: Speed, max_ranks: int, *, stages: Iterable[int] = (1, 2, 4, 8),
+               rings: Iterable[int] = (1,)) -> list[Shape]:
     """Return all layouts worth a look with up to `max_ranks` ranks, legal or not."""
     has_experts = any(g.ffn.kind == "moe" for g in model.groups)
     out = []
-    for pp in stages:
-        for ranks in powers(max_ranks // pp if pp <= max_ranks else 0):
+    for pp, cp in ((p, c) for p in stages for c in rings):
+        for ranks in powers(max_ranks // (pp * cp) if pp * cp <= max_ranks else 0):
             for tp in powers(ranks):
                 dp = ranks // tp
-                for ep in sorted({1, dp, ranks} if has_experts else {1}):
-                    out.append(Shape(tp=tp, dp=dp, pp=pp, ep=ep))
+                for ep in sorted({1, dp * cp, ranks * cp} if has_experts else {1}):
+                    out.append(Shape(tp=tp, dp=dp, pp=pp, ep=ep, cp=cp))
     return out
 
 
-def legal(model: Model, speed: Speed, precision: str, max_ranks: int) -> tuple[list[Shape], dict[str, int]]:
+def legal(model: Model, speed: Speed, precision: str, max_ranks: int, *, rings: Iterable[int] = (1,),
+          ) -> tuple[list[Shape], dict[str, int]]:
     """Return the legal layouts, and how many fell for each reason."""
     kept: list[Shape] = []
     fell: dict[str, int] = {}
-    for s in candidates(model, speed, max_ranks):
+    for s in candidates(model, speed, max_ranks, rings=rings):
         reason = why_not(model, s, precision, speed)
         if reason:
             fell[reason] = fell.get(reason, 0) + 1

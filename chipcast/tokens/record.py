@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chipcast.base.types import Array
+from chipcast.tokens.ops import Plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +23,8 @@ class Layout:
     """Data-parallel attention groups."""
     ep: int = 1
     """Expert-parallel ranks."""
+    cp: int = 1
+    """Ranks that share a request's tokens."""
     batch: int = 1
     """Requests served at once by a replica."""
     weights: str = "fp8"
@@ -31,7 +34,15 @@ class Layout:
 
     def __str__(self) -> str:
         """Print it in one breath."""
-        return f"{self.chips} chips tp{self.tp} pp{self.pp} dp{self.dp} ep{self.ep} batch {self.batch} {self.weights}"
+        ring = f" cp{self.cp}" if self.cp > 1 else ""
+        return (f"{self.chips} chips tp{self.tp} pp{self.pp} dp{self.dp} ep{self.ep}{ring} batch {self.batch} "
+                f"{self.weights}")
+
+    @property
+    def plan(self) -> Plan:
+        """The same as the operations take it."""
+        return Plan(tp=float(self.tp), dp=float(self.dp), pp=float(self.pp), ep=float(self.ep), cp=float(self.cp),
+                    etp=float(self.tp * self.dp * self.cp // self.ep))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

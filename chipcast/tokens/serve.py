@@ -15,7 +15,7 @@ import numpy as np
 from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
-from chipcast.tokens.layout import Shape, legal, why_not
+from chipcast.tokens.layout import Shape, legal, rings_for, why_not
 from chipcast.tokens.memory import ledger, most_requests
 from chipcast.tokens.model import PRECISION, Model, load
 from chipcast.tokens.money import usd_per_chip_h, usd_per_million
@@ -91,7 +91,8 @@ def plans_of(shapes: Sequence[Shape]) -> Plan:
     def column(name: str) -> Array:
         return np.array([getattr(s, name) for s in shapes], dtype=float)[:, None, None]
 
-    return Plan(tp=column("tp"), dp=column("dp"), pp=column("pp"), ep=column("ep"), etp=column("etp"))
+    return Plan(tp=column("tp"), dp=column("dp"), pp=column("pp"), ep=column("ep"), etp=column("etp"),
+                cp=column("cp"))
 
 
 def decode_s(model: Model, plan: Plan, speed: Speed, precision: str, *, requests: Numeric, context: Numeric,
@@ -175,7 +176,7 @@ def choose_layout(model: Model, speed: Speed, work: Workload, *, precision: str,
         reason = why_not(model, only, precision, speed)
         shapes, fell = ([], {reason: 1}) if reason else ([only], {})
     else:
-        shapes, fell = legal(model, speed, precision, max_chips * per_chip)
+        shapes, fell = legal(model, speed, precision, max_chips * per_chip, rings=rings_for(work.computed))
         shapes = [s for s in shapes if s.ranks % per_chip == 0]
     if not shapes:
         return _nothing(precision, "no legal layout: " + "; ".join(list(fell)[:2]))
@@ -233,7 +234,7 @@ def _too_large(model: Model, speed: Speed, precision: str, shapes: Sequence[Shap
 
 def _bound(model: Model, speed: Speed, precision: str, shape: Shape, batch: float, work: Workload) -> str:
     """Return which cause takes most of a decode step at the medians."""
-    plan = Plan(tp=float(shape.tp), dp=float(shape.dp), pp=float(shape.pp), ep=float(shape.ep), etp=float(shape.etp))
+    plan = shape.plan
     kind = PRECISION[precision]
     ops, messages = step_ops(model, plan, Load(requests=max(batch / shape.pp, 1.0), new=1 + work.drafts,
                                                context=work.context, prefill=False), kind, tile=speed.tile,
@@ -263,7 +264,7 @@ def _frontier(chip: str, shapes: Sequence[Shape], b: Array, tpot: Array, per: Ar
 def layout_record(shape: Shape, batch: float, precision: str, per_chip: int) -> Layout:
     """Return the record of a layout; `batch` counts requests of an attention group."""
     return Layout(chips=max(shape.ranks // per_chip, 1), tp=shape.tp, pp=shape.pp, dp=shape.dp, ep=shape.ep,
-                  batch=round(batch * shape.dp), weights=precision)
+                  cp=shape.cp, batch=round(batch * shape.dp), weights=precision)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -287,7 +288,7 @@ def deliver(model: Model, shape: Shape, speed: Speed, work: Workload, *, precisi
 
     Where even one request a group breaks it, the numbers are those of one request, and `kept` is 0.
     """
-    plan = Plan(tp=float(shape.tp), dp=float(shape.dp), pp=float(shape.pp), ep=float(shape.ep), etp=float(shape.etp))
+    plan = shape.plan
     room = most_requests(model, plan, PRECISION[precision], usable=speed.memory_bytes, reserve=speed.reserve_bytes,
                          tokens=work.longest, chunk_tokens=min(work.computed, CHUNK_TOKENS))
     cap = np.minimum(np.maximum(room, 1.0), limit)

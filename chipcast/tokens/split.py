@@ -14,11 +14,10 @@ import numpy as np
 from chipcast.base.errors import InfeasibleError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
-from chipcast.tokens.layout import Shape, choose_precision, legal
+from chipcast.tokens.layout import Shape, choose_precision, legal, rings_for
 from chipcast.tokens.memory import most_requests
 from chipcast.tokens.model import PRECISION, Model, load
 from chipcast.tokens.money import usd_per_chip_h
-from chipcast.tokens.ops import Plan
 from chipcast.tokens.serve import (
     BATCHES,
     CHUNK_TOKENS,
@@ -104,7 +103,7 @@ def best_match(chips: int, prefill_group: int, decode_group: int, prefill_rate: 
 
 def prefill_shape(model: Model, speed: Speed, work: Workload, precision: str, max_chips: int) -> Shape | None:
     """Return the layout that works off most prompts a chip within the promised time to first token."""
-    shapes, _ = legal(model, speed, precision, max_chips * speed.ranks_per_chip)
+    shapes, _ = legal(model, speed, precision, max_chips * speed.ranks_per_chip, rings=rings_for(work.computed))
     shapes = [s for s in shapes if s.ranks % speed.ranks_per_chip == 0]
     if not shapes:
         return None
@@ -223,12 +222,8 @@ def split_service(given: Given, prefill_chip: str, decode_chip: str, model: str,
         gain=per / np.maximum(together, 1e-9))
 
 
-def _plan(s: Shape) -> Plan:
-    return Plan(tp=float(s.tp), dp=float(s.dp), pp=float(s.pp), ep=float(s.ep), etp=float(s.etp))
-
-
 def _prefill(model: Model, s: Shape, speed: Speed, precision: str, work: Workload) -> Any:
-    return prefill_s(model, _plan(s), speed, precision, new=work.computed, cached=work.input_tokens - work.computed)
+    return prefill_s(model, s.plan, speed, precision, new=work.computed, cached=work.input_tokens - work.computed)
 
 
 def _decode_choice(model: Model, speed: Speed, work: Workload, precision: str, chips: int, limit: float,

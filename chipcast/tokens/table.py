@@ -8,7 +8,7 @@ import numpy as np
 
 from chipcast.base.errors import InfeasibleError
 from chipcast.base.given import Given
-from chipcast.tokens.layout import legal
+from chipcast.tokens.layout import legal, rings_for
 from chipcast.tokens.memory import ledger, most_requests
 from chipcast.tokens.model import PRECISION, load
 from chipcast.tokens.serve import BATCHES, CHUNK_TOKENS, Workload, plans_of, timing
@@ -27,7 +27,7 @@ def layouts(given: Given, chip: str, model: str, work: Workload, *, chips: int, 
     shape_of = load(model)
     speed, word = fitted_speed(at_middle(given), chip, shape_of, precision=precision)
     kind, ranks = PRECISION[word], chips * speed.ranks_per_chip
-    kept, fell = legal(shape_of, speed, word, ranks)
+    kept, fell = legal(shape_of, speed, word, ranks, rings=rings_for(work.computed))
     kept = [s for s in kept if s.ranks == ranks]
     if not kept:
         raise InfeasibleError(f"no legal layout uses all {chips} chips ({ranks} ranks); try a power of two, or: "
@@ -55,7 +55,8 @@ def layouts(given: Given, chip: str, model: str, work: Workload, *, chips: int, 
             verdict = f"TPOT {tpot[i, 0]:.0f} ms even at the smallest batch"
         else:
             verdict = f"TTFT {ttft[i, 0]:.2f} s"
-        out.append({"layout": f"tp{s.tp} dp{s.dp} pp{s.pp} ep{s.ep} batch {b[i, j, 0] * s.dp:.0f} {word}",
+        ring = f" cp{s.cp}" if s.cp > 1 else ""
+        out.append({"layout": f"tp{s.tp} dp{s.dp} pp{s.pp} ep{s.ep}{ring} batch {b[i, j, 0] * s.dp:.0f} {word}",
                     "weights_gb": float(book.weights[i, 0, 0]) / 1e9,
                     "cache_of_one_request_gb": float(book.cache[i, 0, 0]) / 1e9,
                     "reserve_gb": float(np.median(speed.reserve_bytes)) / 1e9, "usable_gb": speed.memory_bytes / 1e9,

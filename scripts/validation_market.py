@@ -157,7 +157,11 @@ def page() -> str:
         "### What it missed, and why", "", *misses(told, untold), "",
         "Orders: buyers ordered several quarters of sales at once; the run holds cover to a share of the closed-form "
         "optimum and to a few quarters of budget, and starts on the day after the rush began, so the reported sum "
-        "sits in its upper tail. The charge: the maker had more goods and commitments for the card than the assumed "
+        "sits in its upper half. The first quarter of 2025: the run sees the rush in the card and keeps the rest of "
+        "the maker's sales at their last level, while they fell by half as capacity went to the card. Platforms' "
+        "spending: their capital expenditure holds buildings, networks and machines abroad as well, the run's ratio "
+        "cards alone, so its fall after the cut is deeper. The charge: the maker had more goods and commitments for "
+        "the card than the assumed "
         "months of capacity, so its write-off came out above the middle of the run. The ban: as seen on the date it "
         "was one future of several and not the likely one, and its quick reversal was without precedent. Sales after "
         "the relaxation of summer 2025: an open US gate and no sales need two keys; told both, the run gives none, "

@@ -79,7 +79,7 @@ PICTURES: dict[str, Draw] = {
     "segments": lambda s: chart_market.segments(s.market, s.market_without_threat) if s.market else None,
     "hoard": lambda s: chart_market.hoard(s.given) if s.given and s.market else None,
     "push": lambda s: chart_push.push(s.market, s.market_without_push) if s.market else None,
-    "substitution": lambda s: chart_push.substitution(s.market) if s.market else None,
+    "substitution": lambda s: chart_push.substitution(s.market, s.market_without_threat) if s.market else None,
     "backtest": lambda s: chart_score.backtest(s.backtests) if s.backtests and s.market else None,
     "plan": lambda s: chart_plan.orders(s.plan) if s.plan else None,
     "ladder": lambda s: chart_value.ladder(s.plan) if s.plan else None,

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from chipcast.market.effect import paired
 from chipcast.market.record import DOMESTIC, Market
 from chipcast.report.chart_market import flow, foreign
 from chipcast.report.form import SPREAD, five, sig
-from chipcast.report.form_rows import stack
+from chipcast.report.form_rows import ranges, stack
 from chipcast.report.form_time import by_quarter, fan, over_time
 from chipcast.report.record import Panel, Picture
 from chipcast.report.theme import chip_colours, chip_name, day_words
@@ -55,11 +56,12 @@ def push(market: Market, without: Market | None) -> Picture:
         "percent of the draws.")
 
 
-def substitution(market: Market) -> Picture | None:
+def substitution(market: Market, calm: Market | None = None) -> Picture | None:
     """Draw the Chinese share of orders where the H20 may still be bought and where it may not, and what is got of it.
 
     Where it may be bought a Chinese order is a choice (or a quota's); where not, it is what is left. The share that
-    is delivered tells whether the local line can follow.
+    is delivered tells whether the local line can follow. With `calm`, the same market without the threat, a third
+    picture shows what fills the gap.
     """
     if "h20-96" not in market.chips:
         return None
@@ -86,14 +88,43 @@ def substitution(market: Market) -> Picture | None:
                          f"{w.replace('H20', 'the H20')}" for w, r in last.items())
     title += (f"; by {day_words(market.months[-1])} the local lines have delivered {filled[-1]['mid']:.0%} "
               f"({filled[-1]['low']:.0%} to {filled[-1]['high']:.0%}) of what was ordered from them")
+    fill = gap(market, calm) if calm is not None else []
+    third = (Panel(title=f"What the threat moves in {fill[0]['year']}", spec=ranges(
+        fill, label="what", x_title=f"thousand cards more or less, {SPREAD}")),) if fill else ()
     return Picture(
-        id="substitution", title=title, rows=[*rows, *filled], marks=("market", "rules", "fab"),
-        panels=(Panel(title="By choice, and by force", legend=tuple(tones.items()), spec=fan(
+        id="substitution", title=title, rows=[*rows, *filled, *fill], marks=("market", "rules", "fab"),
+        panels=(Panel(title="Chinese share of cards ordered", legend=tuple(tones.items()), spec=fan(
             rows, x="month", by="world", colours=tones, percent=True, domain=(0, 1), height=230, inner=False,
-            y_title=f"Chinese share of cards ordered, {SPREAD}")),
-                Panel(title="What supply lets through", legend=tuple(supply.items()), spec=fan(
+            y_title=f"share, {SPREAD}")),
+                Panel(title="Delivered share of Chinese cards ordered", legend=tuple(supply.items()), spec=fan(
                     filled, x="month", by="world", colours=supply, percent=True, domain=(0, 1), height=230,
-                    y_title=f"delivered share of Chinese cards ordered, {SPREAD}"))),
+                    y_title=f"share, {SPREAD}")), *third),
         note="Left: draws sorted month by month by whether both gates let the H20 pass; where they do, a Chinese order "
         "is a choice or a quota, where not it is what is left. Right: all Chinese cards delivered since the start over "
-        "all ordered; what is missing waits for the local lines. Bands hold 90 (right also 50) percent of the draws.")
+        "all ordered; what is missing waits for the local lines. Bands hold 90 (right also 50) percent of the draws."
+        + (" Last: cards with the threat less cards without it, draw by draw; leases count the cards at the end of the "
+           "year." if fill else ""))
+
+
+GAP = {
+    "H20 delivered": "H20 delivered",
+    "lesser and redesigned foreign cards": "lesser and redesigned\nforeign cards",
+    "grey cards": "grey imports",
+    "cards leased abroad": "leased abroad",
+    "domestic cards delivered": "Chinese cards",
+}
+"""Measures of the paired effect that fill the gap which a threat leaves, each with its words."""
+
+
+def gap(market: Market, calm: Market) -> list[dict[str, Any]]:
+    """Return what the threat moves in the first whole calendar year, paired draw by draw. [thousand cards]"""
+    kept = len(market.leased_abroad) == len(market.segments) == len(calm.leased_abroad)
+    found = paired(market, calm) if kept else ()
+    whole = [y for y in dict.fromkeys(m[:4] for m in market.months) if f"{y}-01" in market.months]
+    by = {e.name: e for e in found if whole and e.year == whole[0]}
+    rows = []
+    for name, words in GAP.items():
+        if name in by:
+            spread = five(by[name].values / 1000)
+            rows.append({"what": words, "year": by[name].year, **spread, "text": f"{spread['mid']:+,.0f}"})
+    return rows

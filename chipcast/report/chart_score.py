@@ -16,6 +16,9 @@ TONES = {HIT: "#1b7f5f", MISS: "#b5392d"}
 SERIES_WORDS = {
     "nvda_china_revenue_usd_bn": "Nvidia's China revenue", "h20_revenue_usd_bn": "H20 revenue",
     "h20_orders_usd_bn": "H20 orders", "china_vendor_cards": "Chinese vendors' cards",
+    "china_total_cards": "all cards sold in China", "nvidia_china_cards": "Nvidia's cards in China",
+    "huawei_ascend_cards": "Ascend cards", "h20_card_price_usd": "price of an H20",
+    "nvda_china_share": "Nvidia's share in China",
 }
 """Forecast series in words."""
 
@@ -95,7 +98,9 @@ def backtest(backtests: Sequence[Mapping[str, str]]) -> Picture | None:
     panels = []
     for kind in kinds:
         whole = [r for r in rows if r["known"] == kind and r["group"] == "whole chain"]
-        panels += [Panel(title=f"The whole chain, {kind}", spec=_came(whole))] if whole else []
+        for measure in dict.fromkeys(r["measure"] for r in whole):
+            part = [r for r in whole if r["measure"] == measure]
+            panels.append(Panel(title=f"The whole chain, {kind}", spec=_came(part)))
     for kind in kinds:
         past = [r for r in rows if r["known"] == kind and r["group"] != "whole chain"]
         panels += [Panel(title=f"The model of the past, {kind}", spec=_quarters(past))] if past else []

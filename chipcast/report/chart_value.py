@@ -10,7 +10,7 @@ import numpy as np
 from chipcast.base.summary import short
 from chipcast.plan.record import Plan
 from chipcast.report.driver import rank_correlation
-from chipcast.report.form import AXIS_PX, above, base, colour, layer, names, number, sig, tips
+from chipcast.report.form import AXIS_PX, above, base, colour, layer, lines, names, number, sig, tips
 from chipcast.report.form_rows import bars, signed_bars
 from chipcast.report.record import Panel, Picture, Spec
 from chipcast.report.theme import ACCENT, SOFT, readable, wrapped
@@ -129,29 +129,64 @@ def price(plan: Plan) -> Picture | None:
         "shape and the differences, not the level.")
 
 
+CHANGES, KEEPS = "changes what to order now", "leaves it"
+DECIDES = {CHANGES: "#b5392d", KEEPS: "#8b95a3"}
+"""Colours of causes by whether knowing them would change the first orders."""
+
+
 def tornado(plan: Plan) -> Picture | None:
-    """Draw what moves the plan's outcome most, and what one more unit of each limit would be worth."""
-    rows = tornado_rows(plan)
+    """Draw what would change the decision and the cost, what decides failure, and the worth of limits."""
+    swings, rows = swing_rows(plan), tornado_rows(plan)
     worth: list[dict[str, Any]] = [{"limit": wrapped(readable(k), 34), "worth": sig(v), "text": f"{short(v)} USD"}
-             for k, v in plan.shadow_prices.items() if abs(v) > 0.5]
-    if not rows:
+                                   for k, v in plan.shadow_prices.items() if abs(v) > 0.5]
+    if not swings and not rows:
         return None
-    panels = [Panel(title="What decides whether the plan falls short", spec=signed_bars(
-        rows, label="cause", value="rank_correlation", domain=(-1, 1),
-        x_title="rank correlation with falling short, over fresh futures"))]
+    panels = []
+    if swings:
+        panels.append(Panel(title="What a cause moves", legend=tuple(DECIDES.items()), spec=_swings(swings)))
+    if rows:
+        panels.append(Panel(title="What decides whether the plan falls short", spec=signed_bars(
+            rows, label="cause", value="rank_correlation", domain=(-1, 1),
+            x_title="rank correlation with falling short, over fresh futures")))
     if worth:
         panels.append(Panel(title="What one more unit of a limit is worth", spec=bars(
             worth, label="limit", value="worth", x_title="USD", domain=(0, 1.3 * max(r["worth"] for r in worth)))))
-    first = rows[0]
-    title = (f"What would change the outcome most is {str(first['cause']).replace(chr(10), ' ')} (rank correlation "
-             f"{first['rank_correlation']:+.2f} with falling short)")
-    if worth:
-        best = max(worth, key=lambda r: abs(r["worth"]))
-        title += f"; {str(best['limit']).replace(chr(10), ' ')} would be worth {best['text']}"
+    if swings:
+        first, moved = swings[0], [str(r["cause"]).replace("\n", " ") for r in swings if r["decision"] == CHANGES]
+        title = (f"What moves the cost most is {str(first['cause']).replace(chr(10), ' ')}: {first['low']:.2g} to "
+                 f"{first['high']:.2g} million USD; " + (
+                     f"knowing {' or '.join(moved[:3])} would change what to order now" if moved else
+                     "knowing none of the causes would change what to order now"))
+    else:
+        title = (f"What would change the outcome most is {str(rows[0]['cause']).replace(chr(10), ' ')} (rank "
+                 f"correlation {rows[0]['rank_correlation']:+.2f} with falling short)")
     return Picture(
-        id="tornado", title=title, panels=tuple(panels), rows=[*rows, *worth], marks=("plan", "market", "buyer"),
-        note="Red: more of it makes falling short rarer; green: more frequent. All causes vary together over the fresh "
-        "futures. Values of limits are prices of the program on its own futures.")
+        id="tornado", title=title, panels=tuple(panels), rows=[*swings, *rows, *worth],
+        marks=("plan", "market", "buyer"),
+        note=("First: mean cost where a cause is known to be low or high, everything else uncertain; red where the "
+              "first orders would then differ. " if swings else "")
+        + "Correlations: red means that more of it makes falling short rarer, green more frequent. Values of limits "
+        "are prices of the program on its own futures.")
+
+
+def swing_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Return mean cost where each cause is known to be low and high, widest first. [million USD]"""
+    out = []
+    for r in plan.detail.get("tornado", ()):
+        ends = sorted((float(r["cost_low"]), float(r["cost_high"])))
+        out.append({"cause": wrapped(readable(str(r["cause"])), 34), "low": sig(ends[0] / 1e6),
+                    "high": sig(ends[1] / 1e6), "if_low": short(float(r["low"])), "if_high": short(float(r["high"])),
+                    "decision": CHANGES if r.get("changes") else KEEPS})
+    return sorted(out, key=lambda r: r["low"] - r["high"])
+
+
+def _swings(rows: list[dict[str, Any]]) -> Spec:
+    y = names("cause", [str(r["cause"]) for r in rows])
+    x: Spec = {"type": "quantitative", "scale": {"zero": False}, "axis": {
+        "title": lines("mean cost where the cause is low or high, million USD"), "grid": True, "tickCount": 5}}
+    return base(AXIS_PX + 34 * len(rows), [layer("bar", {
+        "y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": colour("decision", DECIDES),
+        "tooltip": tips("cause", "if_low", "if_high", "low", "high", "decision")}, height={"band": 0.6})], rows)
 
 
 def tornado_rows(plan: Plan) -> list[dict[str, Any]]:

@@ -326,13 +326,23 @@ def test_a_log_of_ones_own(cli: Run, cli_json: RunJson, tmp_path: Path) -> None:
     out = cli_json("cluster", "fit", str(good), "--nodes", "16", "--days", "30")
     assert out["rates_per_1e6_chip_h"]["hbm"]["count"] == 2
     assert any("too few" in words for words in out["cannot_tell"])
+    alone = cli_json("cluster", "replay", str(good))  # as typed, with nothing said of the watch
+    assert (alone["nodes"], alone["days"], alone["faults"]) == (2, 5, 3)
+    listed = tmp_path / "log.json"
+    listed.write_text('[{"node": "a", "start": 1, "end": 2.5}, {"node": "b", "start": 3, "hours": 6, "end": null}]',
+                      encoding="utf-8")
+    code, _, err = cli("cluster", "replay", str(listed))
+    assert code == 0 and "2 nodes and 3 days" in err
+    short = tmp_path / "short.csv"
+    short.write_text("host,begin,downtime_h\na,1,5\nb,2,-3\n", encoding="utf-8")
+    code, _, err = cli("cluster", "fit", str(short))
+    assert code == 2 and "downtime_h must be 0 hours or more, got -3" in err
     bad = tmp_path / "bad.csv"
     bad.write_text("node,start,end\na,5,4\n", encoding="utf-8")
     broken = tmp_path / "bad.json"
     broken.write_text("[{", encoding="utf-8")
     for words, message in (((str(bad), "--nodes", "4", "--days", "9"), "before it starts on day 5"),
                            ((str(broken), "--nodes", "4", "--days", "9"), "no JSON"),
-                           ((str(good),), "state --nodes and --days"),
                            ((str(tmp_path / "none.csv"), "--nodes", "4", "--days", "9"), "no file"),
                            ((str(good), "--nodes", "1", "--days", "30"), "more than the 1 watched")):
         code, out_text, err = cli("cluster", "replay", *words)
@@ -358,8 +368,8 @@ def test_ones_own_log_takes_the_place_of_assumed_rates(cli: Run, cli_json: RunJs
     strange.write_text("node,start,end,class\na,1,2,zzz\nb,2,3,yyy\n", encoding="utf-8")
     code, _, err = cli(*words[:7], str(strange), *words[8:])
     assert code == 2 and "no fault of the log has a class that is known" in err
-    code, _, err = cli("cluster", "goodput", "--log", str(log), *FEW)
-    assert code == 2 and "state --log-nodes and --log-days" in err
+    code, _, err = cli("cluster", "goodput", "--chip", "h800", "--chips", "1024", "--log", str(log), *FEW)
+    assert code == 0 and "--log-nodes and --log-days are not stated: 60 nodes and 81 days" in err
 
 
 def test_checkpoint_verb_puts_daly_between_best_and_young(cli: Run, cli_json: RunJson) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from chipcast.base.errors import DataError, InputError
 from chipcast.cli.cluster_words import Chip, Scene, one_size, percent, seconds_of, setup, share_of
-from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, say, table, whole
+from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, note, say, table, whole
 
 SPARES_TRIED = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Multiples of the median answer that the table tries."""
@@ -103,22 +103,37 @@ Span = Annotated[str, typer.Option("--days", help="Days watched.")]
 
 
 def read_trace(path: str, nodes: str, days: str, *, flags: tuple[str, str] = ("--nodes", "--days")) -> Any:
-    """Read a log: JSON events, or CSV with one fault a row; the shipped log knows its nodes and days."""
+    """Read a log: JSON events or faults, or CSV with one fault a row; the shipped log knows its nodes and days.
+
+    What is not stated of the watch is taken from the log, with a note: nodes without a fault are not in it.
+    """
     from chipcast.base.traces import read_csv, read_json
     from chipcast.base.units import parse_quantity
-    from chipcast.cluster.trace import from_rows, pair_events
+    from chipcast.cluster.trace import from_rows, pair_events, watch_of
 
-    shipped = path == TRACE
-    if not shipped and (not nodes or not days):
-        raise InputError(f"state {flags[0]} and {flags[1]} of the watch: a log names only nodes that failed")
-    count = parse_quantity(nodes, "1", flags[0]) if nodes else TRACE_NODES
-    span = parse_quantity(days, "days", flags[1]) if days else TRACE_DAYS
-    if count != int(count) or not 1 <= count <= MOST_NODES or not 0 < span <= MOST_DAYS:
-        raise InputError(f"{flags[0]} must be a whole number from 1 to {MOST_NODES:,} and {flags[1]} lie above 0 and "
-                         f"not above {MOST_DAYS:,}, got {count:g} and {span:g}")
-    if path.lower().removesuffix(".gz").endswith(".csv"):
-        return from_rows(read_csv(path), nodes=int(count), days=span)
-    return pair_events(read_json(path), nodes=int(count), days=span)
+    table = path.lower().removesuffix(".gz").endswith(".csv")
+    rows = read_csv(path) if table else read_json(path)
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"'{path}' must hold a list of at least one fault or event")
+    if not table and all(isinstance(row, dict) and "event_type" not in row for row in rows):
+        rows = [{str(k).lower(): "" if v is None else str(v) for k, v in row.items()} for row in rows]
+    count, span = (TRACE_NODES, TRACE_DAYS) if path == TRACE else watch_of(rows)
+    if path != TRACE and not (nodes and days):
+        note(f"Taken from the log, as {' and '.join(f for f, v in zip(flags, (nodes, days), strict=True) if not v)} "
+             f"{'are' if not nodes and not days else 'is'} not stated: "
+             + " and ".join(w for w, v in ((f"{count} nodes", nodes), (f"{span:g} days", days)) if not v)
+             + ". Nodes without a fault are in no log; rates are too high by as much as they are missing.")
+    if nodes:
+        stated = parse_quantity(nodes, "1", flags[0])
+        if stated != int(stated) or not 1 <= stated <= MOST_NODES:
+            raise InputError(f"{flags[0]} must be a whole number from 1 to {MOST_NODES:,}, got {stated:g}")
+        count = int(stated)
+    span = parse_quantity(days, "days", flags[1]) if days else span
+    if not 0 < span <= MOST_DAYS:
+        raise InputError(f"{flags[1]} must lie above 0 and not above {MOST_DAYS:,}, got {span:g}")
+    if not table and "event_type" in rows[0]:
+        return pair_events(rows, nodes=count, days=span)
+    return from_rows(rows, nodes=count, days=span)
 
 
 def replay(path: Annotated[str, typer.Argument(metavar="TRACE", help="JSON or CSV, or a shipped name.")] = TRACE,

@@ -84,12 +84,17 @@ class Comparison:
         return share
 
 
+def peaks(given: Given, chips: Sequence[str]) -> list[float]:
+    """Return the dense 16-bit peak of each chip, over the bins of a name without one on average. [TFLOPS]"""
+    return [float(np.mean(figure(given, chip, "bf16_tflops"))) for chip in chips]
+
+
 def equal_compute(given: Given, chips: Sequence[str], size: int) -> tuple[int, ...]:
     """Return for each chip the whole servers' worth of chips with the peak 16-bit throughput of `size` of the first."""
     servers = round(given.middle("cluster.chips_per_server"))
-    peaks = [float(np.mean(figure(given, chip, "bf16_tflops"))) for chip in chips]
-    return tuple(size if i == 0 else max(round(size * peaks[0] / peak / servers), 1) * servers
-                 for i, peak in enumerate(peaks))
+    power = peaks(given, chips)
+    return tuple(size if i == 0 else max(round(size * power[0] / peak / servers), 1) * servers
+                 for i, peak in enumerate(power))
 
 
 def compare(given: Given, chips: Sequence[str], size: int | Sequence[int], *, same: str = "chips",

@@ -116,35 +116,59 @@ def _time(event: Mapping[str, Any], i: int) -> float:
 
 
 COLUMNS = {"node": ("node", "node_id", "host", "server"), "start": ("start", "start_day", "fault_start", "begin"),
-           "end": ("end", "end_day", "fault_end", "repaired"), "class": ("class", "component", "kind", "type")}
+           "end": ("end", "end_day", "fault_end", "repaired"), "class": ("class", "component", "kind", "type"),
+           "hours": ("hours", "duration_h", "downtime_h", "repair_h", "hours_down")}
 """Our name of a column -> names under which logs carry it."""
 
 
 def from_rows(rows: Sequence[Mapping[str, str]], *, nodes: int, days: float) -> Trace:
     """Read a log with one fault a row: node, start, end, class; times in days, or as ISO dates and times.
 
+    Instead of an end a row may say for how many hours the node was down.
+
     Raises
     ------
     DataError
         If a column is missing, a time cannot be read, or an end lies before its start.
     """
-    found = {ours: next((n for n in names if n in rows[0]), "") for ours, names in COLUMNS.items()}
+    there = {key for row in rows for key in row}
+    found = {ours: next((n for n in names if n in there), "") for ours, names in COLUMNS.items()}
+    if found["hours"]:
+        column = found["end"] or "end"
+        rows = [{**row, column: row.get(column) or (_end_of(row, found, i) if row.get(found["hours"]) else "")}
+                for i, row in enumerate(rows)]
+        found["end"] = column
     for ours in ("node", "start", "end"):
         if not found[ours]:
             raise DataError(f"the log has no column for {ours}; name it one of {', '.join(COLUMNS[ours])} "
                             f"(found: {', '.join(rows[0])})")
-    stamps = [(_clock(row[found["start"]], i, "start"), _clock(row[found["end"]], i, "end"))
+    stamps = [(_clock(row.get(found["start"], ""), i, "start"), _clock(row.get(found["end"], ""), i, "end"))
               for i, row in enumerate(rows)]
-    dated = any("-" in row[found["start"]][1:] for row in rows)
+    dated = any("-" in row.get(found["start"], "")[1:] for row in rows)
     zero = math.floor(min(s for s, _ in stamps if s is not None)) if dated else 0.0
     ids: dict[str, int] = {}
     out = []
-    for row, (start, end) in zip(rows, stamps, strict=True):
+    for i, (row, (start, end)) in enumerate(zip(rows, stamps, strict=True)):
         assert start is not None
         stop = days if end is None else end - zero
-        out.append((ids.setdefault(row[found["node"]], len(ids)), start - zero, stop,
+        if stop < start - zero:
+            raise DataError(f"row {i + 2}: the fault of node '{row.get(found['node'], '')}' ends on day {stop:g}, before "
+                            f"it starts on day {start - zero:g}")
+        out.append((ids.setdefault(row.get(found["node"], ""), len(ids)), start - zero, stop,
                     (row.get(found["class"]) or "unknown") if found["class"] else "unknown", ""))
     return build(out, nodes=nodes, days=days)
+
+
+def _end_of(row: Mapping[str, str], found: Mapping[str, str], i: int) -> str:
+    """Return the day on which a fault ended that is logged by its length."""
+    start = _clock(row.get(found["start"], ""), i, "start") if found["start"] else 0.0
+    try:
+        hours = float(row[found["hours"]])
+    except ValueError:
+        raise DataError(f"row {i + 2}: {found['hours']} must be a number, got '{row[found['hours']]}'") from None
+    if not hours >= 0:
+        raise DataError(f"row {i + 2}: {found['hours']} must be 0 hours or more, got {row[found['hours']]}")
+    return repr((start or 0.0) + hours / 24)
 
 
 def _clock(text: str, i: int, what: str) -> float | None:
@@ -158,6 +182,29 @@ def _clock(text: str, i: int, what: str) -> float | None:
         return datetime.fromisoformat(text).timestamp() / 86_400
     except ValueError:
         raise DataError(f"row {i + 2}: {what} must be days or a time such as 2025-03-01T12:00, got '{text}'") from None
+
+
+def watch_of(rows: Sequence[Mapping[str, Any]]) -> tuple[int, float]:
+    """Return the nodes that a log names and the days it spans: the least that can have been watched."""
+    nodes, first, last = set(), math.inf, -math.inf
+    for i, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise DataError(f"entry {i + 1} of the log must be an object, got {type(row).__name__}")
+        if "event_time" in row:
+            nodes.add(str(row.get("node_id", "")))
+            days = [_time(row, i)]
+            first = 0.0
+        else:
+            found = {ours: next((n for n in names if n in row), "") for ours, names in COLUMNS.items()}
+            nodes.add(str(row.get(found["node"], "")))
+            texts = [(str(row[found[k]]), k) for k in ("start", "end") if found[k] and str(row[found[k]])]
+            dated = any("-" in text[1:] for text, _ in texts)
+            days = [t for text, k in texts if (t := _clock(text, i, k)) is not None]
+            first = min([first, *(math.floor(d) for d in days)]) if dated else 0.0
+        last = max([last, *days])
+    if not math.isfinite(last):
+        raise DataError("the log has no time that can be read; it needs node, start and end")
+    return max(len(nodes), 1), max(float(math.ceil(last - first)), 1.0)
 
 
 def build(faults: Sequence[tuple[int, float, float, str, str]], *, nodes: int, days: float) -> Trace:

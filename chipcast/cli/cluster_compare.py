@@ -42,9 +42,8 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
     from chipcast.base.summary import interval as band
     from chipcast.base.summary import short, span
     from chipcast.base.units import parse_quantity
-    from chipcast.cluster.compare import CAUSES
+    from chipcast.cluster.compare import CAUSES, peaks
     from chipcast.cluster.compare import compare as pair
-    from chipcast.cluster.compare import peaks
     from chipcast.cluster.fixes import cured_without, multiple_needed, waterfall
     from chipcast.cluster.goodput import case_of
     from chipcast.cluster.options import read_options, with_options
@@ -123,8 +122,8 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
                    "paid. The rate of a chip is as uncertain as its goodput; what it rests on: "
                    + "; ".join(f"{m['chip']} {m['evidence']}" for m in money["rows"]) + ".")
     for i, name in enumerate(ids[1:], start=1):
-        say(f"On the same draws {c.sizes[0]:,} x {first} fall below {c.threshold:.0%} where {c.sizes[i]:,} x {name} do not "
-            f"with probability {joint[first][name]:.2f}, and the other way round with {joint[name][first]:.2f}.")
+        say(f"On the same draws {c.sizes[0]:,} x {first} fall below {c.threshold:.0%} where {c.sizes[i]:,} x {name} do "
+            f"not with probability {joint[first][name]:.2f}, and the other way round with {joint[name][first]:.2f}.")
     if same == "chips" and len(set(c.sizes)) == 1 and len(ids) > 1:
         power = peaks(given, ids)
         say("Jobs have equal numbers of chips; their peak throughput is "

@@ -152,8 +152,8 @@ def from_rows(rows: Sequence[Mapping[str, str]], *, nodes: int, days: float) -> 
         assert start is not None
         stop = days if end is None else end - zero
         if stop < start - zero:
-            raise DataError(f"row {i + 2}: the fault of node '{row.get(found['node'], '')}' ends on day {stop:g}, before "
-                            f"it starts on day {start - zero:g}")
+            raise DataError(f"row {i + 2}: the fault of node '{row.get(found['node'], '')}' ends on day {stop:g}, "
+                            f"before it starts on day {start - zero:g}")
         out.append((ids.setdefault(row.get(found["node"], ""), len(ids)), start - zero, stop,
                     (row.get(found["class"]) or "unknown") if found["class"] else "unknown", ""))
     return build(out, nodes=nodes, days=days)

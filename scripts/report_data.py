@@ -40,8 +40,8 @@ def market() -> Iterable[dict[str, Any]]:
 
 
 def _measure(series: str) -> str:
-    return "billion USD" if series.endswith("_usd_bn") else "USD" if series.endswith("_usd") else (
-        "cards" if "cards" in series else "1")
+    ends = {"_usd_bn": "billion USD", "_usd": "USD", "_cards": "cards or packages", "_packages": "cards or packages"}
+    return next((words for end, words in ends.items() if series.endswith(end)), "ratio")
 
 
 def tokens() -> Iterable[dict[str, Any]]:

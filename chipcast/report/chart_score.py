@@ -18,7 +18,9 @@ SERIES_WORDS = {
     "h20_orders_usd_bn": "H20 orders", "china_vendor_cards": "Chinese vendors' cards",
     "china_total_cards": "all cards sold in China", "nvidia_china_cards": "Nvidia's cards in China",
     "huawei_ascend_cards": "Ascend cards", "h20_card_price_usd": "price of an H20",
-    "nvda_china_share": "Nvidia's share in China",
+    "nvda_china_share": "Nvidia's share in China", "h20_charge_usd_bn": "charge on H20",
+    "h20_unshipped_usd_bn": "H20 not shipped", "huawei_910c_packages": "910C packages",
+    "platform_spend_ratio": "platforms' spending", "smic_ai_die_yield": "yield of AI dies",
 }
 """Forecast series in words."""
 
@@ -138,7 +140,8 @@ def _quarters(rows: Sequence[Mapping[str, Any]]) -> Spec:
 def _came(rows: Sequence[Mapping[str, Any]]) -> Spec:
     ready = [{**r, "row": f"{SERIES_WORDS.get(r['id'], r['id'])}\n{r['case']}, as of {r['vintage'][:7]}"} for r in rows]
     y = names("row", [str(r["row"]) for r in ready], limit=200)
-    x: Spec = {"type": "quantitative", "axis": {"title": rows[0]["measure"], "grid": True, "tickCount": 5}}
+    x: Spec = {"type": "quantitative", "axis": {"title": rows[0]["measure"], "grid": True, "tickCount": 5,
+                                                "labelOverlap": True, "format": "~s"}}
     tint = colour("result", TONES)
     return base(AXIS_PX + 30 * len(ready), [
         layer("rule", {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": tint}, strokeWidth=2.2,

@@ -155,18 +155,20 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
     tell("trying near and simple orders on futures of their own")
     tried = np.setdiff1d(np.arange(pool), picks)[: TRIALS[asked.fast]]
     trial = replace(p.take(tried), overdraft=penalty)
-    first, chosen_by = solved.first(), "program"
+    first, chosen_by, after = solved.first(), "program", fixed
     if asked.serve_share == 0 and asked.risk in ("mean", "mean_cvar"):
-        first, chosen_by = rivals.improve(solved, fixed, mean, trial, _nodes(case, labels, picks, tried, asked, decide),
-                                          risk)
+        first, chosen_by, after = rivals.improve(solved, fixed, mean, trial,
+                                                 _nodes(case, labels, picks, tried, asked, decide), risk)
     if chosen_by != "program":
-        solved = fixed.at(first)
+        solved = after.at(first)
     seen = np.arange(pool, min(p.size, pool + JUDGES[asked.fast]))
     tell(f"judging on {seen.size} fresh futures")
     fresh = replace(p.take(seen), overdraft=penalty, serve_share=0.0)
     nodes = _nodes(case, labels, picks, seen, asked, decide)
     plans = {"plan": first, "mean_value": mean, **rivals.simple_plans(chosen, decide)}
     judged = rivals.judge(fixed, plans, fresh, nodes)
+    if after is not fixed:
+        judged |= rivals.judge(after, {"plan": first}, fresh, nodes)
     news = First(orders=np.full_like(first.orders, np.nan) if decide else np.full((len(p.offers), 1), np.nan),
                  signed=np.full(len(p.offers), np.nan))
     judged |= recourse(fresh.take(np.arange(min(NEWS, fresh.size))), max(decide, 1), {"perfect_news": news})

@@ -18,6 +18,9 @@ from chipcast.plan.labels import Labels, labels_by_date
 from chipcast.plan.problem import Problem
 from chipcast.plan.value import First, Fixed, Risk, Solved
 
+WHOLE = 1e-6
+"""A number of lots this close to the next whole one is that."""
+
 BLOCK = 250
 """Futures judged in one program: they separate, and small programs solve faster than their sum."""
 
@@ -95,7 +98,7 @@ class Ledger:
         Notes
         -----
         A chip to own is bought from its first block on, or not at all while half of that is not wanted. A service by
-        the quarter is rounded in its quarter.
+        the quarter is rounded in its quarter, down where an API can serve the rest.
         """
         p = self.p
         lot = np.array([o.lot for o in p.offers])[:, None]
@@ -110,7 +113,9 @@ class Ledger:
             enough = low & (sum_up[at].sum(axis=0) >= block[at].max() / 2)
             out[at] = np.where(low, 0.0, out[at])
             out[np.array(at)[sum_up[at].argmax(axis=0)][enough], np.flatnonzero(enough)] = block[at].max()
-        small = np.where(sum_up >= block / 2, block, 0.0)
+        if p.api_cost is not None:
+            out = np.where(~own & (lot > 0), np.floor(sum_up / np.maximum(lot, 1e-12) + WHOLE) * lot, out)
+        small = np.where((sum_up >= block / 2) & (p.api_cost is None), block, 0.0)
         out = np.maximum(np.where(~own & (out < block), np.where(wanted > 0, small, 0.0), out), 0.0)
         self.residue = np.where(own, sum_up - out, 0.0)
         return out
@@ -194,6 +199,8 @@ def _wallet(p: Problem) -> Array:
 def _affordable(p: Problem, t: int, wanted: Array, placed: Array, signed: Array, money: Array) -> Array:
     """Return orders cut to caps, signed volumes, quota and money, which is spent. (offer, scenario)"""
     now = np.minimum(wanted, np.maximum(p.order_cap[:, t], 0.0))
+    steps = np.array([[o.lot] for o in p.offers])
+    now = np.where(steps > 0, np.floor(now / np.maximum(steps, 1e-12) + WHOLE) * steps, now)
     for i, o in enumerate(p.offers):
         lot = o.lot if o.lot > 0 else 1e-9
         if o.signed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -118,8 +120,15 @@ def fits(p: Problem, first: First) -> bool:
     return bool((now[own][home].sum(axis=0) >= p.min_domestic[: now.shape[1]] * now[own].sum(axis=0) - 1e-9).all())
 
 
+def still(fixed: Fixed) -> Fixed:
+    """Return the program in which nothing is ordered after the decision date: what comes short is left to an API."""
+    cap = fixed.p.order_cap.copy()
+    cap[:, fixed.decide:] = 0.0
+    return Fixed(replace(fixed.p, order_cap=cap), fixed.labels, fixed.decide, fixed.risk)
+
+
 def improve(solved: Solved, fixed: Fixed, mean: First, trial: Problem, nodes: Nodes | None, risk: Risk,
-            ) -> tuple[First, str]:
+            ) -> tuple[First, str, Fixed]:
     """Try the plan's here-and-now orders against near and simple ones on futures it has not seen; keep the best.
 
     A program on a hundred futures fits their luck, in the tail most of all; trial futures are neither those of the
@@ -127,17 +136,24 @@ def improve(solved: Solved, fixed: Fixed, mean: First, trial: Problem, nodes: No
 
     Returns
     -------
-    first, name
-        The orders that did best, and where they come from.
+    first, name, fixed
+        The orders that did best, where they come from, and the program of what follows them.
     """
     p, now = solved.problem, solved.first()
     tried = {"program": now, "mean_value": mean, **simple_plans(p, solved.decide), **neighbours(p, now)}
     filled = {k: First(orders=np.where(np.isnan(v.orders), now.orders, v.orders), signed=v.signed)
               for k, v in tried.items()}
     judged = judge(fixed, {k: v for k, v in filled.items() if k == "program" or fits(p, v)}, trial, nodes)
+    calm = None
+    if p.api_cost is not None and nodes is not None:
+        # Orders that a small program likes may lose to the plainest course: an API and nothing else.
+        calm = still(fixed)
+        nothing = First(orders=np.zeros_like(now.orders), signed=np.zeros_like(now.signed))
+        filled["api"] = nothing
+        judged["api"] = judge(calm, {"api": nothing}, trial, nodes)["api"]
     even = np.full(trial.size, 1 / trial.size)
     value = {k: functional(j.costs, even, risk) for k, j in judged.items()}
     best = min(value, key=lambda k: (value[k], k != "program"))
     if best == "program" or paired(judged[best].costs, judged["program"].costs, risk)["verdict"] != "better":
-        return now, "program"
-    return filled[best], "a near one" if best.startswith("a lot") else best
+        return now, "program", fixed
+    return filled[best], "a near one" if best.startswith("a lot") else best, calm if best == "api" and calm else fixed

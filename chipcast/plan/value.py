@@ -224,7 +224,7 @@ class Fixed:
 
     def __init__(self, p: Problem, labels: Labels, decide: int, risk: Risk) -> None:
         """Assemble the program once."""
-        self.p, self.labels, self.decide = p, labels, decide
+        self.p, self.labels, self.decide, self.risk = p, labels, decide, risk
         self.program = program_of(p, labels, decide, risk)
         self._session = Session(self.program)
         self._done: dict[bytes, Solved] = {}

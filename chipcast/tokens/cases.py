@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError, unknown
@@ -121,13 +122,38 @@ class Case:
 
 
 def number(row: Mapping[str, str], *names: str) -> float:
-    """Return the first number in these columns, 0 where all are empty or no number."""
+    """Return the first number in these columns, 0 where all are empty; `16k` is 16,000 and `micro 8` is none.
+
+    >>> number({"input_len": "16k"}, "input_len")
+    16000.0
+    """
     for name in names:
         text = str(row.get(name) or "").replace(",", "").strip()
         found = re.match(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text)
         if found:
-            return float(found.group(0))
+            times = {"k": 1e3, "K": 1e3, "M": 1e6}.get(text[found.end():].strip(), 1.0)
+            return float(found.group(0)) * times
     return 0.0
+
+
+COUNTS = ("chips", "tp", "pp", "dp", "cp", "input_len", "output_len", "avg_context_len", "prefix_hit_pct", "accept_len")
+"""Columns that hold a number or nothing."""
+
+
+def refuse_bad_numbers(row: Mapping[str, str]) -> None:
+    """Refuse a row whose counts, lengths or shares are no numbers, negative or of a foreign unit.
+
+    Raises
+    ------
+    InputError
+        If one is.
+    """
+    for name in COUNTS:
+        text = str(row.get(name) or "").replace(",", "").strip()
+        if text and not re.match(r"[+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*([kKM]|tokens?|chips?|%)?($|[\s(;/])", text):
+            raise InputError(f"{name} '{text}' is no number from 0 up; write it plainly, such as 4096")
+    if number(row, "prefix_hit_pct") > 100:
+        raise InputError(f"prefix_hit_pct {row['prefix_hit_pct']} is more than 100")
 
 
 def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[str, float, str]:
@@ -213,6 +239,7 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         raise InputError("hardware is empty; name a chip such as 'H20 96GB'")
     if not (row.get("model") or "").strip():
         raise InputError("model is empty; name a shipped model or a config.json")
+    refuse_bad_numbers(row)
     said: list[str] = []
     chips = hardware(row["hardware"], catalog)
     if len(chips) > 1:
@@ -222,6 +249,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     shape, guess = model_for(row["model"])
     if guess:
         said.append(guess)
+    notes = (row.get("notes") or "").lower()
+    hours = re.search(r"([\d.]+)\s*t(?:rillion)? tokens", notes)
     training = asked in TRAINING or (row.get("phase") or "").startswith("train")
     phase = "train" if training else (row.get("phase") or "").split(" ")[0].strip().lower()
     if phase not in ("prefill", "decode", "mixed", "train"):
@@ -231,13 +260,14 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     here = part(chips[0], catalog)
     label = f"{row.get('precision') or ''} {row['model'] if not row.get('precision') else ''}"
     name, cache, note = precision_of(label if label.strip() else "", shape, dict(here.peak))
+    if asked == "gpu_hours" and not hours:
+        said.append(f"{constant('default_run_tokens') / 1e12:g}T tokens")
     if training:
         name, note = ("fp8" if "fp8" in label.lower() and "fp8" in dict(here.peak) else "bf16"), ""
         if not (row.get("precision") or "").strip():
             said.append("bf16")
     if note:
         said.append(note)
-    notes = (row.get("notes") or "").lower()
     count = int(number(row, "chips"))
     tp, pp, dp = (int(number(row, k)) for k in ("tp", "pp", "dp"))
     ep = -1 if (row.get("ep") or "").strip().lower() in ("on", "yes", "true") else int(number(row, "ep"))
@@ -272,6 +302,11 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     if not number(row, "input_len", "avg_context_len"):
         said.append(f"{'sequence' if training else 'prompt'} {input_len:g}")
     output_len = number(row, "output_len")
+    longest = input_len + output_len
+    if shape.context and longest > constant("context_stretch") * shape.context:
+        raise InputError(f"{longest:g} tokens are far beyond the {shape.context} of {shape.name}'s context")
+    if shape.context and not guess and longest > shape.context + 2:
+        said.append(f"{longest:g} tokens by a stretched context of {shape.context}")
     if not output_len and phase == "mixed" and asked != "ttft_ms":
         output_len = constant("default_prompt")
         said.append(f"answer {output_len:g}")
@@ -289,7 +324,6 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     micro = float(found.group(1)) if found else micro
     steps = re.search(r"global batch (\d+)", notes)
     local = re.search(r"local batch (\d+)", notes)
-    hours = re.search(r"([\d.]+)\s*t(?:rillion)? tokens", notes)
     recompute = "full" if "ckpt true" in notes or "full ckpt" in notes else "none" if "ckpt false" in notes else ""
     return Case(
         id=str(row.get("id") or ""), source=row.get("source_id") or "", quantity=asked, chips=chips,
@@ -301,7 +335,7 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         split=split, balanced="perfect" in notes or "balanced" in notes,
         recompute=recompute, sharded="full_shard" in notes or "fsdp" in notes, interleaved="interleaved" in notes,
         batch=float(steps.group(1)) if steps else 0.0, local_batch=float(local.group(1)) if local else 0.0,
-        tokens=float(hours.group(1)) * 1e12 if hours else 0.0,
+        tokens=float(hours.group(1)) * 1e12 if hours else constant("default_run_tokens"),
         floor="ci floor" in notes, slots=_told(notes, r"max-num-seqs (?:\d+/)?(\d+)"),
         prompts=_told(notes, r"num_prompts (\d+)") or _told(notes, r"(\d+) prompts at"),
         arrivals=_told(notes, r"request_rate ([\d.]+)") or _told(notes, r"prompts at ([\d.]+) req/s"),
@@ -350,6 +384,7 @@ def _drafts(spec: str, accept: float, said: list[str]) -> tuple[int, float]:
     return (1, accept) if accept > 1 else (0, 1.0)
 
 
+@lru_cache(maxsize=256)
 def bin_weights(chips: tuple[str, ...], catalog: Catalogue) -> dict[str, float]:
     """Return the assumed shares of the bins that an unnamed part may be, by rows of the data."""
     from chipcast.base.catalog import vintage_rows

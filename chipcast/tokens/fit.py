@@ -86,13 +86,16 @@ def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
     usual = "ascend-910b2" if case.phase == "train" else max(weights, key=lambda c: weights[c], default="")
     here = part(chip or (usual if usual in weights else case.chips[0]), catalog)
     here = as_stated(here, case.variant)
+    first = as_stated(part(usual, catalog), case.variant) if usual in weights else here
     family = maker(here.chip, catalog)
     recorder = Recorder()
     speed, stack = speed_from(here, family, group_of(here.chip, case), case.stack, case.engine, recorder,
                               years=case.years)
     setting, job, said = None, None, case.assumed
     if case.phase == "train":
-        job, more = training_job(case, here, speed)
+        usual_speed = speed if here.chip == first.chip else \
+            speed_from(first, family, group_of(first.chip, case), case.stack, case.engine, recorder)[0]
+        job, more = training_job(case, first, usual_speed)
         training(case, here, speed, job)
     else:
         setting = settle(case, here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from chipcast.base.errors import InfeasibleError
 from chipcast.base.types import Numeric
 from chipcast.tokens.beliefs import Part, constant
 from chipcast.tokens.cases import Case
-from chipcast.tokens.jobs import MOST_PIECES, Wish, best_job
+from chipcast.tokens.jobs import MOST_PIECES, Found, Wish, best_job
 from chipcast.tokens.jobs import words as layout_words
 from chipcast.tokens.memory import most_requests, weight_bytes
 from chipcast.tokens.model import PRECISION
@@ -228,6 +229,12 @@ def base_job(case: Case, part: Part) -> Job:
                batch=batch, cp=float(case.cp), recompute=case.recompute or "selective")
 
 
+SEARCHED = ("gemm_wide", "gemm_narrow", "core_prefill", "grouped", "stream", "maturity", "launch_s", "hidden")
+"""Shares by which two searches for a layout are told apart."""
+
+_FOUND: dict[tuple[Any, ...], Found] = {}
+
+
 def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, ...]]:
     """Return the layout of a training case: as stated, else the fastest that fits at the centre of the beliefs."""
     if case.layout is not None:
@@ -244,8 +251,13 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
         return replace(job, batch=case.local_batch * job.dp) if case.local_batch else job, ()
     if case.tp:
         return replace(base, tp=float(case.tp), zero=3), ()
-    found = best_job(case.model, base, speed, Wish(pp=case.pp, ep=max(case.ep, 0), recompute=case.recompute,
-                                                    cp=case.cp if case.cp > 1 else 0))
+    wish = Wish(pp=case.pp, ep=max(case.ep, 0), recompute=case.recompute, cp=case.cp if case.cp > 1 else 0)
+    key = (case.model, base, wish, part, *(float(np.max(getattr(speed, n))) for n in SEARCHED))
+    if key not in _FOUND:
+        if len(_FOUND) >= constant("search_memory"):
+            _FOUND.clear()
+        _FOUND[key] = best_job(case.model, base, speed, wish)
+    found = _FOUND[key]
     if found.job is None:
         return replace(base, zero=3, recompute="full"), ("no layout fits by the memory ledger: fully sharded",)
     return found.job, (f"layout searched: {layout_words(found.job)}",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from chipcast.base.catalog import read_table
 from chipcast.base.errors import InputError
@@ -18,6 +19,7 @@ SIZE = r"(?<![\dx.])(\d+(?:\.\d+)?)\s*(t|b|m)\d?(?![a-z0-9.])(?:[-_ ]?a(\d+(?:\.
 VOCABULARY = 128000
 """Entries of a usual vocabulary."""
 
+@lru_cache(maxsize=1024)
 def model_for(name: str) -> tuple[Model, str]:
     """Return a model by name, and in words what was assumed of its shape (empty where its configuration ships).
 

@@ -19,6 +19,7 @@ BINS = ("ascend-910b1", "ascend-910b2", "ascend-910b3", "ascend-910b4")
 """What a 910B without a bin may be."""
 
 
+@lru_cache(maxsize=4096)
 def hardware(name: str, catalog: Catalogue) -> tuple[str, ...]:
     """Return the chip ids that a hardware name may mean, in the catalogue's order.
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+from pages import write_or_check
 
 from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.draws import normals
@@ -89,19 +89,6 @@ def page(table: str) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Write or check the table and the page."""
-    table = fitted()
-    wanted = {TABLE: table, PAGE: page(table)}
-    if "--check" in sys.argv:
-        stale = [p.name for p, text in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
-        if stale:
-            print(f"not what the fit gives: {', '.join(stale)}; run scripts/validation_fabric.py")
-        return bool(stale)
-    for path, text in wanted.items():
-        path.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    table = fitted()
+    raise SystemExit(write_or_check({TABLE: table, PAGE: page(table)}, "scripts/validation_fabric.py"))

@@ -104,6 +104,11 @@ def test_simulate_compares_chips_and_writes_a_row_for_each_request(cli_json: Cli
     cli_json("tokens", "simulate", "--model", "qwen3-32b", "--chip", "h20", "--chips", "8", "--rate", "2",
              "--requests", "400", "-o", str(again))
     assert again.read_bytes() == path.read_bytes()
+    u = out["over_draws"]
+    assert u["draws"] == 16 and u["fits_share"] == 1
+    for key in ("largest_requests_per_s", "ttft_ms_p90", "tpot_ms_p90", "kept"):
+        assert u[key]["p05"] <= u[key]["p50"] <= u[key]["p95"]
+    assert u["tpot_ms_p90"]["p05"] < out["tpot_ms"]["p90"] < u["tpot_ms_p90"]["p95"]
     both = cli_json("tokens", "simulate", "--model", "qwen3-32b", "--chip", "h20,h800", "--chips", "8", "--rate", "2",
                     "--requests", "400")
     assert {x["chip"] for x in both["compare"]} == {"h20-96", "h800-sxm"}

@@ -65,17 +65,22 @@ def simulate(file: Annotated[str, typer.Argument(
              start_h: Annotated[float, measured("--start", "h", "Hour of the recorded day.", least=0, most=24)] = 9.0,
              hours: Annotated[float, measured("--hours", "h", "Hours of the recorded day.", above=0, most=24)] = 1.0,
              thin: Annotated[float, measured("--thin", "1", "Share of the recorded clients' rate.", above=0)] = 1.0,
+             machines: Annotated[int, whole("--machines", "Draws of what chips reach; 0 for the medians alone.",
+                                            least=0, most=100)] = 16,
              out: Annotated[str, typer.Option("-o", "--out", help="Where to write one row per request.")] = "",
              scenario: Scene = "february-2025", as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
     """Request-level simulation: TTFT and TPOT percentiles, goodput at the promise."""
     import numpy as np
 
     from chipcast.base.errors import InfeasibleError, InputError, require
+    from chipcast.base.summary import interval, span
     from chipcast.base.units import parse_quantity
     from chipcast.tokens.arrivals import made, scaled
+    from chipcast.tokens.capacity import Promise
     from chipcast.tokens.engine import Policy, deploy, deploy_split
     from chipcast.tokens.model import load
     from chipcast.tokens.names import grade
+    from chipcast.tokens.spread import spread
 
     day = day_of(scenario, as_of)
     known_model(name, day)
@@ -112,6 +117,16 @@ def simulate(file: Annotated[str, typer.Argument(
             deployed = deploy_split(g, a, b, name, work, **here) if two else deploy(g, b, name, work, **here)
             answers.append({**answer(trace, deployed, a, b, chips, work, share, seed, out),
                             "grade": grade(g.catalog, b, name)})
+            if machines:
+                s = spread(g, deployed, load(name), work, trace, Promise(ttft_s=work.ttft_s, share=share,
+                                                                         tpot_s=work.tpot_ms / 1e3), policy=policy,
+                           longest=longest, draws=machines, seed=seed)
+                fits = np.isfinite(s.ttft_ms_p90)
+                times = ("ttft_ms_p90", "tpot_ms_p90") if fits.any() else ()
+                answers[-1]["over_draws"] = {
+                    "draws": machines, "fits_share": float(np.mean(fits)), "kept": interval(s.kept),
+                    "largest_requests_per_s": interval(s.largest_requests_per_s),
+                    **{k: interval(getattr(s, k)[fits]) for k in times}}
         except (InfeasibleError, InputError) as error:
             if len(pairs) == 1:
                 raise
@@ -135,6 +150,11 @@ def simulate(file: Annotated[str, typer.Argument(
                    f"the prompts found in stores; saturation {x['saturation_requests_per_s']:.2f} requests/s; "
                    + (f"{share:.0%} keep the promise up to {x['largest_kept_requests_per_s']:.2f}."
                       if x["largest_kept_requests_per_s"] > 0 else f"at no rate do {share:.0%} keep the promise."))
+        if "over_draws" in x:
+            u = x["over_draws"]
+            say(f"over {machines} draws of what the chips reach: largest rate {span(u['largest_requests_per_s'])} "
+                "requests/s" + (f", TTFT p90 {span(u['ttft_ms_p90'])} ms, TPOT p90 {span(u['tpot_ms_p90'])} ms"
+                                if "ttft_ms_p90" in u else ""))
     say(CLOCKS)
     for line in [*notes, *[str(p) for p in problems]]:
         note(line)

@@ -6,6 +6,7 @@ An attention group is one scheduler; groups of a replica are taken to work side 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,22 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pool:
+    """Replicas of one layout on one kind of chip."""
+
+    chip: str
+    """Chip id."""
+    shape: Shape
+    """Layout of a replica."""
+    precision: str
+    """Of weights and arithmetic."""
+    replicas: int
+    """Attention groups in all."""
+    segment: str
+    """Buyer class, whose software runs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Deployed:
     """A layout on all chips of a deployment."""
 
@@ -73,6 +90,8 @@ class Deployed:
     """Sending a prompt token's cache to the decode pool. [s]"""
     chips: tuple[int, int] = (0, 0)
     """Chips of the prefill and the decode pool."""
+    pools: tuple[Pool, ...] = ()
+    """The pool, or the prefill and the decode pool."""
 
     def run(self, trace: Trace, *, seed: int = 1) -> Simulated | Handed:
         """Return what the requests of a trace see."""
@@ -193,9 +212,10 @@ def deploy(given: Given, chip: str, model: str, work: Workload, *, chips: int, s
         raise InfeasibleError(f"{chip}: {choice.reason}")
     s = choice.shape
     replicas = max(int(chips * speed.ranks_per_chip // s.ranks), 1) * s.dp
+    pool = Pool(chip=chip, shape=s, precision=word, replicas=replicas, segment=segment)
     made = engine_of(given, shape_of, s, speed, word, work, replicas=replicas, longest=max(longest, work.longest),
                      policy=policy or Policy())
-    return Deployed(engine=made, layout=layout_record(s, choice.batch, word, speed.ranks_per_chip),
+    return Deployed(engine=made, layout=layout_record(s, choice.batch, word, speed.ranks_per_chip), pools=(pool,),
                     analytic_requests_per_s=saturation(made, work, made.blocks * BLOCK_TOKENS), chips=(0, chips))
 
 
@@ -218,18 +238,43 @@ def deploy_split(given: Given, prefill_chip: str, decode_chip: str, model: str, 
     if found is None:
         raise InfeasibleError(f"no pair of pools on {chips} chips keeps the promise with {prefill_chip} for prefill "
                               f"and {decode_chip} for decode; take more chips or a looser promise")
-    rules, most = policy or Policy(), max(longest, work.longest)
-    engines = []
-    for shape, speed, word, count in ((found.prefill, first, found.prefill_precision, found.prefill_chips),
-                                      (found.decode, after, found.decode_precision, found.decode_chips)):
-        replicas = max(int(count * speed.ranks_per_chip // shape.ranks), 1) * shape.dp
-        engines.append(engine_of(given, shape_of, shape, speed, word, work, replicas=replicas, longest=most,
-                                 policy=rules))
-    pools = (replace(engines[0], scheduler="prefill_first"), replace(engines[1], store_blocks=0))
-    link = float(np.min([np.max(first.link_bytes_s[1]), np.max(after.link_bytes_s[1])])) * found.prefill.tp
-    token = shape_of.kv_bytes_per_token(PRECISION[found.decode_precision].cache_bytes)
-    return Deployed(engine=pools[1], layout=layout_record(found.decode, 1.0, found.decode_precision,
-                                                          after.ranks_per_chip),
-                    analytic_requests_per_s=found.requests_per_s, prefill=pools[0],
+    sides = ((prefill_chip, found.prefill, found.prefill_precision, first, found.prefill_chips),
+             (decode_chip, found.decode, found.decode_precision, after, found.decode_chips))
+    pools = tuple(Pool(chip=c, shape=s, precision=w, segment=segment,
+                       replicas=max(int(n * v.ranks_per_chip // s.ranks), 1) * s.dp) for c, s, w, v, n in sides)
+    return Deployed(**_two_engines(given, shape_of, pools, (first, after), work, policy or Policy(),
+                                   max(longest, work.longest)),
+                    layout=layout_record(found.decode, 1.0, found.decode_precision, after.ranks_per_chip),
+                    analytic_requests_per_s=found.requests_per_s, pools=pools,
                     prefill_layout=layout_record(found.prefill, 1.0, found.prefill_precision, first.ranks_per_chip),
-                    handoff_s=token / link, chips=(found.prefill_chips, found.decode_chips))
+                    chips=(found.prefill_chips, found.decode_chips))
+
+
+def _two_engines(given: Given, model: Model, pools: tuple[Pool, ...], speeds: tuple[Speed, ...], work: Workload,
+                 policy: Policy, longest: float) -> dict[str, Any]:
+    """Return the engines of a prefill and a decode pool, and what handing a token's cache over takes."""
+    first, after = (engine_of(given, model, p.shape, v, p.precision, work, replicas=p.replicas, longest=longest,
+                              policy=policy) for p, v in zip(pools, speeds, strict=True))
+    link = float(np.min([np.max(v.link_bytes_s[1]) for v in speeds])) * pools[0].shape.tp
+    token = model.kv_bytes_per_token(PRECISION[pools[1].precision].cache_bytes)
+    return {"prefill": replace(first, scheduler="prefill_first"), "engine": replace(after, store_blocks=0),
+            "handoff_s": token / link}
+
+
+def at_draw(given: Given, made: Deployed, model: Model, work: Workload, *, draw: int, policy: Policy,
+            longest: float) -> Deployed:
+    """Return the same layout on what its chips turn out to reach in one draw.
+
+    Raises
+    ------
+    InfeasibleError
+        If the longest request does not fit beside the weights in that draw.
+    """
+    one, most = given.block(draw, draw + 1), max(longest, work.longest)
+    speeds = tuple(fitted_speed(one, p.chip, model, segment=p.segment, precision=p.precision)[0] for p in made.pools)
+    if len(made.pools) == 2:
+        return replace(made, **_two_engines(one, model, made.pools, speeds, work, policy, most))
+    (pool,) = made.pools
+    engine = engine_of(one, model, pool.shape, speeds[0], pool.precision, work, replicas=pool.replicas, longest=most,
+                       policy=policy)
+    return replace(made, engine=engine, analytic_requests_per_s=saturation(engine, work, engine.blocks * BLOCK_TOKENS))

@@ -98,11 +98,11 @@ def backtest(backtests: Sequence[Mapping[str, str]]) -> Picture | None:
         return None
     kinds = list(dict.fromkeys(r["known"] for r in rows))
     panels = []
-    for kind in kinds:
-        whole = [r for r in rows if r["known"] == kind and r["group"] == "whole chain"]
-        for measure in dict.fromkeys(r["measure"] for r in whole):
-            part = [r for r in whole if r["measure"] == measure]
-            panels.append(Panel(title=f"The whole chain, {kind}", spec=_came(part)))
+    whole = [r for r in rows if r["group"] == "whole chain"]
+    for measure in dict.fromkeys(r["measure"] for r in whole):
+        for kind in kinds:
+            part = [r for r in whole if r["measure"] == measure and r["known"] == kind]
+            panels += [Panel(title=f"The whole chain, {kind}", spec=_came(part))] if part else []
     for kind in kinds:
         past = [r for r in rows if r["known"] == kind and r["group"] != "whole chain"]
         panels += [Panel(title=f"The model of the past, {kind}", spec=_quarters(past))] if past else []

@@ -82,7 +82,6 @@ def simulate(file: Annotated[str, typer.Argument(
     from chipcast.tokens.names import grade
     from chipcast.tokens.spread import spread
 
-    tell_of_compiling()
     day = day_of(scenario, as_of)
     known_model(name, day)
     wanted = parse_quantity(rate, "requests/s", "--rate") if rate else 0.0
@@ -159,17 +158,6 @@ def simulate(file: Annotated[str, typer.Argument(
     say(CLOCKS)
     for line in [*notes, *[str(p) for p in problems]]:
         note(line)
-
-
-def tell_of_compiling() -> None:
-    """Say that the first simulation of an installation compiles the event loop, where no compiled copy lies there."""
-    from pathlib import Path
-
-    import chipcast.tokens
-
-    folder = Path(chipcast.tokens.__file__).parent / "__pycache__"
-    if not any(folder.glob("batching.run-*.nbi")):
-        note("the first simulation compiles the event loop: some ten seconds, once")
 
 
 def requests_of(file: str, start_h: float, hours: float, thin: float, seed: int) -> tuple[Any, tuple[str, ...]]:

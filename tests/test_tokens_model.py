@@ -60,6 +60,22 @@ def test_active_parameters_include_embedding_and_head() -> None:
     assert small.params_active - small.embedding_params == pytest.approx(3.608e9, rel=1e-3)
 
 
+PLAIN_COUNT_BN = {  # total, active: counted from the fields without norms, biases and further-token layers
+    "deepseek-v3": (671.03, 37.55), "deepseek-v2": (235.74, 21.38), "deepseek-v2-lite": (15.71, 2.66),
+    "kimi-k2": (1026.41, 32.86), "qwen3-235b-a22b": (235.09, 22.19), "qwen3-30b-a3b": (30.53, 3.35),
+    "qwen3-coder-480b": (480.15, 35.47), "glm-4.5": (352.80, 33.63), "glm-4.5-air": (106.85, 13.42),
+    "openpangu-ultra-moe": (719.09, 40.37), "gpt-oss-120b": (116.79, 5.71), "gpt-oss-20b": (20.91, 4.19),
+    "mixtral-8x7b": (46.70, 12.88), "mixtral-8x22b": (140.62, 39.15), "llama-3.1-405b": (405.85, 405.85),
+    "qwen3-14b": (14.77, 14.77), "01-ai__Yi-34B": (34.39, 34.39),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_COUNT_BN)
+def test_total_and_active_meet_the_counts_that_came_with_the_configurations(name: str) -> None:
+    m = load(name)
+    assert (m.params_total / 1e9, m.params_active / 1e9) == pytest.approx(PLAIN_COUNT_BN[name], rel=0.01)
+
+
 def test_further_token_layers_stand_apart_and_close_the_published_checkpoint() -> None:
     m = load("deepseek-v3")
     assert m.params_mtp == pytest.approx(11.61e9, rel=1e-3)

@@ -66,7 +66,7 @@ def frozen(scenario: str, *, draws: int, seed: int, as_of: str | None = None, ou
     if path is not None:
         try:
             with path.open("x", encoding="utf-8") as sheet:
-                sheet.write(to_json(result))
+                sheet.write(to_json(result | {"file": path.name}))
         except OSError as error:
             raise InputError(f"--out {path} cannot be written: {error.strerror}; name another place") from None
     return result

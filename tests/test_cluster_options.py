@@ -141,6 +141,7 @@ def test_words_that_are_typed_are_answered(cli_json: RunJson, words: tuple[str, 
      "save less often"),
     (("simulate", "--repair", "gamma", "--runs", "20"), 2, "unknown law of repair 'gamma'"),
     (("simulate", "--ageing", "-1"), 2, "--ageing must be above 0.2"),
+    (("spares", "--nodes", "16", "--rate", "1e6", "--repair", "10d"), 2, "nodes would be down on average"),
     (("compare", "--tokens", "-1T"), 2, "--tokens must be above 0"),
     (("compare", "--model", "gpt-9"), 2, "gpt-9"),
     (("collective", "all-reduce", "--congestion", "ecmp"), 2, "needs a number, such as ecmp=8"),
@@ -150,6 +151,16 @@ def test_bad_words_of_policies_end_in_one_sentence(cli: Run, words: tuple[str, .
     got, out, err = cli("cluster", *words, *(() if words[0] == "simulate" else FEW))
     assert (got, out) == (code, "")
     assert message in err and "Traceback" not in err
+
+
+def test_edges_of_what_may_be_asked_have_answers(cli: Run, cli_json: RunJson) -> None:
+    assert cli_json("cluster", "exchange", "--ranks", "1", "--chip", "h800", *FEW)["bytes_s"] is None
+    many = cli_json("cluster", "spares", "--nodes", "100000", "--target", "50%", *FEW)
+    assert many["spares_by_model_at_median_load"] == {}
+    small = cli_json("cluster", "compare", "--chips", "8", "--chip", "h800,910b", *FEW)
+    assert small["delivery"] is None and small["rows"][0]["p_stumble"] == 0
+    code, text, err = cli("cluster", "compare", "--chips", "8", "--chip", "h800,910b", *FEW)
+    assert code == 0 and "No tokens, days or money" in err and "nan" not in text
 
 
 def test_worse_links_cost_time(cli_json: RunJson) -> None:

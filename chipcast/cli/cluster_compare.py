@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.base.errors import InputError
+from chipcast.base.errors import InfeasibleError, InputError
 from chipcast.cli.cluster_words import (
     Chip,
     Detection,
@@ -23,7 +23,7 @@ from chipcast.cli.cluster_words import (
     sizes_of,
     warn,
 )
-from chipcast.cli.common import AsOf, Draws, Json, Seed, Sets, emit_json, measured, say, table
+from chipcast.cli.common import AsOf, Draws, Json, Seed, Sets, emit_json, measured, note, say, table
 
 
 def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192",
@@ -80,7 +80,11 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
         for key, found in (("alone", fall.alone), ("one_after_the_other", fall.together))}
     standing = {"useful_gained": band(fall.spares.useful), "goodput_gained": band(fall.spares.goodput),
                 "spare_chips": band(c.spares[0])}
-    money = None if model == "none" else _money(given, c, cases, fall, model, days, target)
+    try:
+        money = None if model == "none" else _money(given, c, cases, fall, model, days, target)
+    except InfeasibleError as error:
+        money = None
+        note(f"No tokens, days or money: {error}.")
     warn(ids)
     say_bins(given, ids)
     if json:
@@ -130,16 +134,16 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
             + ", ".join(f"{p / power[0]:.1f}" for p in power[1:]) + f" times that of {first}: --same compute makes it "
             "equal.")
     named = band(c.memory_and_links[0])
-    say(f"Memory and link faults cause {percent(named)} % of the loss of {first} under these priors; without any of "
-        f"them {cured:.0%} of its stumbles would not happen. "
+    at_all = f"; without any of them {cured:.0%} of its stumbles would not happen" if cured == cured else ""
+    say(f"Memory and link faults cause {percent(named)} % of the loss of {first} under these priors{at_all}. "
         + ("At median values the job stumbles without any of them." if inverse == 0 else
+           "With all else at its median no number of them makes it stumble." if inverse == float("inf") else
            f"With all else at its median the job stumbles once they are {inverse:.1f} times as frequent as assumed."))
 
 
 def _money(given: Any, c: Any, cases: list[Any], fall: Any, model: str, days: float, target: float | None
            ) -> dict[str, Any]:
     """Return what the jobs deliver in tokens, days and money, and what the fixes of the first are worth."""
-    from chipcast.base.errors import InfeasibleError
     from chipcast.base.summary import interval as band
     from chipcast.large_run import deliver, order, worth_of
 

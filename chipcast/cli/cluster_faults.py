@@ -14,6 +14,10 @@ SPARES_TRIED = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Multiples of the median answer that the table tries."""
 
 
+MOST_FAULTS = 400_000
+"""Faults of all histories that are played for one answer."""
+
+
 def spares(nodes: Annotated[str, typer.Option("--nodes", help="Nodes that the job needs.")] = "2048",
            target: Annotated[str, typer.Option("--target", help="Share of time with enough nodes.")] = "99.9%",
            rate: Annotated[str, typer.Option(
@@ -57,12 +61,16 @@ def spares(nodes: Annotated[str, typer.Option("--nodes", help="Nodes that the jo
         text = repair.strip()
         days = np.full(given.draws, seconds_of(f"{text[:-1]}days" if text.endswith("d") else text, "--repair") / 86_400)
     load = count * per_day * days
+    usual = float(np.median(load))
+    if usual >= count:
+        raise InputError(f"at that rate and repair {usual:.3g} of {count} nodes would be down on average; lower --rate "
+                         "or --repair")
     alone, poisson = spares_needed(load, share), spares_for_nodes_down(load, share)
     # The published log is the one measure of clustering; its shape is put on the median load.
     log = habits(pair_events(read_json(TRACE), nodes=TRACE_NODES, days=TRACE_DAYS))
-    middle = float(np.median(load))
-    scaled = replace(log, nodes=count, faults_per_day=middle / float(log.repair_days.mean()))
-    together = {m: down_quantile(scaled, m, share, runs=100, seed=seed) for m in MODELS}
+    scaled = replace(log, nodes=count, faults_per_day=usual / float(log.repair_days.mean()))
+    runs = int(MOST_FAULTS / max(scaled.faults_per_day * scaled.days, 1.0))
+    together = {m: down_quantile(scaled, m, share, runs=min(runs, 100), seed=seed) for m in MODELS} if runs >= 5 else {}
     least = float(np.ceil(np.median(alone)))
     curve: list[dict[str, Any]] = []
     for k in dict.fromkeys(round(least * f) for f in SPARES_TRIED):
@@ -89,7 +97,7 @@ def spares(nodes: Annotated[str, typer.Option("--nodes", help="Nodes that the jo
            for r in curve],
           foot="The useful share pays for idle spares: the best number is where it is largest.")
     say("Models of faults that come together carry the clustering of one published log of 400 servers, public since "
-        "May 2025.")
+        "May 2025." if together else "Too many faults to play histories in which they come together.")
 
 
 TRACE, TRACE_NODES, TRACE_DAYS = "stepfun_infinitehbd_fault_trace", 400, 348.0

@@ -127,6 +127,8 @@ def exchange(what: Annotated[str, typer.Argument(metavar="[DIRECTION]", help="di
              width: Annotated[str, typer.Option("--rows", help="fp8 or bf16; default: fp8 to dispatch.")] = "",
              scenario: Scene = "february-2025", as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1,
              json: Json = False) -> None:
+    import numpy as np
+
     from chipcast.base.summary import interval as band
     from chipcast.base.summary import span
     from chipcast.cluster.calibrate import row_bytes
@@ -143,8 +145,10 @@ def exchange(what: Annotated[str, typer.Argument(metavar="[DIRECTION]", help="di
     for name in ids:
         time = library_exchange(given, name, what, ranks, tokens, size, experts=experts, chosen=chosen)
         domains = max(ranks / levels(given, name)[0].ranks, 1.0)
-        rows.append({"chip": name, "ranks": ranks, "library": platform(given, name).library, "seconds": band(time),
-                     "bytes": tokens * chosen * size, "bytes_s": band(tokens * chosen * size / time),
+        payload = tokens * chosen * size
+        rate = band(payload / np.maximum(time, 1e-12)) if ranks > 1 else None
+        rows.append({"chip": name, "ranks": ranks, "library": platform(given, name).library,
+                     "seconds": band(np.broadcast_to(time, (given.draws,))), "bytes": payload, "bytes_s": rate,
                      "domains_of_a_token": float(distinct_nodes(experts, chosen, domains))})
     if json:
         emit_json({"what": what, "rows_as": kind, "as_of": str(given.as_of), **(rows[0] if len(rows) == 1 else
@@ -153,7 +157,8 @@ def exchange(what: Annotated[str, typer.Argument(metavar="[DIRECTION]", help="di
     table(f"{what} of {tokens} tokens a rank to {chosen} of {experts} experts over {ranks} ranks, {given.as_of}",
           ["chip", "library", "microseconds", "GB/s of a rank", "fast domains a token visits"],
           [[r["chip"], r["library"], span({q: v * 1e6 for q, v in r["seconds"].items()}),
-            span({q: v / 1e9 for q, v in r["bytes_s"].items()}), f"{r['domains_of_a_token']:.2f}"] for r in rows],
+            "-" if r["bytes_s"] is None else span({q: v / 1e9 for q, v in r["bytes_s"].items()}),
+            f"{r['domains_of_a_token']:.2f}"] for r in rows],
           foot="Fixed times of the libraries are fitted to published timings known by the date (cluster fabric).")
 
 

@@ -162,7 +162,7 @@ def tornado(plan: Plan) -> Picture | None:
                  f"correlation {rows[0]['rank_correlation']:+.2f} with falling short)")
     return Picture(
         id="tornado", title=title, panels=tuple(panels), rows=[*swings, *rows, *worth],
-        marks=("plan", "market", "buyer"),
+        marks=("plan", "market", "buyer"), wide=True,
         note=("First: mean cost where a cause is known to be low or high, everything else uncertain; red where the "
               "first orders would then differ. " if swings else "")
         + "Correlations: red means that more of it makes falling short rarer, green more frequent. Values of limits "

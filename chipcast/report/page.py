@@ -215,7 +215,7 @@ def _figure(picture: Picture, marks: Marks, specs: dict[str, Any], story: Story,
             drawing = f'<div class="chart" id="{place}"></div>'
         head = f"<h4>{escape(panel.title)}</h4>" if panel.title else ""
         panels.append(f'<div class="panel">{head}{_legend(panel.legend)}{drawing}</div>')
-    form = "panels three" if len(panels) in (3, 5, 6) else "panels"
+    form = "panels three" if len(panels) in (3, 5, 6) and not picture.wide else "panels"
     cite = (
         f"chipcast {story.version}".strip()
         + f", {story.scenario} as of {story.as_of}, {story.draws:,} draws, seed {story.seed}"

@@ -111,6 +111,8 @@ class Picture:
     """The computed number of the finding, whose drivers are named below the chart. (draw)"""
     blind: bool = False
     """Whether `about` was computed on `Story.given_blind`."""
+    wide: bool = False
+    """Whether its panels need half a page each, for long names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

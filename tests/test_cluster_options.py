@@ -155,7 +155,7 @@ def test_bad_words_of_policies_end_in_one_sentence(cli: Run, words: tuple[str, .
 
 def test_edges_of_what_may_be_asked_have_answers(cli: Run, cli_json: RunJson) -> None:
     assert cli_json("cluster", "exchange", "--ranks", "1", "--chip", "h800", *FEW)["bytes_s"] is None
-    many = cli_json("cluster", "spares", "--nodes", "100000", "--target", "50%", *FEW)
+    many = cli_json("cluster", "spares", "--nodes", "1000000", "--target", "50%", *FEW)
     assert many["spares_by_model_at_median_load"] == {}
     small = cli_json("cluster", "compare", "--chips", "8", "--chip", "h800,910b", *FEW)
     assert small["delivery"] is None and small["rows"][0]["p_stumble"] == 0

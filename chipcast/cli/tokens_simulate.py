@@ -52,7 +52,8 @@ def simulate(file: Annotated[str, typer.Argument(
                                               most=1)] = 0.9,
              scheduler: Annotated[str, typer.Option(
                  "--scheduler", help="chunked, prefill_first or decode_first.")] = "chunked",
-             chunk: Annotated[int, whole("--chunk", "Tokens of a step, at most.", most=1_000_000)] = 2048,
+             chunk: Annotated[int, whole("--chunk", "Tokens of a step, at most; 0 for the usual.", least=0,
+                                          most=1_000_000)] = 0,
              router: Annotated[str, typer.Option(
                  "--router", help="round_robin, least_loaded, two_choices or prefix_affinity.")] = "least_loaded",
              preempt: Annotated[str, typer.Option("--preempt", help="recompute or swap.")] = "recompute",
@@ -136,7 +137,8 @@ def simulate(file: Annotated[str, typer.Argument(
     answers.sort(key=lambda x: -float(x["largest_kept_requests_per_s"]))
     if json:
         best = {**answers[0], "model": name, "trace": trace.name, "notes": list(notes), "clocks": CLOCKS,
-                "policy": {"scheduler": scheduler, "chunk_tokens": chunk, "preempt": preempt, "router": router}}
+                "policy": {"scheduler": scheduler, "chunk_tokens": answers[0]["chunk_tokens"], "preempt": preempt,
+                           "router": router}}
         emit_json(best if len(pairs) == 1 else {**best, "compare": answers, "refused": [str(p) for p in problems]})
         return
     for x in answers:
@@ -239,7 +241,7 @@ def answer(trace: Any, deployed: Any, first: str, after: str, chips: int, work: 
         "swapped_tokens": tail.swapped_tokens, "prefix_hit_share": float(np.sum(head.hit_tokens) / max(
             float(np.sum(trace.prompt)), 1.0)),
         "handoff_ms_p50": float(np.median(seen.handoff_s)) * 1e3 if deployed.prefill is not None else 0.0,
-        "late_share": late, "slow_share": slow,
+        "chunk_tokens": deployed.engine.chunk_tokens, "late_share": late, "slow_share": slow,
         "bound_by": "neither" if kept == 1 else "time to first token" if late >= slow else "time per output token",
         "saturation_requests_per_s": deployed.analytic_requests_per_s if deployed.prefill is not None else saturation(
             deployed.engine, work, deployed.engine.blocks * BLOCK_TOKENS, context=held_context(trace)),

@@ -46,8 +46,8 @@ class Policy:
 
     scheduler: str = "chunked"
     """Entry of `SCHEDULERS`."""
-    chunk_tokens: int = 2048
-    """Tokens of a step, at most."""
+    chunk_tokens: int = 0
+    """Tokens of a step, at most; 0 for the row `engine.chunk_tokens`."""
     preempt: str = "recompute"
     """Entry of `PREEMPT`."""
     router: str = "least_loaded"
@@ -138,7 +138,8 @@ def engine_of(given: Given, model: Model, shape: Shape, speed: Speed, precision:
     for table, name, what in ((SCHEDULERS, policy.scheduler, "scheduler"), (PREEMPT, policy.preempt, "way to yield"),
                               (ROUTERS, policy.router, "routing policy")):
         choose(table, name, what)
-    require(policy.chunk_tokens >= 1, "chunk", "be 1 token or more", policy.chunk_tokens)
+    require(policy.chunk_tokens >= 0, "chunk", "be 1 token or more, or 0 for the row", policy.chunk_tokens)
+    chunk = policy.chunk_tokens or round(given.middle("engine.chunk_tokens"))
     plan = shape.plan
     kind = PRECISION[precision]
     slots = int(given.middle("engine.max_requests_per_rank"))
@@ -146,7 +147,7 @@ def engine_of(given: Given, model: Model, shape: Shape, speed: Speed, precision:
                           accept=work.accept)
     a, b, c = prompt_terms(model, plan, speed, precision, work.computed)
     room = float(np.max(most_requests(model, plan, kind, usable=speed.memory_bytes, reserve=speed.reserve_bytes,
-                                      tokens=longest, chunk_tokens=policy.chunk_tokens)))
+                                      tokens=longest, chunk_tokens=chunk)))
     if room < 1:
         raise InfeasibleError(f"a request of {longest:.0f} tokens does not fit beside the weights on {speed.chip}; "
                               "take more chips or shorter requests")
@@ -155,9 +156,10 @@ def engine_of(given: Given, model: Model, shape: Shape, speed: Speed, precision:
     block = 512 * token
     store = 0 if policy.store_gb == 0 else -1 if policy.store_gb < 0 else max(int(policy.store_gb * 1e9 / block), 1)
     return Engine(grid_s=grid, grid_tokens=gap, prompt_fixed_s=a, prompt_s=b, prompt_square_s=c, slots=slots,
-                  blocks=max(int(room * longest / BLOCK_TOKENS), 1), replicas=replicas,
-                  chunk_tokens=policy.chunk_tokens, scheduler=policy.scheduler, preempt=policy.preempt,
-                  swap_s=token / host, router=policy.router, store_blocks=store, store_s=token / host)
+                  blocks=max(int(room * longest / BLOCK_TOKENS), 1), replicas=replicas, chunk_tokens=chunk,
+                  scheduler=policy.scheduler, preempt=policy.preempt, swap_s=token / host, router=policy.router,
+                  affinity_spare=round(given.middle("engine.affinity_spare")), store_blocks=store,
+                  store_s=token / host)
 
 
 def held_context(trace: Trace) -> float:

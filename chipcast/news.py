@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chipcast.base.calendar import month_index
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.summary import interval
@@ -252,7 +253,7 @@ def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict
         "smic_ai_die_yield": (line.yield_die_any[k], "1"), "910b.yield": (line.yield_die_any[k], "1"),
         "910c.assembly_yield": (line.assembly_yield[1], "1"), "910c.unit_cost_usd": (line.unit_cost_usd[1, k], "USD"),
         "line.profit_usd_per_year": (12 * line.profit_usd[k], "USD/year")}
-    place = {m: i for i, m in enumerate(line.months)}
+    place, vendors = {m: i for i, m in enumerate(line.months)}, vendor_output(given, line)
     for period, months in periods_of(line.months).items():
         if all(m in place for m in months):
             inside = [place[m] for m in months]
@@ -261,6 +262,7 @@ def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict
                 f"huawei_ascend_cards.{period}": (cards.sum(axis=0), "cards"),
                 f"huawei_910b_cards.{period}": (cards[0], "cards"),
                 f"huawei_910c_packages.{period}": (cards[1], "packages"),
+                f"china_vendor_cards.{period}": (vendors[inside].sum(axis=0), "cards"),
                 f"hbm_stacks_used.{period}": (line.hbm_used[inside].sum(axis=0), "stacks"),
                 f"ascend_dies_used.{period}": (line.dies_used[inside].sum(axis=0), "dies"),
                 f"wafer_starts_per_month.{period}": (line.wafer_starts[inside].mean(axis=0), "wafers/month")}
@@ -271,6 +273,17 @@ def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict
     values = {name: v for name, (v, _) in outputs.items()}
     units = {name: u for name, (_, u) in outputs.items()}
     return values, units
+
+
+def vendor_output(given: Given, line: Line) -> Array:
+    """Return cards that all Chinese vendors make: the line's and those of the others. [cards/month] (month, draw)
+
+    What is made and not what buyers took in the month: a forecast of all vendors is then never below that of one.
+    """
+    years = np.array([month_index(m) - month_index(given.as_of) for m in line.months])[:, None] / 12
+    others = given["domestic_other.cards_per_quarter"] / 3 * given["domestic_other.growth_ratio_per_year"] ** years
+    made: Array = line.packages.sum(axis=0) + others
+    return made
 
 
 SERIES_UNITS = {

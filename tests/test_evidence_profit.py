@@ -13,6 +13,7 @@ from chipcast.evidence.profit import Reading, readings
 from chipcast.fab import line
 from chipcast.fab.package import blind_cost
 from chipcast.fab.product import product
+from chipcast.news import vendor_output
 
 MONTHS = tuple(f"2025-{m:02d}" for m in range(1, 13))
 
@@ -56,3 +57,13 @@ def test_explain_answers_by_the_nickname(cli_json: Callable[..., Any]) -> None:
     got = cli_json("explain", "profitable-at-40", "--draws", "300")
     assert [r["id"] for r in got["readings"]] == ["product-line", "foundry-per-good-die", "billing",
                                                   "blind-unit-cost", "screened-unit-cost"]
+
+
+def test_all_vendors_make_more_than_the_leading_one(given: Given) -> None:
+    run = line.run(given, MONTHS)
+    made = vendor_output(given, run)
+    assert made.shape == run.packages.shape[1:]
+    assert np.all(made > run.packages.sum(axis=0))
+    month = run.months.index(f"{given.as_of:%Y-%m}")
+    others = made[month] - run.packages[:, month].sum(axis=0)
+    assert others == pytest.approx(given["domestic_other.cards_per_quarter"] / 3)

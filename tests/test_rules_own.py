@@ -14,7 +14,8 @@ from chipcast.base.catalog import Catalogue, last_known, read_table
 from chipcast.base.errors import InputError
 from chipcast.rules.check import ask_for, verdict
 from chipcast.rules.measure import COUNTED, UNKNOWN, Figures, figures
-from chipcast.rules.own import ALIASES, DATACENTER, RATE, THOUSANDS, VAGUE, own_chip, own_rows, pick
+from chipcast.rules.own import own_chip, own_rows
+from chipcast.rules.stated import ALIASES, DATACENTER, RATE, THOUSANDS, VAGUE, pick
 
 NOW = Catalogue(last_known())
 
@@ -116,6 +117,21 @@ def test_a_stated_figure_replaces_what_it_makes_stale_in_the_base() -> None:
     rows = {r.name: r.law.mode for r in own_rows(fields, name="m", catalog=NOW)}
     assert "m.scaleup_gb_s_bidirectional" not in rows
     assert rows["m.scaleup_gb_s_per_direction"] == 200
+
+
+def test_a_figure_may_be_said_to_be_unknown_even_where_a_base_has_it() -> None:
+    assert own(base="h20", mem_bw_gb_s="unknown").dram_bw_gb_s == UNKNOWN
+    assert own(base="h20", die_area_mm2=None).area_mm2 == UNKNOWN
+    rows = {r.name for r in own_rows({"base": "h20", "hbm_tb_s": "n/a"}, name="m", catalog=NOW)}
+    assert "m.mem_bw_gb_s" not in rows
+    assert "m.mem_gb" in rows
+
+
+def test_the_area_beside_a_number_of_dies_is_the_total_and_says_so() -> None:
+    f = own(tpp=5000, dies=2, die_area_mm2=800)
+    assert f.area_mm2 == (800, 800)
+    assert "all dies together" in f.remarks[0]
+    assert own(tpp=5000, dies=2, one_die_mm2=400).area_mm2 == (800, 800)
 
 
 def test_a_chinese_maker_is_recognised_by_country_or_base() -> None:

@@ -12,20 +12,8 @@ from hypothesis import strategies as st
 
 from chipcast.base.errors import InputError, RuleError
 from chipcast.rules.design import class_2023, frontier
-from chipcast.rules.expr import (
-    SLACKS,
-    And,
-    Compare,
-    Flag,
-    Node,
-    Not,
-    Or,
-    parse,
-    reason,
-    slack,
-    truth,
-    without_upper,
-)
+from chipcast.rules.distance import SLACKS, reason, slack
+from chipcast.rules.expr import And, Compare, Flag, Node, Not, Or, parse, truth, without_upper
 from chipcast.rules.place import place, places
 from chipcast.rules.rule import layer, layers
 from chipcast.rules.upstream import foundry_presumption, hbm_control

@@ -62,7 +62,7 @@ def is_file(chip: str) -> bool:
 def read_chip(chip: str) -> tuple[str, dict[str, Any]]:
     """Return the id and the figures of a chip file."""
     from chipcast.base.document import bare, read_yaml
-    from chipcast.rules.own import pick
+    from chipcast.rules.stated import pick
 
     text, _, which = chip.partition("#")
     path = Path(text)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import date
 
-from chipcast.rules.expr import Reason
+from chipcast.rules.distance import Reason
 from chipcast.rules.measure import Figures
 from chipcast.rules.place import Place
 from chipcast.rules.rule import Layer

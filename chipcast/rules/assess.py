@@ -10,7 +10,8 @@ import numpy as np
 
 from chipcast.rules import cells
 from chipcast.rules.answer import NAMED, Assessment
-from chipcast.rules.expr import Interval, Label, Node, prongs, reason, slack, truth, without_upper
+from chipcast.rules.distance import reason, slack
+from chipcast.rules.expr import Interval, Label, Node, prongs, truth, without_upper
 from chipcast.rules.measure import Figures
 from chipcast.rules.rule import Layer
 

@@ -14,8 +14,9 @@ from chipcast.base.choose import choose
 from chipcast.base.types import Numeric
 from chipcast.rules.answer import Shipment
 from chipcast.rules.check import Verdict, ask_for, signed, verdict
+from chipcast.rules.distance import SLACKS, reason
 from chipcast.rules.explain import QUANTITY, against
-from chipcast.rules.expr import SLACKS, Interval, comparisons, prongs, reason, truth, without_upper
+from chipcast.rules.expr import Interval, comparisons, prongs, truth, without_upper
 from chipcast.rules.gates import us_gate
 from chipcast.rules.measure import Figures, build
 from chipcast.rules.rule import all_tests, known_layers, layer

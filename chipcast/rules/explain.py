@@ -9,7 +9,8 @@ from chipcast.base.catalog import read_table, sources
 from chipcast.rules.answer import Answer, Assessment
 from chipcast.rules.check import Verdict, native_slack
 from chipcast.rules.costs import border_costs, permit_days
-from chipcast.rules.expr import Interval, Reason, reason
+from chipcast.rules.distance import Reason, reason
+from chipcast.rules.expr import Interval
 from chipcast.rules.levers import levers
 from chipcast.rules.measure import Figures
 from chipcast.rules.record import STATUS_OF

@@ -3,200 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from chipcast.base.catalog import Catalogue, read_table
-from chipcast.base.errors import InputError, require, unknown
+from chipcast.base.catalog import Catalogue
+from chipcast.base.errors import InputError
 from chipcast.base.given import Row
-from chipcast.base.laws import Law, parse_law, point
+from chipcast.base.laws import Law
 from chipcast.chip.spec import rows
 from chipcast.rules.expr import Interval
 from chipcast.rules.measure import COUNTED, USED, Entry, Figures, build, figures
 from chipcast.rules.place import place
-
-ALIASES = {
-    "die_area_mm2": "applicable_die_mm2", "applicable_die_area_mm2": "applicable_die_mm2",
-    "die_mm2": "applicable_die_mm2", "area_mm2": "applicable_die_mm2", "logic_die_mm2": "applicable_die_mm2",
-    "total_die_mm2": "applicable_die_mm2", "one_die_mm2": "compute_die_mm2",
-    "hbm_gb": "mem_gb", "memory_gb": "mem_gb", "hbm_bw_gb_s": "mem_bw_gb_s", "dram_bw_gb_s": "mem_bw_gb_s",
-    "memory_bw_gb_s": "mem_bw_gb_s", "memory_bandwidth_gb_s": "mem_bw_gb_s", "mem_bandwidth_gb_s": "mem_bw_gb_s",
-    "dram_bandwidth_gb_s": "mem_bw_gb_s", "hbm_bandwidth_gb_s": "mem_bw_gb_s",
-    "io_bidir_gb_s": "scaleup_gb_s_bidirectional", "io_bidirectional_gb_s": "scaleup_gb_s_bidirectional",
-    "link_gb_s_bidirectional": "scaleup_gb_s_bidirectional", "link_bidir_gb_s": "scaleup_gb_s_bidirectional",
-    "link_gb_s_per_direction": "scaleup_gb_s_per_direction", "io_gb_s_per_direction": "scaleup_gb_s_per_direction",
-    "tpp": "tpp_published", "total_processing_performance": "tpp_published", "performance_density": "pd",
-    "transistors": "transistors_bn", "transistors_billion": "transistors_bn",
-    **{f"{p}_{unit}": column for p, (column, _) in COUNTED.items() for unit in ("tflops", "tops")},
-    **{f"{p}_{word}": column for p, (column, _) in COUNTED.items()
-       for word in ("dense_tflops", "tflops_dense", "dense_tops", "tops_dense", "dense")},
-}
-"""Other words for a figure."""
-
-THOUSANDS = {"hbm_tb_s": "mem_bw_gb_s", "mem_bw_tb_s": "mem_bw_gb_s", "dram_bw_tb_s": "mem_bw_gb_s",
-             "hbm_bw_tb_s": "mem_bw_gb_s", "memory_bandwidth_tb_s": "mem_bw_gb_s",
-             "io_bidir_tb_s": "scaleup_gb_s_bidirectional"}
-"""Figures in TB/s and the column in GB/s."""
-
-EXTRA = {"pd": "1", "int4_tops": "TOPS", "int16_tops": "TOPS", "fp6_tflops": "TFLOPS"}
-"""Units of figures that no row of the catalogue has."""
-
-TEXTS = ("name", "id", "model", "vendor", "base", "why", "note", "notes", "source", "sources", "process", "foundry",
-         "mem_type", "scaleup_link", "confidence", "status", "launch", "launch_date", "announced", "known_by")
-"""Keys that are no figures."""
-
-DATACENTER = ("datacenter", "datacentre", "data_center", "data_centre", "dc", "datacenter_marketed")
-CONSUMER = ("consumer", "gaming")
-DOMESTIC = ("domestic", "prc_designed")
-COUNTRY = ("vendor_country", "country")
-RATE = ("dense_tops_or_tflops", "dense_tflops", "dense_tops", "tflops", "tops")
-"""A rate without its format, to be read with `bits`."""
-
-PER_CIRCUIT = (*(column for column, _ in COUNTED.values()), "tpp_published", "applicable_die_mm2", "mem_gb",
-               "mem_bw_gb_s", "transistors_bn", "scaleup_gb_s_bidirectional", "scaleup_gb_s_per_direction")
-"""Figures of a board that its circuits share out."""
-
-PLAIN = (*TEXTS, "circuits", *DATACENTER, *CONSUMER, *DOMESTIC, *COUNTRY, *RATE, "sold_in_us", "planar", "bits", "dies")
-"""All keys that `stated` reads by itself."""
-
-VAGUE = {"link_gb_s": "links", "nvlink_gb_s": "links", "io_gb_s": "links", "interconnect_gb_s": "links",
-         "scaleup_gb_s": "links"}
-"""Keys whose direction is open."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stated:
-    """What a user wrote of a chip, by column of the data."""
-
-    laws: Mapping[str, Law]
-    """How each figure is uncertain, in the unit of its column."""
-    units: Mapping[str, str]
-    """Unit of each column."""
-    remarks: tuple[str, ...] = field(default=())
-    """How something was read that could be read otherwise."""
-
-
-def pick(tree: Any, *, name: str, which: str = "") -> tuple[str, dict[str, Any]]:
-    """Return the id and the figures of one chip of a document: its own keys, `chips:`, or one name above them.
-
-    Raises
-    ------
-    InputError
-        If the document is no table, or holds several chips and none of them is asked for.
-    """
-    if not isinstance(tree, Mapping):
-        raise InputError("a chip is written as 'key: value' lines, for example fp16_tflops: 148")
-    inner = tree.get("chips", tree)
-    if isinstance(inner, Mapping) and inner and all(isinstance(v, Mapping) for v in inner.values()):
-        names = [str(k) for k in inner]
-        if which and which not in names:
-            unknown("chip", which, names)
-        if len(names) > 1 and not which:
-            raise InputError(f"holds {len(names)} chips; ask for one as FILE#NAME, with NAME one of {', '.join(names)}")
-        found = which or names[0]
-        return found, {_key(k): v for k, v in dict(inner[found]).items()}
-    fields = {_key(k): v for k, v in tree.items()}
-    return str(fields.get("id", fields.get("name", name))), fields
-
-
-def _key(text: object) -> str:
-    return str(text).strip().lower().replace("-", "_").replace(" ", "_")
-
-
-def stated(fields: Mapping[str, Any]) -> Stated:
-    """Read what a user wrote of a chip.
-
-    Raises
-    ------
-    InputError
-        If a key is unknown, a figure is no number or below zero, a rate is sparse, or a link has no direction.
-    """
-    units = {r["name"]: r["unit"] for r in read_table("chips")} | EXTRA
-    laws: dict[str, Law] = {}
-    remarks: list[str] = []
-    for raw, literal in fields.items():
-        key = _key(raw)
-        if key in PLAIN:
-            continue
-        if "sparse" in key or "sparsity" in key:
-            raise InputError(f"{key}: sparse rates do not count; write the dense rate (often half of it, not always)")
-        if key in VAGUE:
-            raise InputError(f"{key}: say how {VAGUE[key]} are counted; write io_bidir_gb_s for both directions of all "
-                             "links together, or link_gb_s_per_direction")
-        column = THOUSANDS.get(key) or ALIASES.get(key, key)
-        if column not in units:
-            unknown("figure", str(raw), [*units, *ALIASES, *THOUSANDS, *PLAIN], limit=60)
-        if column in laws:
-            raise InputError(f"{key} says again what another line says ({column}); keep one")
-        law = parse_law(literal, "TB/s" if key in THOUSANDS else units[column], key, bounds=(0.0, math.inf))
-        laws[column] = _times(law, 1000) if key in THOUSANDS else law
-    _rate_with_bits(fields, laws)
-    remarks += _area(fields, laws, units)
-    remarks += _board(fields, laws)
-    return Stated(laws=laws, units=units, remarks=tuple(remarks))
-
-
-def _times(law: Law, factor: float) -> Law:
-    return replace(law, low=law.low * factor, mode=law.mode * factor, high=law.high * factor)
-
-
-def _rate_with_bits(fields: Mapping[str, Any], laws: dict[str, Law]) -> None:
-    """Read a rate without a format as performance, by the length of its inputs."""
-    keys = {_key(k): v for k, v in fields.items()}
-    rates = [k for k in RATE if k in keys]
-    if not rates:
-        require("bits" not in keys, "bits", "stand beside a rate such as dense_tops: 300", "no rate")
-        return
-    if len(rates) > 1 or "bits" not in keys:
-        raise InputError(f"{rates[0]}: say the length of the inputs as bits: 16, or write fp16_tflops, int8_tops, ...")
-    bits = parse_law(keys["bits"], "1", "bits", bounds=(1.0, 128.0))
-    rate = parse_law(keys[rates[0]], "TOPS", rates[0], bounds=(0.0, math.inf))
-    if "tpp_published" in laws and laws["tpp_published"] != _times(rate, bits.mode):
-        raise InputError(f"{rates[0]} x bits gives {rate.mode * bits.mode:g} and tpp says "
-                         f"{laws['tpp_published'].mode:g}; keep one")
-    laws["tpp_published"] = _times(rate, bits.mode)
-
-
-def _area(fields: Mapping[str, Any], laws: dict[str, Law], units: Mapping[str, str]) -> list[str]:
-    """Add up the area that counts where it is stated die by die."""
-    keys = {_key(k): v for k, v in fields.items()}
-    if _flag(keys, "planar") == (1, 1):
-        laws["applicable_die_mm2"] = point(0.0)
-        return ["made on a planar process: no die counts, so no density prong can be met"]
-    dies = keys.get("dies")
-    if isinstance(dies, Sequence) and not isinstance(dies, str):
-        require("applicable_die_mm2" not in laws, "dies", "stand alone or the total area alone", "both")
-        low = high = 0.0
-        for n, die in enumerate(dies, 1):
-            one = {_key(k): v for k, v in dict(die).items()} if isinstance(die, Mapping) else {"area_mm2": die}
-            if extra := set(one) - {"area_mm2", "count", "planar", "hbm", "name", "why"}:
-                unknown(f"key of die {n}", sorted(extra)[0], ("area_mm2", "count", "planar", "hbm", "name"))
-            law = parse_law(one.get("area_mm2"), "mm2", f"dies[{n}].area_mm2", bounds=(0.0, math.inf))
-            count = parse_law(one.get("count", 1), "1", f"dies[{n}].count", bounds=(1.0, 1000.0)).mode
-            if _flag(one, "hbm") != (1, 1) and _flag(one, "planar") != (1, 1):
-                low, high = low + count * law.low, high + count * law.high
-        laws["applicable_die_mm2"] = parse_law(f"{low} to {high}" if low < high else low, "mm2", "dies")
-        return ["all logic dies of the list add up; planar dies and memory do not count"]
-    if dies is not None:
-        laws.setdefault("compute_dies", parse_law(dies, "dies", "dies", bounds=(1.0, 1000.0)))
-    if "compute_die_mm2" in laws and "applicable_die_mm2" not in laws:
-        times = laws["compute_dies"].mode if "compute_dies" in laws else 1.0
-        laws["applicable_die_mm2"] = _times(laws["compute_die_mm2"], times)
-        return [f"area that counts: {times:g} x one die; other dies of a non-planar process would add to it"]
-    return []
-
-
-def _board(fields: Mapping[str, Any], laws: dict[str, Law]) -> list[str]:
-    """Share the figures of a board out among its circuits: a package is one circuit, a board with two cards is two."""
-    keys = {_key(k): v for k, v in fields.items()}
-    if "circuits" not in keys:
-        return []
-    count = parse_law(keys["circuits"], "1", "circuits", bounds=(1.0, 1000.0)).mode
-    for column in PER_CIRCUIT:
-        if column in laws:
-            laws[column] = _times(laws[column], 1 / count)
-    return [f"figures of a board with {count:g} circuits: each circuit counts alone"] if count > 1 else []
+from chipcast.rules.stated import CONSUMER, COUNTRY, DATACENTER, DOMESTIC, EXTRA, flag, key_of, stated
 
 
 def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Figures:
@@ -218,11 +37,12 @@ def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Fig
     InputError
         If a key is unknown, a figure is no number or below zero, figures contradict, or none is given at all.
     """
-    keys = {_key(k): v for k, v in fields.items()}
+    keys = {key_of(k): v for k, v in fields.items()}
     own = stated(keys)
     base = figures(catalog, catalog.resolve_chip(str(keys["base"]))) if keys.get("base") else None
     facts = catalog.chip_facts(base.id) if base else {}
-    spans: dict[str, Interval] = {k: (f.low, f.high) for k, f in facts.items() if k not in _replaced(own.laws)}
+    gone = _replaced(own.laws) | own.blank
+    spans: dict[str, Interval] = {k: (f.low, f.high) for k, f in facts.items() if k not in gone}
     spans |= {k: (law.low, law.high) for k, law in own.laws.items()}
     if not own.laws and base is None:
         raise InputError("the chip states no figure; write at least fp16_tflops, die_area_mm2, io_bidir_gb_s and "
@@ -238,7 +58,7 @@ def own_chip(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> Fig
         name, spans.get, model=str(keys.get("model", keys.get("name", name))),
         vendor=str(keys.get("vendor", base.vendor if base else "yours")), domestic=_domestic(keys, base),
         dc=dc if said or not base else base.dc,
-        sold_in_us=_flag(keys, "sold_in_us") if "sold_in_us" in keys else (base.sold_in_us if base else (0, 1)),
+        sold_in_us=flag(keys, "sold_in_us") if "sold_in_us" in keys else (base.sold_in_us if base else (0, 1)),
         entries=tuple(e for k, e in entries.items() if k in (*USED, "pd") and k in spans), remarks=tuple(remarks))
     return _with_density(found, spans.get("pd"))
 
@@ -275,10 +95,10 @@ def _datacenter(keys: Mapping[str, Any]) -> tuple[Interval, bool]:
     """Return whether the chip is for data centres, and whether the user said so."""
     for key in DATACENTER:
         if key in keys:
-            return _flag(keys, key), True
+            return flag(keys, key), True
     for key in CONSUMER:
         if key in keys:
-            low, high = _flag(keys, key)
+            low, high = flag(keys, key)
             return (1 - high, 1 - low), True
     return (1, 1), False
 
@@ -289,15 +109,15 @@ def _domestic(keys: Mapping[str, Any], base: Figures | None) -> bool:
             return place(str(keys[key])).code in ("CN", "HK", "MO")
     for key in DOMESTIC:
         if key in keys:
-            return _flag(keys, key) == (1, 1)
+            return flag(keys, key) == (1, 1)
     return bool(base and base.domestic)
 
 
 def own_rows(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> tuple[Row, ...]:
     """Return the figures of a chip stated by hand as rows of `given`, its base's first."""
-    keys = {_key(k): v for k, v in fields.items()}
+    keys = {key_of(k): v for k, v in fields.items()}
     own = stated(keys)
-    gone = _replaced(own.laws)
+    gone = _replaced(own.laws) | own.blank
     found: dict[str, Row] = {}
     if keys.get("base"):
         for row in rows(catalog, catalog.resolve_chip(str(keys["base"]))):
@@ -309,16 +129,3 @@ def own_rows(fields: Mapping[str, Any], *, name: str, catalog: Catalogue) -> tup
             found[column] = Row(name=f"{name}.{column}", law=law, unit=own.units[column], kind="scenario",
                                 source="scenario", why="stated by the user")
     return tuple(found.values())
-
-
-def _flag(fields: Mapping[str, Any], key: str) -> Interval:
-    """Return a yes-or-no figure as an interval; absent or `unknown` may be either."""
-    value = fields.get(key, "unknown")
-    word = str(value).strip().lower()
-    if word in ("true", "yes", "1", "1.0"):
-        return (1, 1)
-    if word in ("false", "no", "0", "0.0"):
-        return (0, 0)
-    if word in ("unknown", "none", ""):
-        return (0, 1)
-    raise InputError(f"{key} must be yes, no or unknown, got '{value}'")

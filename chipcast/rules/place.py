@@ -57,7 +57,7 @@ def place(text: str) -> Place:
     places, words = _table()
     code = words.get(text.strip().lower().removeprefix("the "))
     if code is None:
-        close = nearest(text.strip(), words)
+        close = nearest(text.strip(), [w for w in words if len(w) > len("CN") or len(text.strip()) <= len("CN") + 1])
         hint = f"; did you mean '{close[0] if len(close[0]) > 2 else close[0].upper()}'?" if close else ";"
         raise InputError(f"'{text}' is no country{hint} write a two-letter code or a name, for example CN or China")
     return places[code]

@@ -11,7 +11,8 @@ from typing import Any
 from chipcast.base.calendar import month_end, parse_date
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError
-from chipcast.rules.expr import Interval, reason, truth
+from chipcast.rules.distance import reason
+from chipcast.rules.expr import Interval, truth
 from chipcast.rules.rule import horizon, known_layers, layer, shipped_ids
 
 STATES = ("open", "window", "licence", "closed")

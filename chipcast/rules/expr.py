@@ -9,8 +9,7 @@
     op      := ">=" | ">" | "<=" | "<"
 
 Quantities are numbers above zero with a unit, flags are yes or no; both may be unknown. Truth is Kleene's:
-false and unknown is false, true or unknown is true. Slack is the signed distance to the line in logs, above 0
-where the test does not catch; "and" takes the largest, "or" the smallest.
+false and unknown is false, true or unknown is true. How far a chip is from a line is the matter of `distance`.
 """
 
 from __future__ import annotations

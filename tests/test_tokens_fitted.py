@@ -20,13 +20,14 @@ from chipcast.tokens.cases import case_of, years_before
 from chipcast.tokens.fit import as_stated, fit, log_forecast, noise_of, prepare
 from chipcast.tokens.forecast import filled
 from chipcast.tokens.guess import model_for
+from chipcast.tokens.kernels import kernels
 from chipcast.tokens.model import load
 from chipcast.tokens.names import hardware, taken_as
 from chipcast.tokens.posterior import shipped_posterior
 from chipcast.tokens.predict import predict, sampler
 from chipcast.tokens.serve import service
 from chipcast.tokens.speed import at_middle, fitted_speed, speed_of
-from chipcast.tokens.validate import KEYS, REACHES, Scored, cases, nested, rank_accuracy, stretch, stretches
+from chipcast.tokens.validate import KEYS, REACHES, Scored, cases, nested, operations, rank_accuracy, stretch, stretches
 
 NOW = Catalogue(last_known())
 ROW = {"id": "a", "hardware": "H20", "model": "DeepSeek-R1", "phase": "mixed", "precision": "FP8", "chips": "8",
@@ -253,3 +254,56 @@ def test_the_fit_of_a_day_knows_only_its_day() -> None:
     early = cases(Catalogue(date(2025, 2, 25)))[0]
     assert early and {r.case.phase for r in early} == {"train"}
     assert sampler(shipped_posterior("2025-02-25"), seed=1, count=5)("launch_us@open").shape == (5,)
+
+
+def test_a_kernel_narrows_its_own_chip_and_leaves_other_makers_alone() -> None:
+    ours = [k for k in operations(NOW) if k.part.chip == "mi300x"]
+    assert len(ours) == 1
+    p = fit([], as_of="x", kernels=ours * 3, steps=6)
+    spread = dict(zip(p.names, np.sqrt(np.sum(p.factor**2, axis=1)), strict=True))
+    assert spread["gemm_wide@other:mi300x"] < 1 and spread["gemm_wide@other"] < 1
+    assert not [n for n in p.names if "nvidia" in n or "ascend" in n]
+    at = dict(zip(p.names, p.mean, strict=True))
+    before, after = (float(ours[0].forecast(lambda n, z=z: np.full(1, z.get(n, 0.0)))[0]) for z in ({}, at))
+    assert abs(after - ours[0].log_value) < abs(before - ours[0].log_value)
+
+
+def test_a_product_of_few_rows_reaches_less_of_the_peak_than_one_of_many() -> None:
+    shares = {k.id: float(np.exp(k.forecast(lambda n: np.zeros(1))[0])) for k in operations(NOW)}
+    assert shares["INFSIM-005"] < shares["INFSIM-006"] < shares["INFSIM-007"] + 1e-9
+    assert all(0 < v < 1 for v in shares.values())
+
+
+def test_rows_of_links_and_unknown_parts_are_no_kernels() -> None:
+    assert not kernels([{"metric": "UB_GBps", "value": "100", "hardware": "Ascend 910C", "phase": "comm"},
+                        {"metric": "GEMM_MFU", "value": "0.5", "hardware": "no such part"},
+                        {"metric": "GEMM_MFU", "value": "1.5", "hardware": "H20"}], NOW)
+
+
+@pytest.mark.parametrize(("column", "text"), [("chips", "-8"), ("chips", "abc"), ("input_len", "1e3 ms"), ("tp", "x"),
+                                              ("output_len", "5 s"), ("prefix_hit_pct", "150")])
+def test_a_number_of_a_foreign_unit_is_refused_and_the_other_rows_are_answered(column: str, text: str) -> None:
+    bad, good = predict([{**ROW, column: text}, ROW], NOW)
+    assert column in bad.error and np.isnan(bad.p50)
+    assert not good.error and good.p05 < good.p50 < good.p95
+
+
+def test_a_length_far_beyond_the_context_and_weights_beyond_memory_are_refused() -> None:
+    far, large = predict([{**ROW, "input_len": "1e9"}, {**ROW, "hardware": "H100"}], NOW)
+    assert "beyond" in far.error and "GB a rank" in large.error
+
+
+def test_what_a_row_left_open_is_said() -> None:
+    row = {"hardware": "Ascend 910B", "model": "QwQ-32B", "quantity": "gpu_hours", "tp": "64"}
+    said = predict([row], NOW)[0].assumed
+    for word in ("bin not stated", "taken as", "1T tokens", "64 chips", "sequence 4096"):
+        assert word in said
+    assert "16k" not in predict([{**ROW, "input_len": "16k"}], NOW)[0].error
+
+
+def test_a_stated_part_of_a_layout_is_kept_and_the_rest_is_searched() -> None:
+    run = predict([{"hardware": "H800", "chips": "2048", "model": "DeepSeek-V3", "precision": "FP8", "pp": "16",
+                    "ep": "64", "input_len": "4096", "quantity": "gpu_hours", "notes": "14.8T tokens"}], NOW)[0]
+    days = run.p50 / 2048 / 24
+    assert run.p05 < run.p50 < run.p95 and 20 < days < 120
+    assert "pp 16" in run.assumed and "ep 64" in run.assumed

@@ -58,7 +58,7 @@ def fit(file: Annotated[str, typer.Argument(metavar="[CSV]", help="Own measureme
     from chipcast.tokens.fit import fit as fit_rows
     from chipcast.tokens.fit import rows_ready, to_text
     from chipcast.tokens.predict import shipped_posterior
-    from chipcast.tokens.validate import cases
+    from chipcast.tokens.validate import cases, operations
 
     if rebuild:
         from chipcast.cli.tokens_rebuild import rebuild as make_anew
@@ -75,7 +75,7 @@ def fit(file: Annotated[str, typer.Argument(metavar="[CSV]", help="Own measureme
     usable, _, _ = cases(catalog)
     before = shipped_posterior("latest")
     start = dict(zip(before.names, before.mean, strict=True))
-    known = fit_rows([*usable, *mine], as_of=str(catalog.as_of), start=start)
+    known = fit_rows([*usable, *mine], as_of=str(catalog.as_of), start=start, kernels=operations(catalog))
     from dataclasses import replace
 
     known = replace(known, widen=before.widen)

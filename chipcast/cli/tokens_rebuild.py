@@ -11,13 +11,12 @@ def rebuild() -> None:
     from chipcast.base.catalog import DATA
     from chipcast.cli.common import catalogue, note
     from chipcast.tokens.accuracy import fitted, page
-    from chipcast.tokens.fit import fit, to_text
-    from chipcast.tokens.posterior import VINTAGES, shipped_posterior
-    from chipcast.tokens.validate import cases, points
+    from chipcast.tokens.posterior import VINTAGES, shipped_posterior, to_text
+    from chipcast.tokens.validate import fit_all, points
 
     for vintage in VINTAGES:
         catalog = catalogue("" if vintage == "latest" else vintage)
-        made, scored = fitted(catalog, fit(cases(catalog)[0], as_of=str(catalog.as_of), steps=8))
+        made, scored = fitted(catalog, fit_all(catalog))
         path = DATA / "posteriors" / f"tokens-{vintage}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(to_text(made) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ from chipcast.tokens.validate import (
     leave_one_out,
     median_of_medians,
     nested,
+    operations,
     rank_accuracy,
     widened,
 )
@@ -43,7 +44,8 @@ def page(catalog: Catalogue, posterior: Posterior, scored: Sequence[Scored]) -> 
     asked = {r.case.id: r.case.quantity for r in ready}
     lines = [
         "# How good are the predictions of `tokens`?", "",
-        f"Fitted on {posterior.rows} rows known by {posterior.as_of} (hash `{posterior.digest}`). Each source below "
+        f"Fitted on {posterior.rows} measurements known by {posterior.as_of}, of which "
+        f"{len(operations(catalog))} are of single operations (hash `{posterior.digest}`). Each source below "
         "was predicted by a fit that has not seen it; rows marked as reference were never fitted. Errors are medians "
         "of the absolute logarithm of prediction over measurement; 0.10 is about ten percent.", "",
         "The stretch of a source's intervals was chosen on the other sources only, so the coverage is as honest as "

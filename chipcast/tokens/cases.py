@@ -140,6 +140,10 @@ COUNTS = ("chips", "tp", "pp", "dp", "cp", "input_len", "output_len", "avg_conte
 """Columns that hold a number or nothing."""
 
 
+PLAIN = r"[+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?(\s*([kKM]|tokens?|chips?|%))?\s*($|[(;])"
+"""A number from 0 up, with a thousand or million, the column's own unit, and a remark behind it."""
+
+
 def refuse_bad_numbers(row: Mapping[str, str]) -> None:
     """Refuse a row whose counts, lengths or shares are no numbers, negative or of a foreign unit.
 
@@ -150,7 +154,7 @@ def refuse_bad_numbers(row: Mapping[str, str]) -> None:
     """
     for name in COUNTS:
         text = str(row.get(name) or "").replace(",", "").strip()
-        if text and not re.match(r"[+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*([kKM]|tokens?|chips?|%)?($|[\s(;/])", text):
+        if text and not re.match(PLAIN, text):
             raise InputError(f"{name} '{text}' is no number from 0 up; write it plainly, such as 4096")
     if number(row, "prefix_hit_pct") > 100:
         raise InputError(f"prefix_hit_pct {row['prefix_hit_pct']} is more than 100")

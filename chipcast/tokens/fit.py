@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, constant, m
 from chipcast.tokens.cases import Case, bin_weights, case_of, quantity_of
 from chipcast.tokens.effects import widths
 from chipcast.tokens.forecast import Setting, serving, settle, training, training_job
+from chipcast.tokens.kernels import Kernel
 from chipcast.tokens.posterior import Posterior, from_text, to_text
 from chipcast.tokens.train import Job
 
@@ -181,10 +183,11 @@ def _ideal(name: str) -> Array:
     return np.full(1, -4.0 if name.startswith(worse) else 4.0 if "@" in name else 0.0)
 
 
-def digest_of(items: Sequence[Ready]) -> str:
-    """Return the hash of the rows that a fit uses, values rounded to six digits."""
-    text = ";".join(sorted(f"{r.case.source}/{r.case.id}/{r.case.quantity}={np.exp(r.log_value):.6g}" for r in items))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+def digest_of(items: Sequence[Ready], kernels: Sequence[Kernel] = ()) -> str:
+    """Return the hash of the measurements that a fit uses, values rounded to six digits."""
+    words = [f"{r.case.source}/{r.case.id}/{r.case.quantity}={np.exp(r.log_value):.6g}" for r in items]
+    words += [f"{k.source}/{k.id}={np.exp(k.log_value):.6g}" for k in kernels]
+    return hashlib.blake2b(";".join(sorted(words)).encode(), digest_size=8).hexdigest()
 
 
 def noise_of(case: Case) -> float:
@@ -196,10 +199,9 @@ def noise_of(case: Case) -> float:
     return float(np.sqrt(np.sum(np.square(widths))))
 
 
-def slopes(ready: Ready, at: Mapping[str, float]) -> tuple[float, Array]:
-    """Return the logarithm of the forecast and its slopes along the case's deviations. (name)"""
+def slopes(ready: Ready | Kernel, at: Mapping[str, float]) -> tuple[float, Array]:
+    """Return the logarithm of the forecast and its slopes along the deviations of a case or kernel. (name)"""
     index = {n: i for i, n in enumerate(ready.names)}
-    base = np.array([at.get(n, 0.0) for n in ready.names])
 
     def draw(name: str) -> Array:
         i = index.get(name)
@@ -208,37 +210,42 @@ def slopes(ready: Ready, at: Mapping[str, float]) -> tuple[float, Array]:
             values[i + 1] += STEP
         return values
 
-    out = log_forecast(ready, draw)
-    del base
+    out = ready.forecast(draw) if isinstance(ready, Kernel) else log_forecast(ready, draw)
     return float(out[0]), (out[1:] - out[0]) / STEP
 
 
-def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None = None, steps: int = 6) -> Posterior:
-    """Return the posterior of the deviations given measured cases.
+def _aim(item: Ready | Kernel) -> tuple[str, float, float]:
+    """Return the source of a measurement, the logarithm to meet, and its width."""
+    if isinstance(item, Kernel):
+        return f"{item.source} kernels", item.log_value, constant("kernel_noise")
+    return item.case.source, item.log_value + (constant("floor_shift") if item.case.floor else 0.0), noise_of(item.case)
+
+
+def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None = None, steps: int = 6,
+        kernels: Sequence[Kernel] = ()) -> Posterior:
+    """Return the posterior of the deviations given measured cases, and single operations where there are any.
 
     Notes
     -----
     Gauss-Newton with the standard normal prior; heavy tails by reweighting, (nu + 1)/(nu + r^2); a source of n rows
     counts as sqrt(n).
     """
-    names = sorted({n for r in items for n in r.names})
+    every: list[Ready | Kernel] = [*items, *kernels]
+    names = sorted({n for r in every for n in r.names})
     if not names:
         return Posterior(as_of=as_of, digest=digest_of(items), names=(), mean=np.zeros(0), factor=np.zeros((0, 0)))
     index = {n: i for i, n in enumerate(names)}
     z = np.array([(start or {}).get(n, 0.0) for n in names])
-    count: dict[str, int] = {}
-    for r in items:
-        count[r.case.source] = count.get(r.case.source, 0) + 1
+    aims = [_aim(r) for r in every]
+    count = Counter(source for source, _, _ in aims)
     precision, tail = np.eye(len(names)), constant("noise_tail")
     for _ in range(steps):
         at = dict(zip(names, z, strict=True))
         precision, pull = np.eye(len(names)), -z.copy()
-        for r in items:
+        for r, (source, aim, sigma) in zip(every, aims, strict=True):
             value, slope = slopes(r, at)
-            shift = constant("floor_shift") if r.case.floor else 0.0
-            sigma = noise_of(r.case)
-            residual = (r.log_value + shift - value) / sigma
-            weight = (tail + 1) / (tail + residual**2) / np.sqrt(count[r.case.source])
+            residual = (aim - value) / sigma
+            weight = (tail + 1) / (tail + residual**2) / np.sqrt(count[source])
             where = np.array([index[n] for n in r.names])
             j = slope / sigma
             precision[np.ix_(where, where)] += weight * np.outer(j, j)
@@ -251,8 +258,8 @@ def fit(items: Sequence[Ready], *, as_of: str, start: Mapping[str, float] | None
     keep = np.flatnonzero((np.abs(z) > 0.03) | (np.diag(covariance) < 0.98))
     factor = np.linalg.cholesky(covariance[np.ix_(keep, keep)] + 1e-10 * np.eye(len(keep)))
     seen = sorted({("train" if r.job is not None else "serve", r.group, r.case.model.name) for r in items})
-    return Posterior(as_of=as_of, digest=digest_of(items), names=tuple(names[i] for i in keep), mean=z[keep],
-                     factor=np.asarray(factor, dtype=float), rows=len(items), seen=tuple(seen))
+    return Posterior(as_of=as_of, digest=digest_of(items, kernels), names=tuple(names[i] for i in keep), mean=z[keep],
+                     factor=np.asarray(factor, dtype=float), rows=len(every), seen=tuple(seen))
 
 
 __all__ = ["Posterior", "Ready", "as_stated", "digest_of", "effects", "fit", "from_text", "group_of", "log_forecast",

@@ -12,6 +12,7 @@ from chipcast.base.catalog import Catalogue
 from chipcast.base.choose import choose
 from chipcast.tokens.beliefs import constant
 from chipcast.tokens.fit import Posterior, Ready, fit, rows_ready
+from chipcast.tokens.kernels import Kernel, kernels
 from chipcast.tokens.predict import sampler, spread_of
 
 MEASURED = ("measurements", "measurements_h200_tp8")
@@ -64,6 +65,16 @@ def cases(catalog: Catalogue) -> tuple[list[Ready], list[Ready], list[tuple[str,
     return [r for r in ready if uses[r.case.id] == "calibration"], ready, refused
 
 
+def operations(catalog: Catalogue) -> list[Kernel]:
+    """Return the measured kernels known by the date."""
+    return kernels((r for t in MEASURED for r in catalog.rows(t) if r["phase"] == "kernel"), catalog)
+
+
+def fit_all(catalog: Catalogue) -> Posterior:
+    """Return the fit of all that was known by the date, intervals not yet stretched."""
+    return fit(cases(catalog)[0], as_of=str(catalog.as_of), steps=8, kernels=operations(catalog))
+
+
 def score(ready: Ready, catalog: Catalogue, posterior: Posterior, *, seed: int = 1) -> Scored:
     """Return how a posterior does on one row."""
     draw = sampler(posterior, seed=seed)
@@ -77,21 +88,23 @@ def score(ready: Ready, catalog: Catalogue, posterior: Posterior, *, seed: int =
                   place=float(off / (high - middle) if off > 0 else -off / max(middle - low, 1e-9)))
 
 
-KEYS: Mapping[str, Callable[[Ready], str]] = {"source": lambda r: r.case.source, "chip": lambda r: r.group,
-                                              "model": lambda r: r.case.model.name}
+KEYS: Mapping[str, Callable[[Ready | Kernel], str]] = {
+    "source": lambda r: r.source if isinstance(r, Kernel) else r.case.source, "chip": lambda r: r.group,
+    "model": lambda r: "" if isinstance(r, Kernel) else r.case.model.name}
 """What can be left out of a fit."""
 
 
 def leave_one_out(catalog: Catalogue, posterior: Posterior, *, key: str = "source") -> list[Scored]:
     """Return every row scored by a fit on all that differ in `key`; rows never fitted are scored by the full fit."""
-    usable, ready, _ = cases(catalog)
+    (usable, ready, _), single = cases(catalog), operations(catalog)
     start = dict(zip(posterior.names, posterior.mean, strict=True))
     name = choose(KEYS, key, "what is left out")
     out = []
     for left in sorted({name(r) for r in ready}):
         rest = [r for r in usable if name(r) != left]
         known = posterior if len(rest) == len(usable) else replace(
-            fit(rest, as_of=posterior.as_of, start=start, steps=4), widen=posterior.widen)
+            fit(rest, as_of=posterior.as_of, start=start, steps=4,
+                kernels=[k for k in single if name(k) != left]), widen=posterior.widen)
         out += [score(r, catalog, known) for r in ready if name(r) == left]
     return out
 

@@ -15,7 +15,7 @@ from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.base.units import convert
-from chipcast.tokens.arrivals import Trace
+from chipcast.tokens.arrivals import HASH_TOKENS, Trace
 from chipcast.tokens.layout import Shape
 from chipcast.tokens.memory import cache_bytes, most_requests
 from chipcast.tokens.model import PRECISION, Model, load
@@ -153,7 +153,7 @@ def engine_of(given: Given, model: Model, shape: Shape, speed: Speed, precision:
                               "take more chips or shorter requests")
     host = given.middle("engine.host_link_gb_s") * convert(1, "GB/s", "B/s") / speed.ranks_per_chip
     token = float(np.max(cache_bytes(model, plan, 1.0, BLOCK_TOKENS, kind.cache_bytes))) / BLOCK_TOKENS
-    block = 512 * token
+    block = HASH_TOKENS * token
     store = 0 if policy.store_gb == 0 else -1 if policy.store_gb < 0 else max(int(policy.store_gb * 1e9 / block), 1)
     return Engine(grid_s=grid, grid_tokens=gap, prompt_fixed_s=a, prompt_s=b, prompt_square_s=c, slots=slots,
                   blocks=max(int(room * longest / BLOCK_TOKENS), 1), replicas=replicas, chunk_tokens=chunk,

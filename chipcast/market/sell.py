@@ -65,6 +65,10 @@ def sell(world: World, state: State, wish: Wish, door: Array, m: int) -> Sale:
                 scarcity=scarcity, shipped=shipped, fill=np.minimum(fill, 1.0) * some)
 
 
+CRUMB = 1e-3
+"""Less than so many cards under way have arrived: an exponential tail has no end. [cards]"""
+
+
 def move_on(world: World, state: State, sent: Array, door: Array) -> tuple[Array, Array]:
     """Return arrivals of all chips and what is stopped at the gate, and move the cards under way of the state.
 
@@ -82,6 +86,7 @@ def move_on(world: World, state: State, sent: Array, door: Array) -> tuple[Array
     for g, c in enumerate(gated):
         before = state.under_way[:, g] + sent[:, c]
         left = state.under_way[:, g] * stays + sent[:, c] * new_stays
+        left *= left > CRUMB
         arrived[:, c] = before - left
         if lost[g].any():
             back[:, g] = left * lost[g]

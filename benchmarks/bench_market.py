@@ -28,7 +28,7 @@ def world():
     return given, months, line_of(given, months), verdicts_of(months), service_of(given)
 
 
-def test_market_block_of_1000_draws_60_months_6_buyers_6_chips(benchmark, world) -> None:
+def test_market_block_of_1000_draws_60_months_6_buyers_7_chips(benchmark, world) -> None:
     given, months, line, verdicts, service = world
     simulate(given, line, verdicts, service, months=months)  # inputs drawn once
     benchmark.extra_info["draws"] = given.draws

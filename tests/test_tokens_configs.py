@@ -8,6 +8,7 @@ import pytest
 
 from chipcast.base.calendar import parse_date
 from chipcast.base.errors import InputError
+from chipcast.base.given import Given
 from chipcast.tokens.config import READERS, model_of, refuse_later
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
@@ -113,3 +114,15 @@ def test_a_model_of_later_date_is_refused_to_an_earlier_forecast() -> None:
         refuse_later("kimi-k3", parse_date("2025-02-25"))
     refuse_later("kimi-k3", parse_date("2026-03-01"))
     refuse_later("deepseek-r1", parse_date("2025-02-25"))
+
+
+def test_no_forecast_serves_or_predicts_a_model_of_later_date(given: Given) -> None:
+    from chipcast.base.catalog import Catalogue
+    from chipcast.tokens.predict import predict
+    from chipcast.tokens.serve import service
+
+    with pytest.raises(InputError, match="may have become public only after 2025-02-25"):
+        service(given, ("h20-96",), "glm-5", input_tokens=1000, output_tokens=500, ttft_s=2, tpot_ms=50)
+    row = {"id": "a", "hardware": "H20 96GB", "model": "GLM-5", "quantity": "tpot_ms", "concurrency": "8"}
+    early, late = (predict([row], Catalogue(parse_date(d)))[0] for d in ("2025-02-25", "2026-06-30"))
+    assert "may have become public only after 2025-02-25" in early.error and not late.error

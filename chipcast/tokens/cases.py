@@ -13,6 +13,7 @@ from functools import lru_cache
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError, unknown
 from chipcast.tokens.beliefs import constant, maker, part, stack_of
+from chipcast.tokens.config import refuse_later
 from chipcast.tokens.guess import model_for
 from chipcast.tokens.model import Model
 from chipcast.tokens.names import hardware, taken_as
@@ -250,6 +251,7 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         said.append("bin not stated: " + ", ".join(f"{c} {w:.0%}" for c, w in bin_weights(chips, catalog).items()))
     elif taken_as(row["hardware"], chips[0], catalog):
         said.append(taken_as(row["hardware"], chips[0], catalog))
+    refuse_later(row["model"], catalog.as_of)
     shape, guess = model_for(row["model"])
     if guess:
         said.append(guess)

@@ -98,10 +98,15 @@ def refuse_later(name: str, as_of: date) -> None:
     Raises
     ------
     InputError
-        If a row of the data dates it later; a config of the user's own, given by path, is never refused.
+        If a row of the data dates it later. A config of the user's own, given by path, is never refused here, nor is
+        a name that nothing ships under.
     """
-    key = find(name).stem.split("__", 1)[-1].lower()
-    own = key not in shipped() or find(name) != shipped()[key]
+    try:
+        path = find(name)
+    except InputError:
+        return
+    key = path.stem.split("__", 1)[-1].lower()
+    own = path != shipped().get(key)
     row = next((r for r in read_table("model_dates") if r["model"] == key), None)
     if row and not own and parse_date(row["known_by"]) > as_of:
         raise InputError(f"model '{key}' may have become public only after {as_of}; take --as-of {row['known_by']} or "

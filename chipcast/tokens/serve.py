@@ -15,6 +15,7 @@ import numpy as np
 from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
+from chipcast.tokens.config import refuse_later
 from chipcast.tokens.layout import Shape, legal, rings_for, why_not
 from chipcast.tokens.memory import ledger, most_requests
 from chipcast.tokens.model import PRECISION, Model, load
@@ -374,6 +375,8 @@ def service(given: Given, chips: Sequence[str], model: str | Model, *, input_tok
         If a length, promise or count is not above zero, or longer than the model's context.
     """
     shape_of = load(model) if isinstance(model, str) else model
+    if isinstance(model, str):
+        refuse_later(model, given.as_of)
     for name, value in (("input_tokens", input_tokens), ("output_tokens", output_tokens), ("ttft_s", ttft_s),
                         ("tpot_ms", tpot_ms), ("chips", max_chips)):
         require(np.isfinite(value) and value > 0, name, "be above 0", value)

@@ -42,7 +42,7 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
     from chipcast.base.summary import interval as band
     from chipcast.base.summary import short, span
     from chipcast.base.units import parse_quantity
-    from chipcast.cluster.compare import CAUSES, peaks
+    from chipcast.cluster.compare import CAUSES, luck_of, peaks
     from chipcast.cluster.compare import compare as pair
     from chipcast.cluster.fixes import cured_without, multiple_needed, waterfall
     from chipcast.cluster.goodput import case_of
@@ -63,11 +63,12 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
     cases = [with_options(given, case_of(given, name, ladder=ladder, detection=detection), chosen, days=days)
              for name in ids]
     case = cases[0]
-    fall = waterfall(given, first, c.sizes[0], case, c.threshold)
+    fall = waterfall(given, first, c.sizes[0], case, c.threshold, days=days, luck=luck_of(given, first))
     inverse = multiple_needed(case, c.sizes[0], c.threshold)
     cured = cured_without(case, c.sizes[0], c.threshold)
     rows: list[dict[str, Any]] = [
         {"chip": name, "chips": c.sizes[i], "p_stumble": float(c.p_stumble[i]), "ettr": band(c.ettr[i]),
+         "run_ettr": band(c.run_ettr[i]),
          "goodput": band(c.goodput[i]), "mtbf_h": band(c.mtbf_h[i]), "mtbf_rollback_h": band(c.mtbf_rollback_h[i]),
          "loss": {cause: float(c.loss[i, k].mean()) for k, cause in enumerate(CAUSES)},
          "memory_and_links_share_of_loss": band(c.memory_and_links[i]),
@@ -95,7 +96,8 @@ def compare(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "8192
                    "memory_and_link_faults_needed_times": inverse,
                    "stumbles_cured_without_memory_and_link_faults": cured})
         return
-    table(f"A job stumbles when less than {c.threshold:.0%} of its time is progress ({given.as_of}, {draws} draws)",
+    table(f"A run of {days:g} days stumbles when less than {c.threshold:.0%} of it is progress ({given.as_of}, "
+          f"{draws} draws)",
           ["job", "P(stumble)", *[f"and not {b}" for b in ids], "in progress %", "goodput %"],
           [[f"{r['chips']} {r['chip']}", f"{r['p_stumble']:.3f}",
             *[f"{joint[r['chip']][b]:.3f}" if b != r["chip"] else "-" for b in ids], percent(r["ettr"]),

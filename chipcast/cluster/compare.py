@@ -13,6 +13,7 @@ from chipcast.base.types import Array
 from chipcast.cluster.case import keep
 from chipcast.cluster.faults import CLASSES
 from chipcast.cluster.goodput import case_of
+from chipcast.cluster.luck import run_ettr
 from chipcast.cluster.options import with_options
 from chipcast.cluster.platform import figure
 from chipcast.cluster.record import PARTS
@@ -42,8 +43,12 @@ class Comparison:
     """Chips of each job. [chips] (chip)"""
     threshold: float
     """Share of wall time in progress below which a job stumbles. [1]"""
+    days: float
+    """Length of the run. [days]"""
     ettr: Array
-    """Share of wall time in progress. [1] (chip, draw)"""
+    """Share of wall time in progress in the long run. [1] (chip, draw)"""
+    run_ettr: Array
+    """The same of one run of so many days, its own luck included. [1] (chip, draw)"""
     goodput: Array
     """Useful chip-time over chip-time paid for. [1] (chip, draw)"""
     mtbf_h: Array
@@ -59,8 +64,8 @@ class Comparison:
 
     @property
     def stumbles(self) -> Array:
-        """Return 1 where a job stumbles, else 0. [1] (chip, draw)"""
-        low: Array = (self.ettr < self.threshold).astype(float)
+        """Return 1 where the run stumbles, else 0. [1] (chip, draw)"""
+        low: Array = (self.run_ettr < self.threshold).astype(float)
         return low
 
     @property
@@ -82,6 +87,11 @@ class Comparison:
         named: Array = self.loss[:, [CAUSES.index("hbm"), CAUSES.index("network")]].sum(axis=1)
         share: Array = named / np.maximum(self.loss.sum(axis=1), 1e-300)
         return share
+
+
+def luck_of(given: Given, chip: str) -> Array:
+    """Return the normals of one run on a chip: each has its own, whatever else is compared. (draw)"""
+    return given.normal(f"luck:run:{chip}")
 
 
 def peaks(given: Given, chips: Sequence[str]) -> list[float]:
@@ -128,13 +138,16 @@ def compare(given: Given, chips: Sequence[str], size: int | Sequence[int], *, sa
     else:
         sizes = tuple(size)
         require(len(sizes) == len(chips), "sizes", f"be one, or one for each of {len(chips)} chips", sizes)
-    kept = [keep(with_options(given, case_of(given, chip, ladder=ladder, detection=detection, slow=slow), chosen,
-                              days=days), (n,)) for chip, n in zip(chips, sizes, strict=True)]
+    cases = [with_options(given, case_of(given, chip, ladder=ladder, detection=detection, slow=slow), chosen, days=days)
+             for chip in chips]
+    kept = [keep(case, (n,)) for case, n in zip(cases, sizes, strict=True)]
+    runs = [run_ettr(case, k, 0, days, luck_of(given, chip)) for case, k, chip in zip(cases, kept, chips, strict=True)]
     ledger = np.stack([k.ledger[0] for k in kept])
     extra = ledger[:, [PARTS.index("checkpoint"), PARTS.index("slow_down")]]
     loss = np.concatenate([np.stack([k.loss_by_class[0] for k in kept]), extra], axis=1)
-    return Comparison(chips=tuple(chips), sizes=sizes, threshold=bound, ledger=ledger, loss=loss,
-                      ettr=np.stack([k.ettr[0] for k in kept]), goodput=np.stack([k.goodput[0] for k in kept]),
+    return Comparison(chips=tuple(chips), sizes=sizes, threshold=bound, ledger=ledger, loss=loss, days=days,
+                      run_ettr=np.stack(runs), ettr=np.stack([k.ettr[0] for k in kept]),
+                      goodput=np.stack([k.goodput[0] for k in kept]),
                       spares=np.stack([k.spares[0] for k in kept]),
                       mtbf_h=np.stack([k.mtbf_h[0] for k in kept]),
                       mtbf_rollback_h=np.stack([k.mtbf_rollback_h[0] for k in kept]))

@@ -13,8 +13,9 @@ from chipcast.base.types import Array
 from chipcast.cluster.case import Case, keep
 from chipcast.cluster.faults import CLASSES
 from chipcast.cluster.ladder import TIERS, Masking, Tier, detection, masking, tiers
+from chipcast.cluster.luck import run_ettr
 from chipcast.cluster.options import read_options, with_options
-from chipcast.cluster.record import PARTS
+from chipcast.cluster.record import PARTS, Kept
 
 Change = Callable[[Given, str, Case], Case]
 """A fix: the same case with something mended."""
@@ -124,34 +125,38 @@ class Waterfall:
     """What the standing spares of the case are worth: gains over a job without any that waits for repairs."""
 
 
-def waterfall(given: Given, chip: str, chips: int, case: Case, threshold: float, *, steps: int = 5) -> Waterfall:
+def waterfall(given: Given, chip: str, chips: int, case: Case, threshold: float, *, steps: int = 5,
+              days: float | None = None, luck: Array | None = None) -> Waterfall:
     """Return what each fix is worth, by probability of a stumble, then by time in progress.
 
-    Every entry is computed on the same draws, so its gain is its own and not luck.
+    Every entry is computed on the same draws, so its gain is its own and not luck. With `days` and `luck`, the
+    standard normals of a run, a stumble is that of one run of so many days; else of the long-run share.
     """
+    def shares(x: Case, kept: Kept) -> Array:
+        """Return time in progress, the useful share, goodput and time in progress of the run. (4, draw)"""
+        once = kept.ettr[0] if days is None or luck is None else run_ettr(x, kept, 0, days, luck)
+        return np.stack([kept.ettr[0], kept.ledger[0, PARTS.index("productive")], kept.goodput[0], once])
+
     def progress(x: Case, size: int = chips) -> Array:
-        """Return time in progress, the useful share and goodput. (3, draw)"""
-        kept = keep(x, (size,))
-        return np.stack([kept.ettr[0], kept.ledger[0, PARTS.index("productive")], kept.goodput[0]])
+        return shares(x, keep(x, (size,)))
 
     def judge(name: str, now: Array, then: Array) -> Fix:
-        return Fix(name=name, p_stumble=float((then[0] < threshold).mean()), gain=then[0] - now[0],
+        return Fix(name=name, p_stumble=float((then[3] < threshold).mean()), gain=then[0] - now[0],
                    useful=then[1] - now[1], goodput=then[2] - now[2])
 
     base = progress(case)
     alone = [judge(name, base, progress(change(given, chip, case))) for name, change in FIXES.items()]
     alone.append(judge(HALVED, base, progress(case, max(chips // 2, 1))))
-    bare = keep(case, (chips,), spare_chips=0.0)
-    without = np.stack([bare.ettr[0], bare.ledger[0, PARTS.index("productive")], bare.goodput[0]])
+    without = shares(case, keep(case, (chips,), spare_chips=0.0))
     left, now, held, together = dict(FIXES), base, case, list[Fix]()
     for _ in range(steps):
         tried = {name: progress(change(given, chip, held)) for name, change in left.items()}
-        name = min(tried, key=lambda n: ((tried[n][0] < threshold).mean(), -float(np.mean(tried[n][1]))))
+        name = min(tried, key=lambda n: ((tried[n][3] < threshold).mean(), -float(np.mean(tried[n][1]))))
         if float(np.mean(tried[name][1] - now[1])) < 1e-4:
             break
         together.append(judge(name, now, tried[name]))
         held, now = left.pop(name)(given, chip, held), tried[name]
-    return Waterfall(chip=chip, chips=chips, p_stumble=float((base[0] < threshold).mean()),
+    return Waterfall(chip=chip, chips=chips, p_stumble=float((base[3] < threshold).mean()),
                      alone=tuple(sorted(alone, key=lambda f: (f.p_stumble, -float(f.useful.mean())))),
                      together=tuple(together), spares=judge("standing spares", without, base))
 

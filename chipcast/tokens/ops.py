@@ -320,6 +320,7 @@ def expert_messages(model: Model, x: Ffn, plan: Plan, load: Load, precision: Pre
 
 def _distinct(groups: Numeric, x: Ffn, limit: tuple[int, int]) -> Numeric:
     flat = np.asarray(groups)
-    table = {int(v): distinct_destinations(int(v), x.experts, x.top_k, limit=limit) if x.experts >= int(v)
-             else float(min(int(v), x.top_k)) for v in np.unique(flat)}
-    return np.vectorize(lambda v: table[int(v)], otypes=[float])(flat)
+    counts, place = np.unique(flat, return_inverse=True)
+    table = [distinct_destinations(int(v), x.experts, x.top_k, limit=limit) if x.experts >= int(v)
+             else float(min(int(v), x.top_k)) for v in counts]
+    return np.array(table, dtype=float)[place].reshape(flat.shape)

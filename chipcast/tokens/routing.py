@@ -96,7 +96,8 @@ def slowest_rank(rows_per_rank: Numeric, ranks: Numeric, *, experts: Numeric, to
     1 + z_G sqrt(v/mu), v = (1 - 1/G)(E - k)/(E - 1), mu rows a rank; at most all rows on one rank.
     """
     flat = np.asarray(ranks)
-    z = np.vectorize(lambda g: mean_maximum(int(g)), otypes=[float])(flat) if flat.ndim else mean_maximum(int(flat))
+    counts, place = np.unique(flat, return_inverse=True)
+    z = np.array([mean_maximum(int(g)) for g in counts])[place].reshape(flat.shape)
     variance = (1 - 1 / flat) * (experts - top_k) / np.maximum(experts - 1, 1)
     return np.minimum(1 + z * np.sqrt(variance / np.maximum(rows_per_rank, 1e-9)), np.maximum(flat, 1))
 

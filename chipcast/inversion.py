@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.summary import short
 from chipcast.base.types import Array
-from chipcast.chain import Ready, World, prepare, trade
+from chipcast.chain import Ready, World, prepare, trade, whatif_draws
 from chipcast.evidence import claims
 from chipcast.evidence.explain import explain, holds, parse_claim
 from chipcast.evidence.forward import yields
@@ -78,6 +78,7 @@ def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str
 
 
 def _of_the_news(ready: Ready, unread: Ready, claim_id: str) -> dict[str, Any]:
+    ready = _cut(ready, whatif_draws(ready.given))  # effects are paired on as many draws as a what-if takes
     facts, worlds = ground(ready)
     claim = next(c for c in claims.check(facts) if c.id == claim_id)
     first = next(c for c in claims.check(ground(unread)[0]) if c.id == claim_id)
@@ -89,7 +90,16 @@ def _of_the_news(ready: Ready, unread: Ready, claim_id: str) -> dict[str, Any]:
         _, profits = break_even(base.given, base.line)
         answer["readings"] = [r.as_dict() for r in readings(base.given, base.line, profits, *YIELDS_CLAIMED)]
     quantities, units = causes(base.given, base.given.rows)
-    return answer | explain(np.asarray(claim.holds, dtype=bool), quantities, units)
+    outputs, output_units = named_quantities(ready, base)
+    return answer | explain(np.asarray(claim.holds, dtype=bool), quantities, units | output_units,
+                            measurable={n: outputs[n] for n in SEEN if n in outputs})
+
+
+def _cut(ready: Ready, draws: int) -> Ready:
+    """Return the same on its first draws."""
+    e = ready.evidence
+    return replace(ready, evidence=replace(e, given=e.given.block(0, draws), prior=e.prior.block(0, draws),
+                                           family=e.family[:draws]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

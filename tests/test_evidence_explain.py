@@ -11,7 +11,9 @@ from scipy import special, stats
 
 from chipcast.base import draws
 from chipcast.base.errors import InputError
+from chipcast.chain import prepare
 from chipcast.evidence.explain import distance, explain, holds, information, parse_claim
+from chipcast.inversion import _cut
 
 A, B, C = (draws.normals(1, n, 0, 20_000) for n in "abc")
 KNOWN = {"910c.yield": "1", "huawei_ascend_cards.2025": "cards"}
@@ -107,6 +109,16 @@ def test_a_measurement_that_is_no_cause_may_settle_a_claim() -> None:
     found = explain(A + B > 0, {"a": A, "b": B}, {}, measurable={"sum seen": A + B + 0.1 * C})
     assert found["settle_by"]["name"] == "sum seen"
     assert {r["name"] for r in found["must_hold"]} == {"a", "b"}
+    same = explain(A + B > 0, {"a": A, "b": B}, {}, measurable={"the claim itself": 3 * (A + B)})
+    assert same["settle_by"]["name"] in ("a", "b")
+
+
+def test_a_claim_of_the_news_stands_on_as_many_draws_as_a_what_if() -> None:
+    ready = prepare("february-2025", draws=300, seed=1, prior=True)
+    cut = _cut(ready, 200)
+    assert cut.given.draws == cut.evidence.prior.draws == len(cut.evidence.family) == 200
+    name = "smic_n2.d0_per_cm2"
+    assert np.array_equal(cut.given[name], ready.given[name][:200])
 
 
 def test_words_that_several_names_hold_are_told_apart() -> None:

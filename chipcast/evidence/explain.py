@@ -31,6 +31,9 @@ CHANCE = 2.2
 """A quantity is named only where its two distributions lie farther apart than chance puts them: Kolmogorov's statistic,
 which passes this with probability 1e-4."""
 
+SAME = 0.98
+"""A measurable quantity that parts the draws as sharply as this is the claim itself under another name."""
+
 SURE = 5.0
 """A pair is named only where a claim moves its rank correlation by so many standard errors: a hundred quantities make
 five thousand pairs."""
@@ -157,7 +160,8 @@ def explain(mask: npt.NDArray[np.bool_], quantities: Mapping[str, Array], units:
                      "spread_ratio": float(np.std(inside)) / sd, "distance": gap,
                      "fits": float(np.mean((values >= there["p05"]) & (values <= there["p95"])))})
     rows.sort(key=lambda r: -float(str(r["distance"])))
-    telling = {**quantities, **(measurable or {})}
+    others = {n: v for n, v in (measurable or {}).items() if np.std(v) > 0 and distance(mask, v) < SAME}
+    telling = {**quantities, **others}
     shares = {n: _share_explained(mask, v) for n, v in telling.items() if np.std(v) > 0}
     best = max(shares, key=lambda n: shares[n])
     weakest = min(rows[:top], key=lambda r: float(str(r["fits"])))["name"] if rows else best

@@ -164,6 +164,13 @@ def test_few_chip_types_are_kept_by_the_search() -> None:
     assert one.solution.objective >= free.solution.objective * (1 - 1e-3)
 
 
+def test_signing_for_a_chip_counts_as_keeping_its_type(given: Given, need: Need) -> None:
+    p = case_of(given, replace(need, offsite_share_max=0.0), *world_of(given)).problem.take(np.arange(12))
+    solved = solve_plan(p, labels_by_date(len(p.quarters), 1, 12), 1, Risk(whole=True, types=1))
+    both = solved.now()[:, 0] + solved.signed()
+    assert len({o.chip for o, u in zip(p.offers, both, strict=True) if u > 1e-6}) <= 1
+
+
 def test_a_search_that_is_stopped_says_so_and_shows_its_bound() -> None:
     p, labels = p1(10), labels_by_date(16, 4, 10)
     # Eight chips in four quarters: the first rounding is a plan, and no proof comes at once.

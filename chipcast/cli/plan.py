@@ -62,7 +62,7 @@ def plan(scenario: ScenarioName = "february-2025",
          futures: Annotated[int, whole("--futures", "Futures lived through with --roll.", least=2, most=2000)] = 20,
          gap: Annotated[bool, typer.Option("--gap", help="Bound the distance to the best plan by replicated samples.")]
          = False,
-         worth: Annotated[bool, typer.Option("--worth", help="What one more month of open shop and one more point of "
+         worth: Annotated[bool, typer.Option("--worth", help="What one more month of open gates and one more point of "
                                                              "local yield are worth.")] = False,
          time_limit: Annotated[float, measured("--time-limit", "s", "Most seconds for the program in whole servers; "
                                                                     "the gap that is left is shown.", above=0)] = 60.0,
@@ -204,7 +204,7 @@ def _worth(ready: Any, done: Any, need: Any, market: Any, service: Any) -> dict[
                                                            setting.verdicts)}
     if YIELD_ROW in given:
         better = point_more_yield(given)
-        out["one more point of local die yield"] = worth_of_change(
+        out["one more point of wafers that survive the local line"] = worth_of_change(
             *common, better, need, chain.trade(setting, better).market, service, setting.verdicts)
     return out
 
@@ -225,6 +225,9 @@ YEAR = 4
 
 LATER_SHARE = 0.05
 """Later orders placed in a smaller share of futures are not shown in the table."""
+
+REASONS_SHOWN = 6
+"""Offers for which the reason is printed: what is ordered and what comes nearest."""
 
 CAUSES_SHOWN = 5
 """Causes that the table of what would change the decision shows."""
@@ -265,8 +268,10 @@ def show(done: object) -> None:
     say(done.assumed)
     for chip, why in done.detail["left_out"].items():
         say(f"Left out: {done.detail['names'][chip]}: {why}.")
-    for line in done.reasons:
+    for line in done.reasons[:REASONS_SHOWN]:
         say(f"  {line}.")
+    if len(done.reasons) > REASONS_SHOWN:
+        say(f"  {len(done.reasons) - REASONS_SHOWN} more offers with --json.")
     mean = done.detail["ladder"]["plan"]["mean"]
     money = [("this plan", short(mean), short(done.values["out_of_sample"]), "", "", "")]
     money += [(RIVALS.get(k, k), *_beside(r)) for k, r in done.rivals.items()]
@@ -280,7 +285,7 @@ def show(done: object) -> None:
     if "gap" in v:
         said = "not told apart from zero" if v["gap_low"] <= 0 else f"about {short(v['gap'])} USD"
         say(f"Distance to the best plan: {said} (90 %: {short(v['gap_low'])} to {short(v['gap_high'])}), from "
-            "replicated samples.")
+            "replicated samples that know all news after the first orders, so at most that.")
     if done.solver["status"] != "optimal":
         say(f"The solver {done.solver['status']}: within {done.solver['gap']:.2%} of the best; best bound "
             f"{short(done.solver['bound'])} USD.")

@@ -101,34 +101,35 @@ def first_question(need: Need, case: Case, plan_cost: float, served: float, api_
 
 
 def reasons(case: Case, solved: Solved, decide: int) -> tuple[str, ...]:
-    """Return why each contract was or was not chosen now: what one more lot of it would add to the objective.
+    """Return why each contract was or was not chosen now: what one more card of it would add to the objective.
+
+    What is ordered stands first, then what comes nearest to it.
 
     Notes
     -----
-    The reduced cost of an order is how much the objective rises per lot beyond the plan; what is at zero now
-    would have to be cheaper by that much to be ordered.
+    The reduced cost of an order is how much the objective rises per card beyond the plan; what is at zero now would
+    have to be cheaper by that much to be ordered.
     """
-    p, dual, out = case.problem, solved.solution.column_dual, []
+    p, dual = case.problem, solved.solution.column_dual
+    ranked: list[tuple[float, str]] = []
     for i, offer in enumerate(p.offers if decide else ()):
         column = solved.program.named["order 0"][i, 0]
         name = f"{case.names[offer.chip]}, {case.names.get(offer.contract, offer.contract)}" \
             + (f", {offer.site}" if offer.site else "")
-        units = float(solved.now()[i, 0])
-        if (p.order_cap[i, 0] <= 0).all():
-            out.append(f"{name}: cannot be ordered in {p.quarters[0]}, by rules, gates or lead time")
-            continue
-        price = float(np.median(p.spend[i, 0])) * p.money
-        if units > 1e-6:
-            out.append(f"{name}: ordered, {units:.0f} cards at about {short(price)} USD"
-                       + (" a quarter" if offer.stock < 0 else ""))
-            continue
+        units, price = float(solved.now()[i, 0]), float(np.median(p.spend[i, 0])) * p.money
         lot = offer.lot if solved.program.whole[column] else 1.0
         worse = float(dual[column]) / max(lot, 1e-9) * p.money
-        if worse > 0.005 * price:
-            out.append(f"{name}: not now; a card would have to be {short(worse)} USD cheaper, of about {short(price)}")
+        if (p.order_cap[i, 0] <= 0).all():
+            ranked.append((np.inf, f"{name}: cannot be ordered in {p.quarters[0]}, by rules, gates or lead time"))
+        elif units > 1e-6:
+            ranked.append((-1.0, f"{name}: ordered, {units:.0f} cards at about {short(price)} USD"
+                           + (" a quarter" if offer.stock < 0 else "")))
+        elif worse > 0.005 * price:
+            ranked.append((worse / price, f"{name}: not now; a card would have to be {short(worse)} USD cheaper, of "
+                                          f"about {short(price)}"))
         else:
-            out.append(f"{name}: not now; about as good as what is ordered, but no better")
-    return tuple(out)
+            ranked.append((0.0, f"{name}: not now; about as good as what is ordered, but no better"))
+    return tuple(text for _, text in sorted(ranked, key=lambda r: r[0]))
 
 
 def share_of_supply(case: Case, orders: tuple[Order, ...]) -> str:

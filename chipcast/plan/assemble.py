@@ -262,7 +262,8 @@ def _block_rows(d: _Draft, whole_until: int, types: int) -> None:
 
 
 def _group_rows(d: _Draft, decide: int) -> None:
-    """Sum the here-and-now decisions of each chip type, each service in a quarter and each signed volume."""
+    """Sum the here-and-now decisions of each stock, each service in a quarter, each signed volume and each chip type.
+    """
     p, sheet = d.p, d.sheet
     groups = [[(i, t) for i, o in enumerate(p.offers) if o.stock == c for t in range(decide)]
               for c in range(len(p.stocks))]
@@ -273,6 +274,13 @@ def _group_rows(d: _Draft, decide: int) -> None:
             sheet.put(row, d.order[i, t, :1], 1.0)
     for i in (k for k, o in enumerate(p.offers) if o.signed):
         sheet.put(sheet.new_rows("first block", (1,), lower=0.0), sheet.column(f"signed {i}"), 1.0)
+    for chip in dict.fromkeys(p.stocks):
+        row = sheet.new_rows("first block", (1,), lower=0.0)
+        for i in (k for k in p.owned if p.offers[k].chip == chip):
+            for t in range(decide):
+                sheet.put(row, d.order[i, t, :1], 1.0)
+            if p.offers[i].signed:
+                sheet.put(row, sheet.column(f"signed {i}"), 1.0)
 
 
 def _signed_rows(d: _Draft, whole_until: int) -> None:

@@ -187,7 +187,8 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
     if case.api_usd is not None:
         api = float(case.api_usd[seen].mean())
         beside["api"] = _beside(costs["plan"], case.api_usd[seen], 0.0, risk)
-    money = {k: v * p.money for k, v in w.worth.items()}
+    tiny = 1e-9 * max(abs(w.worth["sp"]), 1e-9)
+    money = {k: v * p.money if abs(v) > tiny else 0.0 for k, v in w.worth.items()}
     if asked.with_gap:
         rest = p.take(np.setdiff1d(w.pool, w.picks))
         bounds = gap(rest, decide, risk, w.judged["plan"].costs)

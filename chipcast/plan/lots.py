@@ -88,10 +88,14 @@ def decisions(p: Problem, program: Program, decide: int) -> Decisions:
     for c in range(len(p.stocks)):
         members = [at[i, t] for i, o in enumerate(p.offers) if o.stock == c for t in range(decide)]
         block = max(o.first_block for o in p.offers if o.stock == c)
-        groups.append(Group(members=np.array(members, dtype=np.intp), block=block, is_type=True))
+        groups.append(Group(members=np.array(members, dtype=np.intp), block=block, is_type=False))
     groups += [Group(members=np.array([at[i, t]]), block=p.offers[i].first_block, is_type=False)
                for i in p.used for t in range(decide)]
     groups += [Group(members=np.array([k]), block=p.offers[i].least_signed, is_type=False) for i, k in signed.items()]
+    for chip in dict.fromkeys(p.stocks):
+        mine = [i for i in p.owned if p.offers[i].chip == chip]
+        members = [at[i, t] for i in mine for t in range(decide)] + [signed[i] for i in mine if i in signed]
+        groups.append(Group(members=np.array(members, dtype=np.intp), block=0.0, is_type=True))
     index = np.array(columns, dtype=np.int32)
     lot = np.array(lots)
     most = program.upper[index]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from chipcast.base.types import Array
 from chipcast.plan.judge import Judged, carry_out, policy_of, recourse
 from chipcast.plan.problem import Problem
-from chipcast.plan.value import First, Fixed, Risk, Solved, functional, paired
+from chipcast.plan.value import First, Fixed, Risk, Solved, functional
 
 Nodes = npt.NDArray[np.intp]
 """Node of the tree in which each future finds itself. (quarter, scenario)"""
@@ -154,6 +154,6 @@ def improve(solved: Solved, fixed: Fixed, mean: First, trial: Problem, nodes: No
     even = np.full(trial.size, 1 / trial.size)
     value = {k: functional(j.costs, even, risk) for k, j in judged.items()}
     best = min(value, key=lambda k: (value[k], k != "program"))
-    if best == "program" or paired(judged[best].costs, judged["program"].costs, risk)["verdict"] != "better":
+    if best == "program":
         return now, "program", fixed
     return filled[best], "a near one" if best.startswith("a lot") else best, calm if best == "api" and calm else fixed

@@ -94,8 +94,9 @@ def wishes(world: World, state: State, door: Array, m: int) -> Wish:
     both *= np.minimum(scale, 1.0)[:, None]
     backlog = both * np.maximum(1 + (given["allocation.order_inflation"] - 1) * state.scarcity, 1.0)
     orders = backlog - state.backlog
-    cancelled = np.maximum(-orders, 0.0)
-    np.maximum(orders, 0.0, out=orders)
+    cancelled = np.minimum(orders, 0.0)
+    orders -= cancelled
+    np.negative(cancelled, out=cancelled)
     return Wish(price=cards.price_usd * move, cover=cover, wanted=wanted, both=both, orders=orders,
                 cancelled=cancelled, backlog=backlog, asked=total(backlog))
 

@@ -165,9 +165,9 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     lead = list(chips).index(LEADING) if LEADING in chips else 0
     us_end, cn_end = us[lead].copy(), cn[lead].copy()
     cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
-    hit = foreign[:, None] > 0
-    leading = np.array([[c == LEADING] for c in chips])
-    if threat:
+    at = np.flatnonzero(foreign > 0)  # only these move
+    leading = np.array([[chips[c] == LEADING] for c in at])
+    if threat and at.size:
         shocks = {n: given.shock(f"gates:{n}", months) for n in
                   ("threat", "close", "day", "notice", "reach", "open", "cn_close", "cn_day", "cn_open", "counter")}
         base = given["us_gate.closing_hazard_base_per_month"]
@@ -176,8 +176,15 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
         present = given.shock("gates:threat_present") < given["us_gate.threat_present_probability"]
         intensity = present * fade ** threat_age_months(given)
         reach_law = given.row("us_gate.reach_ln").law
-        shut = np.repeat(held[:, None], draws, axis=1)
-        left = np.full((len(chips), draws), NEVER)
+        near = slack[at]
+        shut = np.repeat(held[at][:, None], draws, axis=1)
+        left = np.full((at.size, draws), NEVER)
+        ours, theirs = np.empty((at.size, count, draws)), np.ones((count, draws))
+        ours[:] = us[at]
+        lead_row = int(np.argmax(at == lead))
+        rate, no_notice = given["us_gate.threat_rate_per_month"], given["us_gate.no_notice_probability"]
+        notice, rise = given["us_gate.notice_days"], np.maximum(after - base, 0.0)
+        reach = reach_law.at(shocks["reach"])
         cn_shut = np.zeros(draws)
         first = (given.as_of.day - 1) / days_in_month(months[0]) if months[0] == f"{given.as_of:%Y-%m}" else 0.0
         for m, month in enumerate(months):
@@ -185,19 +192,17 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
             since = first if m == 0 else 0.0
             if m > 0:
                 intensity = intensity * fade
-                intensity = np.where(shocks["threat"][m] < given["us_gate.threat_rate_per_month"], 1.0, intensity)
+                intensity = np.where(shocks["threat"][m] < rate, 1.0, intensity)
             level[m] = intensity * live
             if live:
-                hazard[m] = np.minimum(base + intensity * np.maximum(after - base, 0.0), 1.0)
+                hazard[m] = np.minimum(base + intensity * rise, 1.0)
                 decided = shocks["close"][m] < hazard[m] * (1 - since)
                 day = (since + shocks["day"][m] * (1 - since)) * days
-                window = np.where(shocks["notice"][m] < given["us_gate.no_notice_probability"], 0.0,
-                                  given["us_gate.notice_days"])
-                reached = (slack < reach_law.at(shocks["reach"][m])) | leading
-                fresh = hit & decided & reached & (shut == 0) & (left >= NEVER)
+                window = np.where(shocks["notice"][m] < no_notice, 0.0, notice)
+                fresh = decided & ((near < reach[m]) | leading) & (shut == 0) & (left >= NEVER)
                 left = np.where(fresh, day + window, left)
-                announced[m] = np.max(hit & (left < NEVER) & (left > day * decided), axis=0)
-                us[:, m] = np.where(hit, (1 - shut) * np.clip(left / days, 0.0, 1.0), 1.0)
+                announced[m] = np.max((left < NEVER) & (left > day * decided), axis=0)
+                ours[:, m] = (1 - shut) * np.minimum(left / days, 1.0)
                 shut = np.where(left <= days, 1.0, shut)
                 left = np.where(left <= days, NEVER, np.where(left < NEVER, left - days, left))
             # a relaxation is told at the end of a month and counts from the next
@@ -205,14 +210,15 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
             shut = np.where(opened, 0.0, shut)
             closes = (cn_shut == 0) & (shocks["cn_close"][m] < cn_rate * (1 - since))
             share = np.where(closes, since + shocks["cn_day"][m] * (1 - since), 1.0 - cn_shut)
-            cn[:, m] = np.where(hit, share, 1.0)
+            theirs[m] = share
             cn_shut = np.where(closes, 1.0, cn_shut)
             reopens = (cn_shut > 0) & ~closes & (shocks["cn_open"][m] < given["cn_gate.opening_hazard_per_month"])
             cn_shut = np.where(reopens, 0.0, cn_shut)
-            us_end[m] = 1 - shut[lead]
+            us_end[m] = 1 - shut[lead_row]
             counter = opened & (shocks["counter"][m] < given["cn_gate.counter_block_probability"])
             cn_shut = np.where(counter, 1.0, cn_shut)
             cn_end[m] = 1 - cn_shut
+        us[at], cn[at] = ours, theirs
     gates = Gates(us=us, cn=cn, us_end=us_end, cn_end=cn_end, announced=announced, threat=level, us_hazard=hazard,
                   cn_hazard=cn_rate)
     return scripted(given, chips, months, gates, foreign, events)

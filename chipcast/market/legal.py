@@ -172,7 +172,6 @@ def domestic_floor(given: Given, verdicts: Verdicts, segments: Sequence[str], mo
         row = verdicts.segments.index(segment)
         goal = f"{segment}.domestic_share_goal"
         own = given[goal] if goal in given else np.zeros(given.draws)
-        for m, month in enumerate(months):
-            i = verdicts.months.index(month) if month in verdicts.months else len(verdicts.months) - 1
-            out[m, s] = np.maximum(own, np.nan_to_num(float(verdicts.min_domestic_share[i, row])))
+        at = [verdicts.months.index(m) if m in verdicts.months else len(verdicts.months) - 1 for m in months]
+        np.maximum(own, np.nan_to_num(verdicts.min_domestic_share[at, row].astype(float))[:, None], out=out[:, s])
     return out

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError, unknown
-from chipcast.tokens.beliefs import constant, maker, part, stack_of
+from chipcast.tokens.beliefs import Part, constant, maker, part, stack_of
 from chipcast.tokens.config import refuse_later
 from chipcast.tokens.guess import model_for
 from chipcast.tokens.model import Model
@@ -227,6 +227,15 @@ def quantity_of(row: Mapping[str, str]) -> tuple[str, float]:
     raise InputError(f"'{metric}' in '{unit}' is no metric of serving or training")
 
 
+def usual_count(shape: Model, precision: str, here: Part, *, training: bool) -> int:
+    """Return the chips of a row that names none: a server, doubled until weights (in training, states) have room."""
+    need = 16.0 * shape.params_total if training else shape.weight_bytes(precision)
+    count, room = 8, constant("fill_share") * here.memory_bytes * here.per_chip
+    while need > count * room:
+        count *= 2
+    return count
+
+
 def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -> Case:
     """Return a row as a case.
 
@@ -287,8 +296,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         count = max(1, world // here.per_chip) if tp or dp or pp else 0
         if count == 0 and ep > 1:
             count = max(1, ep // here.per_chip)
-        said.append(f"{count or 8} chips")
-        count = count or 8
+        count = count or usual_count(shape, name, here, training=training)
+        said.append(f"{count} chips")
     ranks = count * here.per_chip
     if split and pools and tp * dp < ranks:
         said.append(f"decode pool dp {dp} x tp {tp}")

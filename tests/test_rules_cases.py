@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from chipcast.base.catalog import Catalogue, last_known
+from chipcast.base.catalog import Catalogue, last_known, read_table
 from chipcast.rules.check import Verdict, ask_for, verdict
 from chipcast.rules.measure import figures
 from chipcast.rules.own import own_chip
@@ -315,3 +315,31 @@ def test_the_command_line_gives_the_keys_that_others_rely_on(cli_json: Callable[
     case = cli_json("rules", "check", "b200", "--on", "2026-02-01")
     policy = next(x for x in case["layers"] if x["rule_id"] == "US-CBC-2026")
     assert policy["met"] is False
+
+
+CLASS_2023 = {"3A090.a": "3A090.a", "3A090.b(b.1)": "3A090.b", "not_3A090": "none",
+              "3A090.a_nonDC(NAC_ok)": "3A090 Note 2"}
+"""Words of the worked table for the classes of 2023."""
+
+
+@pytest.mark.parametrize("row", [r for r in read_table("rule_examples") if r["class_2022_10"] != "n/a_domestic"],
+                         ids=lambda r: r["chip_id"])
+def test_every_worked_example_reproduces_from_the_catalogue(cli_json: Callable[..., Any], row: dict[str, str]) -> None:
+    """The chip's own rows, not the figures of the worked table, give each of its classes."""
+
+    def layers(on: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        r = cli_json("rules", "check", row["chip_id"], "--to", "CN", "--on", on)
+        return r, {x["rule_id"]: x["met"] for x in r["layers"]}
+
+    _, first = layers("2022-12-01")
+    assert first["US-3A090-2022"] is (row["class_2022_10"] == "3A090")
+    second, _ = layers("2023-12-01")
+    assert second["classification"] == CLASS_2023[row["class_2023_10"]]
+    _, letters = layers("2025-04-20")
+    assert letters["US-INF-2025"] is (row["is_informed_2025_04"] == "licence")
+    third, review = layers("2026-02-01")
+    wanted = row["china_review_2026_01"]
+    if wanted in ("case_by_case", "denial") and row["class_2023_10"] == "3A090.a" and row["chip_id"] != "a800-sxm-80":
+        assert review["US-CBC-2026"] is (wanted == "case_by_case")
+    bands = [c for c in third["costs"] if c["rule_id"] == "US-232-2026"]
+    assert bool(bands) is (row["tariff_232_2026_01"] != "none")

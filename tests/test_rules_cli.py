@@ -27,6 +27,13 @@ def test_check_names_status_rule_prong_and_slack(cli_json: Json) -> None:
     assert all(x["source"] and x["url"] for x in r["layers"])
 
 
+def test_a_chip_that_was_not_announced_yet_is_answered_and_said_to_be_so(cli: Cli, cli_json: Json) -> None:
+    r = cli_json("rules", "check", "b200", "--on", "2022-12-01")
+    assert (r["us"], r["on_sale"], r["announced"]) == ("licence_denial", False, "2024-03-18")
+    assert "announced on 2024-03-18, after the day" in cli("rules", "check", "b200", "--on", "2022-12-01")[1]
+    assert cli_json("rules", "check", "b200", "--on", "2024-12-01")["on_sale"] is True
+
+
 def test_check_after_the_letter(cli_json: Json) -> None:
     r = cli_json("rules", "check", "h20", "--on", "2025-04-20")
     assert (r["us"], r["status"], r["deciding"]["rule_id"]) == ("letter", "licence", "US-INF-2025")

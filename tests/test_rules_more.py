@@ -96,11 +96,13 @@ def test_places_that_the_rules_cannot_tell_apart_are_asked_once() -> None:
 
 
 def test_the_atlas_is_the_same_as_single_questions() -> None:
-    days = [date(2023, 3, 1), date(2024, 8, 1), date(2025, 6, 1)]
-    table = atlas(NOW, ("h20-96", "h100-sxm"), ("CN", "AE", "MY"), days)
-    assert table.shape == (2, 3, 3)
-    for i, chip in enumerate(("h20-96", "h100-sxm")):
-        for j, to in enumerate(("CN", "AE", "MY")):
+    days = [date(2023, 3, 1), date(2023, 10, 25), date(2024, 8, 1), date(2025, 6, 1), date(2025, 9, 20),
+            date(2026, 2, 1), date(2026, 12, 1)]
+    chips, places_ = ("h20-96", "h100-sxm", "6000d", "910c", "h200-sxm"), ("CN", "AE", "MY", "RU", "SG", "MO")
+    table = atlas(NOW, chips, places_, days)
+    assert table.shape == (5, 6, 7)
+    for i, chip in enumerate(chips):
+        for j, to in enumerate(places_):
             for k, day in enumerate(days):
                 assert STATUS_ORDER[table[i, j, k]] == verdict(NOW, ask_for(NOW, chip, day, to=to)).status
 

@@ -75,7 +75,8 @@ def show(name: Annotated[str, typer.Argument(metavar="ID")], as_of: AsOf = "", j
     derived = _derived(catalog, item)
     if json:
         used = sorted({f.source for f in facts.values()})
-        emit_json({"id": item, **text, "status": status or None, "known_by": names["known_by"],
+        names_of = sorted(r["alias"] for r in read_table("aliases") if r["item"] == item)
+        emit_json({"id": item, "aliases": names_of, **text, "status": status or None, "known_by": names["known_by"],
                    "as_of": str(catalog.as_of), "note": remark,
                    "fields": {k: _field(f) for k, f in facts.items()}, "derived": derived, "unknown": unknown_fields,
                    "sources": {k: {"title": sources()[k]["title"], "url": sources()[k]["url"]} for k in used}})

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from chipcast.base.catalog import Catalogue
 from chipcast.rules.assess import assessor
-from chipcast.rules.check import Verdict, ask_for, spans_of, verdict
+from chipcast.rules.check import Verdict, ask_for, gates, spans_of, us_state, verdict
+from chipcast.rules.gates import cn_touches
 from chipcast.rules.measure import Figures
 from chipcast.rules.place import MAINLAND, Place, place, places
 from chipcast.rules.record import STATUS_ORDER
-from chipcast.rules.rule import Laws, all_layers
+from chipcast.rules.rule import Laws, all_layers, horizon, live_layers
 
 CODES = {word: i for i, word in enumerate(STATUS_ORDER)} | {"disputed": STATUS_ORDER.index("unknown")}
 """Position of each status."""
@@ -77,14 +78,21 @@ def atlas(catalog: Catalogue, chips: Sequence[str], destinations: Sequence[str],
     out = np.zeros((len(chips), len(destinations), len(days)), np.int8)
     at = [place(d) for d in destinations]
     alike = [[j for j, p in enumerate(at) if p in group] for group in kinds(at, catalog.laws).values()]
-    spans = spans_of(catalog, days)
+    end = horizon(catalog)
+    out[:, :, [k for k, day in enumerate(days) if end is not None and day > end]] = CODES["unknown"]
+    spans = [(day, columns, live_layers(catalog, day)) for day, columns in spans_of(catalog, days)
+             if end is None or day <= end]
+    states = [us_state(catalog, live, day) for day, _, live in spans]
+    seat = place(hq) if hq else None
     for i, chip in enumerate(chips):
         first = ask_for(catalog, chip, days[0], hq=hq, segment=segment)
         assess = assessor(first.figures)
         for rows in alike:
-            to = at[rows[0]]
-            for day, columns in spans:
-                ask = replace(first, to=to, hq=place(hq) if hq else to, on=day)
-                word = verdict(catalog, ask, assess=assess).status
-                out[i, np.array(rows)[:, None], columns] = CODES[word]
+            to, told = at[rows[0]], {}
+            for (day, columns, live), state in zip(spans, states, strict=True):
+                key = (state, cn_touches(live, first.figures, to.code, segment))
+                if key not in told:
+                    ask = replace(first, to=to, hq=seat or to, on=day)
+                    told[key] = CODES[gates(catalog, ask, assess=assess, live=live)[2]]
+                out[i, np.array(rows)[:, None], columns] = told[key]
     return out

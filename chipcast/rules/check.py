@@ -81,17 +81,24 @@ def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None
     end = horizon(catalog)
     past = end is not None and ask.on > end
     within = replace(ask, on=end) if past and end is not None else ask
-    events = tuple(events)
-    us = overruled(us_gate(catalog, within, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope), "us", within,
-                   events)
-    cn = overruled(cn_gate(catalog, within), "cn", within, events)
-    status = last = status_of(us.word, cn.word)
+    us, cn, last = gates(catalog, within, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope, events=events)
     if past:
-        us, cn, status = replace(us, word="unknown"), replace(cn, word="unknown"), "unknown"
-    elif status == "unknown" and _sources_differ(ask.figures, us):
-        status = last = "disputed"
-    return Verdict(ask=ask, catalog=catalog, us=us, cn=cn, status=status, past_horizon=past, last_status=last,
-                   unknown_after=unknown_after(catalog), scheduled=scheduled(catalog, within.on))
+        us, cn = replace(us, word="unknown"), replace(cn, word="unknown")
+    return Verdict(ask=ask, catalog=catalog, us=us, cn=cn, status="unknown" if past else last, past_horizon=past,
+                   last_status=last, unknown_after=unknown_after(catalog), scheduled=scheduled(catalog, within.on))
+
+
+def gates(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None, hq_rule: str = "as_enforced",
+          letter_scope: str = "general", events: Iterable[Any] = (),
+          live: Sequence[Layer] | None = None) -> tuple[Answer, Answer, str]:
+    """Return both gates' answers on a day that the sources speak of, and the combined word."""
+    events = tuple(events)
+    live = live_layers(catalog, ask.on) if live is None else live
+    us = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope, live=live)
+    us = overruled(us, "us", ask, events)
+    cn = overruled(cn_gate(catalog, ask, live=live), "cn", ask, events)
+    status = status_of(us.word, cn.word)
+    return us, cn, "disputed" if status == "unknown" and _sources_differ(ask.figures, us) else status
 
 
 def _sources_differ(figures: Figures, us: Answer) -> bool:
@@ -171,7 +178,7 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     lives = [live_layers(catalog, day if end is None else min(day, end)) for day, _ in spans]
     chinese: dict[Any, Answer] = {}
     asked = [day if end is None else min(day, end) for day, _ in spans]
-    alike = [_us_state(catalog, lives[i], on) for i, on in enumerate(asked)]
+    alike = [us_state(catalog, lives[i], on) for i, on in enumerate(asked)]
     for k, found in enumerate(known):
         assess = assessor(found, from_us=True)
         answers: dict[Any, Answer] = {}
@@ -233,7 +240,7 @@ def spans_of(catalog: Catalogue, days: Sequence[date]) -> list[tuple[date, list[
     return list(groups.values())
 
 
-def _us_state(catalog: Catalogue, live: Sequence[Layer], on: date) -> tuple[Any, ...]:
+def us_state(catalog: Catalogue, live: Sequence[Layer], on: date) -> tuple[Any, ...]:
     """Return what tells days apart for the US gate: rows on chips and places that bind, how they are applied, reach."""
     rows = [x for x in live if x.gate == "us" and x.subject in ("chip", "prc_chip", "hq", "place")]
     return (*[(x.rule_id, x.state(on, catalog.as_of)) for x in rows],

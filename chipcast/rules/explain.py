@@ -153,6 +153,8 @@ def payload(v: Verdict) -> dict[str, Any]:
         "enforced": one.enforced or None, "min_domestic_share": v.cn.min_domestic_share,
         "permit_days": permit_days(v.catalog, v.us.word), "costs": border_costs(v.catalog, ask.figures, ask.on),
         "would_change": [] if v.past_horizon else levers(v.catalog, ask),
+        "announced": ask.figures.announced or None,
+        "on_sale": None if not ask.figures.announced else ask.figures.announced <= str(ask.on),
         "missing": list(ask.figures.missing), "remarks": [*ask.figures.remarks, *_elsewhere(v)],
         "disputed": [*v.us.disputed, *v.cn.disputed],
         "scheduled": [{"on": str(day), "rule_id": rule, "what": what} for day, rule, what in v.scheduled],
@@ -164,6 +166,8 @@ def payload(v: Verdict) -> dict[str, Any]:
 def _elsewhere(v: Verdict) -> list[str]:
     """Return a warning where a place is under controls that the table does not hold, or tables differ on the chip."""
     out = []
+    if v.ask.figures.announced > str(v.ask.on):
+        out.append(f"the chip was announced on {v.ask.figures.announced}, after the day that is asked for")
     if v.ask.to.arms_group and v.ask.to.code not in ("CN", "HK", "MO"):
         out.append(f"embargoes and other controls on {v.ask.to.name} are not in the table of rules")
     if any(x.form == "policy" for x, _ in v.us.reviewed):

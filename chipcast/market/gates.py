@@ -166,7 +166,7 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     us_end, cn_end = us[lead].copy(), cn[lead].copy()
     cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
     at = np.flatnonzero(foreign > 0)  # only these move
-    leading = np.array([[chips[c] == LEADING] for c in at])
+    leading = np.array([[chips[int(c)] == LEADING] for c in at])
     if threat and at.size:
         shocks = {n: given.shock(f"gates:{n}", months) for n in
                   ("threat", "close", "day", "notice", "reach", "open", "cn_close", "cn_day", "cn_open", "counter")}

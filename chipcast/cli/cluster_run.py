@@ -62,7 +62,9 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
     from chipcast.base.summary import interval as band
     from chipcast.base.summary import short, span
     from chipcast.cluster.case import require_progress
+    from chipcast.cluster.compare import luck_of
     from chipcast.cluster.goodput import case_of, collect
+    from chipcast.cluster.luck import run_ettr
     from chipcast.cluster.options import keep_with, read_options, with_options
     from chipcast.cluster.own import with_log
     from chipcast.cluster.record import PARTS
@@ -79,7 +81,7 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
         servers = round(given.middle("cluster.chips_per_server"))
         standing = np.array([[np.ceil(n * part / servers) * servers] for n in sizes])
     trace = read_trace(log, nodes, watched, flags=("--log-nodes", "--log-days")) if log else None
-    kept, own = [], None
+    kept, own, runs = [], None, []
     for name in ids:
         case = case_of(given, name, ladder=ladder, detection=detection)
         if trace is not None:
@@ -90,6 +92,7 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
         case = with_options(given, case, chosen, days=days)
         require_progress(case, sizes, interval_s=None if isinstance(every, str) else every)
         kept.append(keep_with(given, case, sizes, interval=every, spare_chips=standing, days=days))
+        runs.append([run_ettr(case, kept[-1], j, days, luck_of(given, name)) for j in range(len(sizes))])
     fleet = collect(ids, sizes, kept)
     rows: list[dict[str, Any]] = []
     for i, name in enumerate(ids):
@@ -97,6 +100,7 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
             wall_h = days * 24.0
             rows.append({
                 "chip": name, "chips": n, "goodput": band(fleet.goodput[i, j]), "ettr": band(fleet.ettr[i, j]),
+                "run_ettr": band(runs[i][j]),
                 "mtbf_h": band(fleet.mtbf_h[i, j]), "mtbf_rollback_h": band(fleet.mtbf_rollback_h[i, j]),
                 "ledger": {part: {**band(fleet.ledger[i, j, k]), "mean": float(fleet.ledger[i, j, k].mean())}
                            for k, part in enumerate(PARTS)},
@@ -106,7 +110,7 @@ def goodput(chip: Chip = "ascend-910b,ascend-910c,h800-sxm", chips: Size = "1024
                 "checkpoint_every_s": band(fleet.checkpoint_every_s[i, j]), "spare_chips": band(fleet.spares[i, j]),
                 "stops": band(wall_h * fleet.ettr[i, j] / fleet.mtbf_h[i, j]),
                 "rollbacks": band(wall_h * fleet.ettr[i, j] / fleet.mtbf_rollback_h[i, j]),
-                "useful_days": band(days * fleet.ettr[i, j])})
+                "useful_days": band(days * runs[i][j])})
     if own is None:
         warn(ids)
     else:

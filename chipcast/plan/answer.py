@@ -145,7 +145,7 @@ def share_of_supply(case: Case, orders: tuple[Order, ...]) -> str:
     size = shares[worst]
     said = f"{size:.0%}" if size >= 0.01 else "under 1%"
     return f"Price taker: prices and waits are taken as given; the first orders are {said} of a quarter's " \
-           f"{case.names[worst]} cards in China."
+           f"{case.names[worst]} cards in China, and what an order of that size moves is not counted."
 
 
 def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged, seen: npt.NDArray[np.intp],

@@ -25,6 +25,7 @@ from chipcast.plan.problem import Problem
 from chipcast.plan.procure import Case, case_of
 from chipcast.plan.record import Plan
 from chipcast.plan.reduce import reduce
+from chipcast.plan.solve import Solution
 from chipcast.plan.study import gap, sweeps
 from chipcast.plan.value import First, Fixed, Risk, Solved, contributions, paired, solve_plan, tail_mean, values
 from chipcast.plan.worth import shadow_prices, tornado
@@ -82,7 +83,9 @@ class Ground:
     case: Case
     """The problem on all draws."""
     solved: Solved
-    """The solved program on the chosen scenarios."""
+    """The solved program on the chosen scenarios, with the decision that was settled on."""
+    search: Solution
+    """The search for whole lots: status, bound and gap."""
     first: First
     """What is decided here and now."""
     chosen_by: str
@@ -149,6 +152,7 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
     labels = choose(INFORMATION, asked.information, "information")(case.seen.take(picks), decide)
     tell(f"solving {chosen.size} futures of {len(p.offers)} offers and {len(p.quarters)} quarters")
     solved = solve_plan(chosen, labels, decide, risk, stop=stop)
+    search = solved.solution
     penalty = given.middle("plan.overdraft_penalty")
     fixed = Fixed(replace(chosen, overdraft=penalty, serve_share=0.0), labels, decide, replace(risk, whole=False))
     worth, mean = values(fixed.p, decide, risk, solved=solved, labels=labels, fixed=fixed)
@@ -172,8 +176,9 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
     news = First(orders=np.full_like(first.orders, np.nan) if decide else np.full((len(p.offers), 1), np.nan),
                  signed=np.full(len(p.offers), np.nan))
     judged |= recourse(fresh.take(np.arange(min(NEWS, fresh.size))), max(decide, 1), {"perfect_news": news})
-    return Ground(case=case, solved=solved, first=first, chosen_by=chosen_by, fresh=fresh, nodes=nodes, judged=judged,
-                  plans=plans, worth=worth, fixed=fixed, risk=risk, picks=picks, pool=np.arange(pool), seen=seen)
+    return Ground(case=case, solved=solved, search=search, first=first, chosen_by=chosen_by, fresh=fresh, nodes=nodes,
+                  judged=judged, plans=plans, worth=worth, fixed=fixed, risk=risk, picks=picks, pool=np.arange(pool),
+                  seen=seen)
 
 
 def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
@@ -206,8 +211,8 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
         expected_cost_usd=mean_cost, cvar_usd=tail_mean(costs["plan"], even, asked.tail), tail=asked.tail,
         tail_weight=asked.tail_weight, values=money, rivals=beside, service_share=interval(served), fails=said,
         shadow_prices=shadow_prices(w.solved, case.names),
-        solver={"status": w.solved.solution.status, "gap": w.solved.solution.gap,
-                "bound": w.solved.solution.bound * p.money, "columns": w.solved.program.cost.size,
+        solver={"status": w.search.status, "gap": w.search.gap, "bound": w.search.bound * p.money,
+                "columns": w.solved.program.cost.size,
                 "rows": w.solved.program.row_lower.size, "entries": w.solved.program.value.size,
                 "scenarios": w.picks.size, "fresh": int(seen.size), "orders_from": w.chosen_by,
                 "information": asked.information, "risk": asked.risk, "at_cut": risk.at_cut,

@@ -147,9 +147,10 @@ def branch(p: Problem, program: Program, decide: int, *, types: int = 0, gap: fl
             serial += 1
             heapq.heappush(heap, _Node(relaxed.objective, serial, low, high, least))
     if search.best is None:
-        raise InfeasibleError(explain_conflict(program) if status == "optimal" else
-                              "no plan in whole servers was found within the limit; allow more time, fewer chip types "
-                              "or a larger budget")
+        raise InfeasibleError(
+            "no plan in whole servers fits, though one in fractions of servers would; raise the budget or the room a "
+            "little, or ask for less" if status == "optimal" else "no plan in whole servers was found within the limit; "
+            "allow more time, fewer chip types or a larger budget")
     bound = min(heap[0].bound, search.value) if heap else search.value
     out = search.settle()
     return replace(out, bound=bound, gap=max(search.gap(bound), 0.0), status=status)

@@ -149,7 +149,7 @@ def branch(p: Problem, program: Program, decide: int, *, types: int = 0, gap: fl
     if search.best is None:
         raise InfeasibleError(
             "no plan in whole servers fits, though one in fractions of servers would; raise the budget or the room a "
-            "little, or ask for less" if status == "optimal" else "no plan in whole servers was found within the limit; "
+            "little, or ask for less" if status == "optimal" else "no plan in whole servers was found in time; "
             "allow more time, fewer chip types or a larger budget")
     bound = min(heap[0].bound, search.value) if heap else search.value
     out = search.settle()

@@ -51,6 +51,17 @@ def test_harvest_sums_to_one(cli_json: Json) -> None:
     assert sum(b["share"] for b in out["bins"]) + out["scrap"] == pytest.approx(1)
 
 
+def test_a_bin_s_supply_and_its_rate_come_from_one_die(cli_json: Json, cli: Cli) -> None:
+    """910B: 24 and 20 of 25 cores, 363.7 and 294.9 TFLOPS at best; the 950 family sells 36, 32, 28 cores and fewer."""
+    out = cli_json("fab", "harvest", "--family", "910b")
+    assert [(b["need"], b["fp16_cube_tflops"]) for b in out["bins"]] == [(24, 363.7), (20, 294.9)]
+    assert "Ascend910B4" in out["bins"][1]["skus"]
+    assert sum(b["share"] for b in out["bins"]) + out["scrap"] == pytest.approx(1)
+    next_one = cli_json("fab", "harvest", "--family", "950", "--cores", "36")
+    assert [b["need"] for b in next_one["bins"]][:3] == [36, 32, 28]
+    assert cli("fab", "harvest", "--family", "950", "--cores", "36")[0] == 0
+
+
 def test_map_reports_the_draws_it_paints(cli_json: Json, tmp_path: Path) -> None:
     out = cli_json("fab", "map", "--clusters", "thomas", "--wafers", "3000", "--out", str(tmp_path / "m.svg"))
     assert out["yield"] == pytest.approx(out["closed_form_yield"], abs=.006)
@@ -144,6 +155,8 @@ def test_package_and_patterning_stand_beside_their_rivals(cli_json: Json, cli: C
     (("yield", "--d0-per-cm2", "0.1", "--clustering", "0"), "clustering must be above 0"),
     (("yield", "--d0-per-cm2", "0.1", "--law", "poison"), "did you mean 'poisson'"),
     (("yield",), "give either --yield"), (("harvest", "--need", "20,24"), "from high to low"),
+    (("harvest", "--family", "920"), "unknown family of bins '920'"),
+    (("harvest", "--family", "910B", "--as-of", "2020-01-01"), "unknown family of bins"),
     (("harvest", "--need", "all"), "whole numbers such as 24,20"), (("cost", "h20"), "unknown product of the line"),
     (("line", "--close", "hbm"), "--close must be GATE=DATE"), (("line", "--close", "hmb=2025-01-01"), "unknown gate"),
     (("line", "--until", "2024-06"), "the months end"), (("line", "no-such"), "no scenario file"),

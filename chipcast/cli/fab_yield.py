@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import Json, emit_json, measured, say, table, whole
+from chipcast.cli.common import AsOf, Json, emit_json, measured, say, table, whole
 from chipcast.cli.fab_words import Clustering, Law, needs_of, share_of
 
 
@@ -118,6 +118,9 @@ def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_
             core_share: Annotated[str, typer.Option(help="Share of the die that is cores.")] = "50%",
             repair_share: Annotated[str, typer.Option(help="Share of the rest that repair saves.")] = "0",
             law: Annotated[str, typer.Option(help="negative-binomial or poisson.")] = "negative-binomial",
+            family: Annotated[str, typer.Option(help="Take the bins of the platform files in place of --need: 910B, "
+                                                     "910C or 950.")] = "",
+            as_of: AsOf = "",
             json_: Json = False) -> None:
     """How many dies fit which bin, when the cores of a die share its luck; beside it the naive binomial."""
     import numpy as np
@@ -127,7 +130,11 @@ def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_
     from chipcast.base.units import parse_quantity
     from chipcast.fab.harvest import bin_shares, split_means
 
-    needs = needs_of(need)
+    needs, rates = needs_of(need), {}
+    if family:
+        rates = _sold(family, as_of)
+        needs = tuple(n for n in sorted(rates, reverse=True) if n <= cores)
+        require(needs, "cores", f"reach the smallest bin of {family}, {min(rates)} cores", cores)
     require(law in ("negative-binomial", "poisson"), "law", "be negative-binomial or poisson here", law)
     require(area_mm2 > 0, "area_mm2", "be above 0", area_mm2)
     require(d0_per_cm2 >= 0, "d0_per_cm2", "not be below 0", d0_per_cm2)
@@ -143,14 +150,36 @@ def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_
     rest = at_least(1, 0, 0.0, fixed, alpha)
     naive = [float(rest * betainc(n, cores - n + 1, mean_core)) if n else float(rest) for n in needs]
     naive = [b - a for a, b in zip([0.0, *naive[:-1]], naive, strict=True)]
-    rows = [{"need": n, "share": float(s), "naive_share": v} for n, s, v in zip(needs, shares, naive, strict=True)]
+    rows: list[dict[str, Any]] = [{"need": n, "share": float(s), "naive_share": v}
+                                  for n, s, v in zip(needs, shares, naive, strict=True)]
+    for row in rows if family else ():
+        row["fp16_cube_tflops"], row["skus"] = rates[row["need"]]
     if json_:
         emit_json({"bins": rows, "scrap": float(scrap), "sellable": float(np.sum(shares)), "cores": cores,
                    "area_mm2": area_mm2, "d0_per_cm2": d0_per_cm2, "law": law, "core_share": share,
                    "clustering": None if law == "poisson" else clustering, "repair_share": repair,
-                   "definition": "die.bin"})
+                   "definition": "die.bin", **({"family": family} if family else {})})
         return
     table(f"Bins of a die with {cores} cores, D0 {d0_per_cm2:g} per cm2, {area_mm2:g} mm2, {law}",
-          ("bin", "share of gross dies", "binomial on the mean core (wrong under clustering)"),
-          [*((f"{r['need']} cores", f"{r['share']:.2%}", f"{r['naive_share']:.2%}") for r in rows),
-           ("scrap", f"{float(scrap):.2%}", f"{1 - sum(naive):.2%}")])
+          ("bin", "share of gross dies", "binomial on the mean core (wrong under clustering)",
+           *(("FP16 matrix TFLOPS", "sold as") if family else ())),
+          [*((f"{r['need']} cores", f"{r['share']:.2%}", f"{r['naive_share']:.2%}",
+              *((f"{r['fp16_cube_tflops']:g}", ", ".join(r["skus"][:3])) if family else ())) for r in rows),
+           ("scrap", f"{float(scrap):.2%}", f"{1 - sum(naive):.2%}", *(("", "") if family else ()))])
+
+
+def _sold(family: str, as_of: str) -> dict[int, tuple[float, list[str]]]:
+    """Return cores -> (best FP16 matrix rate, names) of the bins that the platform files sell of a family."""
+    from chipcast.base.choose import choose
+    from chipcast.chip.bins import bins
+    from chipcast.cli.common import catalogue
+
+    known = bins(catalogue(as_of))
+    names = {b.family.split(" ")[0]: b.family for b in known if not b.family.startswith("910 ")}
+    wanted = choose(names, family.upper(), "family of bins")
+    found: dict[int, tuple[float, list[str]]] = {}
+    for b in known:
+        if b.family == wanted:
+            rate, skus = found.get(b.cube_cores, (0.0, []))
+            found[b.cube_cores] = (max(rate, round(b.cube_tflops, 1)), [*skus, b.sku])
+    return found

@@ -18,9 +18,10 @@ from chipcast.base.draws import normals
 from chipcast.base.errors import InfeasibleError
 from chipcast.base.given import Given
 from chipcast.base.laws import point
-from chipcast.cluster import calibrate, claims, curves, fixes, needs, platform
+from chipcast.cluster import calibrate, claims, curves, fixes, needs, parts, platform
 from chipcast.cluster.case import keep
 from chipcast.cluster.compare import compare, default_threshold
+from chipcast.cluster.faults import CLASSES, rates
 from chipcast.cluster.goodput import SIZES, case_of, fleet
 from chipcast.cluster.record import PARTS
 from chipcast.scenario import load, resolve
@@ -393,6 +394,22 @@ def test_optics_of_the_super_node_need_most_masking(cli: Run, cli_json: RunJson)
     assert dual["masked"] > 0.8 and plain["masked"] == 0
     code, text, _ = cli("cluster", "optics", *FEW)
     assert code == 0 and "weak" not in text and "P(enough)" in text
+
+
+def test_parts_of_the_tree_add_up_to_their_classes(given: Given, cli_json: RunJson) -> None:
+    tree = parts.parts(given, "ascend-910c")
+    assert {p.scope for p in tree} == {"chip", "link", "server", "switch", "power", "job"}
+    assert sum(p.count or 0 for p in tree) == 419
+    by_class = rates(given, "ascend-910c") * 1e6
+    for k, name in enumerate(CLASSES):
+        total = sum(p.per_1e6_chip_h for p in tree if p.component == name)
+        # Jeffreys' half a fault for each part and not once for the class.
+        extra = (sum(1 for p in tree if p.component == name and p.count is not None) - 1) / 2
+        count = sum(p.count or 0 for p in tree if p.component == name)
+        more = (count + 0.5 + extra) / (count + 0.5)
+        assert np.median(total) == pytest.approx(np.median(by_class[k]) * more, rel=0.06)
+    out = cli_json("cluster", "parts", "--chip", "910b", "--chips", "8192", *FEW)
+    assert out["parts"][0]["part"] == "Faulty GPU"
 
 
 def test_standing_spares_are_worth_what_waiting_would_cost(given: Given) -> None:

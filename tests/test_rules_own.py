@@ -33,11 +33,14 @@ SAME = [
     {"fp16_dense_tflops": 300, "compute_die_mm2": 400, "compute_dies": 2},
     {"fp16_tflops": 300, "fp8_tflops": 600, "dies": [{"area_mm2": 400, "count": 2}, {"area_mm2": 900, "planar": True}]},
     {"fp16_tflops": 300, "dies": [800, {"area_mm2": 110, "count": 8, "hbm": True}]},
+    {"dense_tflops": {"fp16": 300, "fp8": 600}, "area_mm2": 800}, {"fp8": 600, "int4": 1200, "area_mm2": 800},
+    {"rates": {"INT8": "0.6k"}, "area_mm2": 800, "node_nm": 7}, {"fp16": 300, "area_mm2": 800, "finfet": True},
+    {"fp16": 300, "area_mm2": 800, "node_nm": 22, "finfet": True},
     {"fp16_tflops": "0.3 PFLOPS", "fp32_tflops": 9999, "tf32_tflops": 9999, "area_mm2": 800},
 ]
 
 
-@pytest.mark.parametrize("fields", SAME, ids=[" ".join(f) for f in SAME])
+@pytest.mark.parametrize("fields", SAME, ids=[" ".join(map(str, f)) for f in SAME])
 def test_ways_to_state_the_same_chip_agree(fields: dict[str, Any]) -> None:
     f = own(**fields)
     assert f.tpp == pytest.approx((4800, 4800))
@@ -86,6 +89,15 @@ def test_a_planar_chip_has_no_density() -> None:
     assert f.pd == (0, 0)
     assert verdict(NOW, ask_for(NOW, f, date(2024, 6, 1))).us.word == "free"
     assert verdict(NOW, ask_for(NOW, own(tpp=1700, area_mm2=100), date(2024, 6, 1))).us.word == "licence_denial"
+
+
+@pytest.mark.parametrize("how", [{"planar": True}, {"finfet": False}, {"nonplanar": "no"}, {"node_nm": 28},
+                                 {"node_nm": "22 nm"}])
+def test_a_planar_process_is_recognised_and_said(how: dict[str, Any]) -> None:
+    f = own(tpp=1700, area_mm2=100, **how)
+    assert f.pd == (0, 0)
+    assert "planar" in f.remarks[0]
+    assert own(tpp=1700, area_mm2=100, node_nm=16).pd == (17, 17), "16 nm is no planar process"
 
 
 @pytest.mark.parametrize(("fields", "message"), [

@@ -10,8 +10,9 @@ from typing import Any
 from chipcast.base.catalog import read_table
 from chipcast.base.errors import InputError, require, unknown
 from chipcast.base.laws import Law, parse_law, point
-from chipcast.rules.expr import Interval
+from chipcast.rules.expr import Interval, comparisons
 from chipcast.rules.measure import COUNTED
+from chipcast.rules.rule import layer
 
 ALIASES = {
     "die_area_mm2": "applicable_die_mm2", "applicable_die_area_mm2": "applicable_die_mm2",
@@ -24,7 +25,14 @@ ALIASES = {
     "link_gb_s_bidirectional": "scaleup_gb_s_bidirectional", "link_bidir_gb_s": "scaleup_gb_s_bidirectional",
     "link_gb_s_per_direction": "scaleup_gb_s_per_direction", "io_gb_s_per_direction": "scaleup_gb_s_per_direction",
     "tpp": "tpp_published", "total_processing_performance": "tpp_published", "performance_density": "pd",
+    "link_bw_gb_s_bidirectional": "scaleup_gb_s_bidirectional",
+    "interconnect_bidir_gb_s": "scaleup_gb_s_bidirectional",
+    "interconnect_gb_s_bidirectional": "scaleup_gb_s_bidirectional", "nvlink_bidir_gb_s": "scaleup_gb_s_bidirectional",
+    "nvlink_gb_s_bidirectional": "scaleup_gb_s_bidirectional", "scaleup_bidir_gb_s": "scaleup_gb_s_bidirectional",
+    "nvlink_gb_s_per_direction": "scaleup_gb_s_per_direction",
+    "interconnect_gb_s_per_direction": "scaleup_gb_s_per_direction",
     "transistors": "transistors_bn", "transistors_billion": "transistors_bn",
+    **{p: column for p, (column, _) in COUNTED.items()},
     **{f"{p}_{unit}": column for p, (column, _) in COUNTED.items() for unit in ("tflops", "tops")},
     **{f"{p}_{word}": column for p, (column, _) in COUNTED.items()
        for word in ("dense_tflops", "tflops_dense", "dense_tops", "tops_dense", "dense")},
@@ -32,8 +40,9 @@ ALIASES = {
 """Other words for a figure."""
 
 THOUSANDS = {"hbm_tb_s": "mem_bw_gb_s", "mem_bw_tb_s": "mem_bw_gb_s", "dram_bw_tb_s": "mem_bw_gb_s",
-             "hbm_bw_tb_s": "mem_bw_gb_s", "memory_bandwidth_tb_s": "mem_bw_gb_s",
-             "io_bidir_tb_s": "scaleup_gb_s_bidirectional"}
+             "hbm_bw_tb_s": "mem_bw_gb_s", "mem_bandwidth_tb_s": "mem_bw_gb_s", "hbm_bandwidth_tb_s": "mem_bw_gb_s",
+             "memory_bw_tb_s": "mem_bw_gb_s", "dram_bandwidth_tb_s": "mem_bw_gb_s",
+             "memory_bandwidth_tb_s": "mem_bw_gb_s", "io_bidir_tb_s": "scaleup_gb_s_bidirectional"}
 """Figures in TB/s and the column in GB/s."""
 
 EXTRA = {"pd": "1", "int4_tops": "TOPS", "int16_tops": "TOPS", "fp6_tflops": "TFLOPS"}
@@ -43,7 +52,8 @@ TEXTS = ("name", "id", "model", "vendor", "base", "why", "note", "notes", "sourc
          "mem_type", "scaleup_link", "confidence", "status", "launch", "launch_date", "announced", "known_by")
 """Keys that are no figures."""
 
-DATACENTER = ("datacenter", "datacentre", "data_center", "data_centre", "dc", "datacenter_marketed")
+DATACENTER = ("datacenter", "datacentre", "data_center", "data_centre", "dc", "datacenter_marketed", "is_datacenter",
+              "for_datacenter")
 CONSUMER = ("consumer", "gaming")
 DOMESTIC = ("domestic", "prc_designed")
 COUNTRY = ("vendor_country", "country")
@@ -54,11 +64,15 @@ PER_CIRCUIT = (*(column for column, _ in COUNTED.values()), "tpp_published", "ap
                "mem_bw_gb_s", "transistors_bn", "scaleup_gb_s_bidirectional", "scaleup_gb_s_per_direction")
 """Figures of a board that its circuits share out."""
 
-PLAIN = (*TEXTS, "circuits", *DATACENTER, *CONSUMER, *DOMESTIC, *COUNTRY, *RATE, "sold_in_us", "planar", "bits", "dies")
+PLAIN = (*TEXTS, "circuits", *DATACENTER, *CONSUMER, *DOMESTIC, *COUNTRY, *RATE, "sold_in_us", "planar", "nonplanar",
+         "finfet", "node_nm", "bits", "dies")
 """All keys that `stated` reads by itself."""
 
 BLANK = ("", "unknown", "none", "n/a", "?")
 """What says that a figure is not known."""
+
+BY_FORMAT = ("rates", "peak", "peaks", "throughput", "precisions")
+"""Keys that may hold rates by format."""
 
 VAGUE = {"link_gb_s": "links", "nvlink_gb_s": "links", "io_gb_s": "links", "interconnect_gb_s": "links",
          "scaleup_gb_s": "links"}
@@ -116,11 +130,11 @@ def stated(fields: Mapping[str, Any]) -> Stated:
         If a key is unknown, a figure is no number or below zero, a rate is sparse, or a link has no direction.
     """
     units = {r["name"]: r["unit"] for r in read_table("chips")} | EXTRA
+    fields = _flat(fields)
     laws: dict[str, Law] = {}
     blank: set[str] = set()
     remarks: list[str] = []
-    for raw, literal in fields.items():
-        key = key_of(raw)
+    for key, literal in fields.items():
         if key in PLAIN:
             continue
         if "sparse" in key or "sparsity" in key:
@@ -130,7 +144,7 @@ def stated(fields: Mapping[str, Any]) -> Stated:
                              "links together, or link_gb_s_per_direction")
         column = THOUSANDS.get(key) or ALIASES.get(key, key)
         if column not in units:
-            unknown("figure", str(raw), [*units, *ALIASES, *THOUSANDS, *PLAIN], limit=60)
+            unknown("figure", key, [*units, *ALIASES, *THOUSANDS, *PLAIN], limit=60)
         if column in laws:
             raise InputError(f"{key} says again what another line says ({column}); keep one")
         if literal is None or str(literal).strip().lower() in BLANK:
@@ -146,6 +160,20 @@ def stated(fields: Mapping[str, Any]) -> Stated:
 
 def _times(law: Law, factor: float) -> Law:
     return replace(law, low=law.low * factor, mode=law.mode * factor, high=law.high * factor)
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with rates by format, such as `dense_tflops: {fp16: 300, fp8: 600}`, written out one by one."""
+    out: dict[str, Any] = {}
+    for key, value in fields.items():
+        if key_of(key) in (*RATE, *BY_FORMAT) and isinstance(value, Mapping):
+            for name, rate in value.items():
+                if key_of(name) not in COUNTED:
+                    unknown(f"format of {key}", str(name), COUNTED)
+                out[key_of(name)] = rate
+        else:
+            out[key_of(key)] = value
+    return out
 
 
 def _rate_with_bits(fields: Mapping[str, Any], laws: dict[str, Law]) -> None:
@@ -168,7 +196,11 @@ def _rate_with_bits(fields: Mapping[str, Any], laws: dict[str, Law]) -> None:
 def _area(fields: Mapping[str, Any], laws: dict[str, Law], units: Mapping[str, str]) -> list[str]:
     """Add up the area that counts where it is stated die by die."""
     keys = {key_of(k): v for k, v in fields.items()}
-    if flag(keys, "planar") == (1, 1):
+    said = [flag(keys, "planar"), *[(1 - b, 1 - a) for a, b in (flag(keys, k) for k in ("nonplanar", "finfet"))]]
+    if "node_nm" in keys and (0, 0) not in said:
+        node = parse_law(keys["node_nm"], "nm", "node_nm", bounds=(0.0, math.inf))
+        said += [(1, 1)] if node.low > _largest_node_nm() else []
+    if (1, 1) in said:
         laws["applicable_die_mm2"] = point(0.0)
         return ["made on a planar process: no die counts, so no density prong can be met"]
     dies, total = keys.get("dies"), False
@@ -193,6 +225,13 @@ def _area(fields: Mapping[str, Any], laws: dict[str, Law], units: Mapping[str, s
         laws["applicable_die_mm2"] = _times(laws["compute_die_mm2"], times)
         return [f"area that counts: {times:g} x one die; other dies of a non-planar process would add to it"]
     return ["the die area is read as that of all dies together; write one_die_mm2 for one of them"] if total else []
+
+
+def _largest_node_nm() -> float:
+    """Return the largest node that the rule on foundries speaks of; a coarser process is read as planar. [nm]"""
+    test = layer("US-FOUNDRY-2025").test
+    assert test is not None, "the row has a test"
+    return next(c.limit for c in comparisons(test) if c.names == ("node_nm",))
 
 
 def _board(fields: Mapping[str, Any], laws: dict[str, Law]) -> list[str]:

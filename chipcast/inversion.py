@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chipcast.base.catalog import read_table
 from chipcast.base.errors import require
@@ -16,10 +17,12 @@ from chipcast.base.types import Array
 from chipcast.chain import Ready, World, prepare, trade, whatif_draws
 from chipcast.evidence import claims
 from chipcast.evidence.explain import explain, holds, parse_claim
-from chipcast.evidence.forward import yields
+from chipcast.evidence.forward import screened_before, yields
 from chipcast.evidence.profit import readings
+from chipcast.fab.supply import screened
 from chipcast.news import (
     CLAIM_MONTH,
+    YEAR_EARLIER,
     YIELDS_CLAIMED,
     blind,
     break_even,
@@ -89,10 +92,28 @@ def _of_the_news(ready: Ready, unread: Ready, claim_id: str) -> dict[str, Any]:
     if claim_id == "line-profitable":
         _, profits = break_even(base.given, base.line)
         answer["readings"] = [r.as_dict() for r in readings(base.given, base.line, profits, *YIELDS_CLAIMED)]
+    mask = np.asarray(claim.holds, dtype=bool)
+    if claim_id == "yield-doubled":
+        answer["stories"] = stories(base.given, mask)
     quantities, units = causes(base.given, base.given.rows)
     outputs, output_units = named_quantities(ready, base)
-    return answer | explain(np.asarray(claim.holds, dtype=bool), quantities, units | output_units,
+    return answer | explain(mask, quantities, units | output_units,
                             measurable={n: outputs[n] for n in SEEN if n in outputs})
+
+
+def stories(given: Given, mask: npt.NDArray[np.bool_]) -> dict[str, dict[str, float]]:
+    """Return how a yield could double: the share of each story in all draws, and where the claim holds.
+
+    The flow changed from untested to tested dies, the word was meant otherwise a year before, or the process gained
+    with dies tested or untested all along.
+    """
+    before, now = screened_before(given) > 0.5, screened(given) > 0.5
+    counted = reading_of(given, YEAR_EARLIER, "dual_die_early") != reading_of(given, CLAIM_MONTH)
+    kind = np.select([~before & now, counted, now], ["flow change", "counting change", "process gain, dies tested"],
+                     "process gain, dies untested")
+    return {name: {"all_draws": float(np.mean(kind == name)),
+                   "where_it_holds": float(np.mean(kind[mask] == name)) if mask.any() else 0.0}
+            for name in ("process gain, dies tested", "flow change", "process gain, dies untested", "counting change")}
 
 
 def _cut(ready: Ready, draws: int) -> Ready:

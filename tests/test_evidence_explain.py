@@ -13,7 +13,7 @@ from chipcast.base import draws
 from chipcast.base.errors import InputError
 from chipcast.chain import prepare
 from chipcast.evidence.explain import distance, explain, holds, information, parse_claim
-from chipcast.inversion import _cut
+from chipcast.inversion import _cut, stories
 
 A, B, C = (draws.normals(1, n, 0, 20_000) for n in "abc")
 KNOWN = {"910c.yield": "1", "huawei_ascend_cards.2025": "cards"}
@@ -119,6 +119,14 @@ def test_a_claim_of_the_news_stands_on_as_many_draws_as_a_what_if() -> None:
     assert cut.given.draws == cut.evidence.prior.draws == len(cut.evidence.family) == 200
     name = "smic_n2.d0_per_cm2"
     assert np.array_equal(cut.given[name], ready.given[name][:200])
+
+
+def test_stories_of_a_doubling_share_all_draws() -> None:
+    given = prepare("february-2025", draws=500, seed=1, prior=True).given
+    told = stories(given, given["smic_n2.d0_per_cm2"] > 0.3)
+    for column in ("all_draws", "where_it_holds"):
+        assert sum(s[column] for s in told.values()) == pytest.approx(1)
+    assert all(s["all_draws"] > 0.02 for s in told.values())
 
 
 def test_words_that_several_names_hold_are_told_apart() -> None:

@@ -126,12 +126,16 @@ def explain(
     say(f"{answer['claim']}\nprobability {answer['probability']:.1%} (without reports of the news item itself)")
     if "odds" in answer:
         o = answer["odds"]
-        say(f"odds {o['before']:.2f} before any report, {o['after']:.2f} after the others: they speak "
+        say("certain before any report and after" if o["before"] == o["after"] == float("inf") else
+            f"odds {o['before']:.2f} before any report, {o['after']:.2f} after the others: they speak "
             + ("neither for nor against it" if not o["ratio"] > 0 else
                f"for it by a factor {o['ratio']:.1f}" if o["ratio"] >= 1 else
                f"against it by a factor {1 / o['ratio']:.1f}"))
     if answer.get("verdict"):
         say(f"verdict: {answer['verdict']} - {answer['why']}")
+    if answer.get("stories"):
+        say("how it came about, where it holds (all draws): "
+            + ", ".join(f"{k} {v['where_it_holds']:.0%} ({v['all_draws']:.0%})" for k, v in answer["stories"].items()))
     if answer.get("readings"):
         table("One unknown per reading of the sentence", ("reading", "unknown", "from", "to", "P(assumed range fits)"),
               [(r["meaning"], r["unknown"], span(r["from"]), span(r["to"]),

@@ -396,6 +396,20 @@ def test_two_pools_hand_over_what_one_computes() -> None:
     assert alone.ttft_s(lone) == pytest.approx(np.full(50, 2000 * 1e-4 + 0.02 + 1e-4))
 
 
+def test_a_prompt_passes_all_stages_before_its_first_token() -> None:
+    t = trace(0.0001, 40, "fixed", prompt=2000)
+    whole, piped = (engine(0.02, 0.0, 8, prompt_s=2e-4 / s, prompt_fixed_s=0.04 / s, prompt_square_s=1e-8 / s, stages=s)
+                    for s in (1.0, 4.0))
+    alone = 0.04 + 2000 * 2e-4 + 0.5 * 2000**2 * 1e-8
+    for e in (whole, piped):
+        np.testing.assert_allclose(simulate(t, e).ttft_s(t), alone, rtol=1e-9)
+    busy = Trace(arrival_s=np.zeros(40), prompt=np.full(40, 2000.0), answer=np.ones(40))
+    ends = [float(simulate(busy, e).last_s.max()) for e in (whole, piped)]
+    assert ends[0] / ends[1] == pytest.approx(4, rel=0.01)
+    pools = hand_over(t, piped, engine(0.02, 0.0, 8), token_s=0.0)
+    np.testing.assert_allclose(pools.ttft_s(t), alone + 0.02, rtol=1e-9)
+
+
 def test_a_grid_of_step_times_is_the_line_it_was_made_from() -> None:
     t = trace(2.0, 2000, "geometric", prompt=700)
     line = engine(0.02, 2e-4, 32, token_s=3e-8, prompt_s=1e-5)

@@ -159,7 +159,7 @@ def engine_of(given: Given, model: Model, shape: Shape, speed: Speed, precision:
                   blocks=max(int(room * longest / BLOCK_TOKENS), 1), replicas=replicas, chunk_tokens=chunk,
                   scheduler=policy.scheduler, preempt=policy.preempt, swap_s=token / host, router=policy.router,
                   affinity_spare=round(given.middle("engine.affinity_spare")), store_blocks=store,
-                  store_s=token / host)
+                  store_s=token / host, stages=float(shape.pp))
 
 
 def held_context(trace: Trace) -> float:

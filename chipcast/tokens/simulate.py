@@ -82,6 +82,8 @@ class Engine:
     """Prefix blocks that a replica's store keeps: 0 none, -1 all, else the last used."""
     store_s: float = 0.0
     """Loading a stored token. [s]"""
+    stages: float = 1.0
+    """Pipeline stages: an engine lets a prompt go after one of them, the others delay its first token."""
     affinity_spare: int = 8
     """Requests more than the least loaded replica that a longer stored prefix is worth."""
 
@@ -112,6 +114,8 @@ class Simulated:
     """Engine that served it. (request)"""
     hit_tokens: Array
     """Prompt tokens found in a store. [tokens] (request)"""
+    pipeline_s: Array
+    """Time of the prompt in stages after the first, beside the engine's next work. [s] (request)"""
     recomputed_tokens: float
     """Tokens worked on again after a request had yielded: waste. [tokens]"""
     swapped_tokens: float
@@ -127,7 +131,7 @@ class Simulated:
 
     def ttft_s(self, trace: Trace) -> Array:
         """Return the time to first token of each request. [s]"""
-        return np.asarray(self.first_s - trace.arrival_s)
+        return np.asarray(self.first_s + self.pipeline_s - trace.arrival_s)
 
     def tpot_s(self, trace: Trace) -> Array:
         """Return the time per token after the first of each request. [s]"""
@@ -179,9 +183,12 @@ def simulate(trace: Trace, engine: Engine, *, cached: Array | None = None, seed:
          float(engine.swap_s), float(engine.store_s)),
         (engine.slots, engine.blocks, engine.block_tokens, engine.chunk_tokens, trace.hash_tokens), int(names.size),
         engine.store_blocks, engine.affinity_spare)
-    total = f.sum(axis=0)
-    return Simulated(start_s=start, first_s=first, last_s=last, out_s=out, preempted=preempted.astype(float),
-                     replica=where, hit_tokens=hit.astype(float), recomputed_tokens=float(total[6]),
+    total, todo = f.sum(axis=0), np.maximum(prompt - given - hit, 0).astype(float)
+    behind = (engine.prompt_fixed_s * (todo > 0) + engine.prompt_s * todo
+              + engine.prompt_square_s * todo * (hit + 0.5 * todo))
+    return Simulated(start_s=start, first_s=first, last_s=last, out_s=out, pipeline_s=(engine.stages - 1) * behind,
+                     preempted=preempted.astype(float), replica=where, hit_tokens=hit.astype(float),
+                     recomputed_tokens=float(total[6]),
                      swapped_tokens=float(total[7]), busy_s=float(total[1]), running_integral=float(total[2]),
                      peak_blocks=float(f[:, 8].max()), left_over=int(rest))
 
@@ -216,14 +223,15 @@ def hand_over(trace: Trace, prefill: Engine, decode: Engine, *, token_s: float, 
     """
     require(token_s >= 0, "hand-off", "be 0 or more seconds a token", token_s)
     first = simulate(replace(trace, answer=np.ones(trace.count)), prefill, seed=seed)
-    exposed = np.maximum(token_s * trace.prompt - (first.last_s - first.start_s), 0.0)
-    ready = first.last_s + exposed
+    done = first.last_s + first.pipeline_s
+    exposed = np.maximum(token_s * trace.prompt - (done - first.start_s), 0.0)
+    ready = done + exposed
     order = np.argsort(ready, kind="stable")
     after = Trace(arrival_s=ready[order], prompt=trace.prompt[order], answer=trace.answer[order])
     seen = simulate(after, decode, cached=after.prompt, seed=seed)
     back = np.argsort(order, kind="stable")
     moved = {k: getattr(seen, k)[back] for k in ("start_s", "first_s", "last_s", "out_s", "preempted", "replica",
-                                                 "hit_tokens")}
+                                                 "hit_tokens", "pipeline_s")}
     return Handed(prefill=first, decode=replace(seen, **moved), handoff_s=exposed)
 
 

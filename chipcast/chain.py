@@ -188,6 +188,7 @@ def deal(setting: Setting, given: Given, line: Line, service: Service) -> Market
     """Run the market of one block of draws on a line and a service."""
     return simulate(given, line, setting.law, service, months=setting.months, threat=setting.threat,
                     controls=setting.controls, local_push=setting.local_push, speed=setting.speed,
+                    line_as_is=None if setting.controls else make(replace(setting, controls=True), given),
                     events=cast(Any, [e for e in setting.scenario.events if e.gate not in UPSTREAM]))
 
 

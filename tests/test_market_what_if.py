@@ -19,7 +19,7 @@ from chipcast.market import choice, demand, hoard
 from chipcast.market.gates import Event
 from chipcast.market.record import CHIPS, DOMESTIC, Market
 from chipcast.market.simulate import simulate
-from chipcast.market.world import first_state, world_of
+from chipcast.market.world import World, first_state, world_of
 from chipcast.rules.record import CN_WORDS, US_WORDS
 from chipcast.scenario import SEGMENTS, load, with_events
 
@@ -226,6 +226,26 @@ def test_need_starts_at_what_was_bought(some: Given) -> None:
     first = world.need.additions[:, :1].sum(axis=(0, 1))
     assert np.median(first / bought) == pytest.approx(1.0, abs=0.15)
     assert (first / bought > 0.7).mean() > 0.95
+
+
+def test_need_and_liking_are_facts_that_no_counterfactual_moves(some: Given) -> None:
+    months = months_of(some)[:6]
+    line = line_of(some, months)
+
+    def world(**switches: bool) -> World:
+        options = {"threat": True, "controls": True, "local_push": True} | switches
+        made = line_of(some, months, 2.0) if not options["controls"] else line
+        return world_of(some, made, verdicts_of(months), service_of(some), months, events=(), line_as_is=line,
+                        **options)
+
+    plain = world()
+    for other in (world(threat=False), world(controls=False), world(local_push=False)):
+        assert np.array_equal(other.need.work, plain.need.work)
+        assert np.array_equal(other.pull, plain.pull)
+    free = run(some, 12, controls=False)
+    bound = run(some, 12)
+    served = free.useful_tokens.sum(axis=(0, 1)) - bound.useful_tokens.sum(axis=(0, 1))
+    assert served.mean() > 0  # what may be bought can only help, but for the hoards of some
 
 
 def test_growth_settles_from_its_first_rate_to_its_later_one() -> None:

@@ -181,11 +181,10 @@ def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str
                       local_push="local-push" not in without)
     if events:
         setting = replace(setting, scenario=story)  # what-ifs act on the market day by day, beside the law
-    if feedback:
-        settled = [chain.settle(s, ready.given) for s in ([setting] if setting is ready.setting else
-                                                          [setting, ready.setting])]
-        return [s.world.market for s in settled], ready.given, settled[0].changes
     runs = [setting] if setting == ready.setting else [setting, ready.setting]
+    if feedback:
+        settled = [chain.settle(s, ready.given) for s in runs]
+        return [s.world.market for s in settled], ready.given, settled[0].changes
     return [chain.trade(s, ready.given).market for s in runs], ready.given, ()
 
 

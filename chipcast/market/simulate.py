@@ -45,7 +45,7 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
              threat: bool = True, controls: bool = True, local_push: bool = True, events: Sequence[Event] = (),
              gate: str = "two_key", cover: str = "markov", allocation: str = "proportional",
              choose_by: str = "nested_logit", demand: str = "local_trend",
-             speed: Mapping[str, Mapping[str, float]] | None = None) -> Market:
+             speed: Mapping[str, Mapping[str, float]] | None = None, line_as_is: Line | None = None) -> Market:
     """Run the market for one block of draws.
 
     Parameters
@@ -68,6 +68,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
         Entries of `GATES`, `HOARD`, `ALLOCATION`, `CHOICE`, `DEMAND`.
     speed : mapping, optional
         Segment -> chip -> rate under the latency that the segment promises, over the rate in `service`.
+    line_as_is : Line, optional
+        The line as it is, where `line` is a counterfactual one: need is anchored in what was bought in fact.
 
     Raises
     ------
@@ -79,7 +81,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
     require(not missing, "the line", "cover every month of the market", f"none for {', '.join(missing[:3])}")
     world = world_of(given, line, verdicts, service, tuple(months), threat=threat, controls=controls,
                      local_push=local_push, events=events, gate=gate, cover=cover, allocation=allocation,
-                     choose_by=choose_by, demand=demand, speed=speed)
+                     choose_by=choose_by, demand=demand, speed=speed,
+                     line_as_is=line_as_is)
     state = first_state(world)
     S, C, M, D = len(world.segments), len(world.chips), len(months), given.draws
     out: dict[str, Any] = {name: np.empty((S, C, M, D), dtype=np.float32) for name in FIELDS}

@@ -164,10 +164,15 @@ class State:
 def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, months: tuple[str, ...], *,
              threat: bool, controls: bool, local_push: bool, events: Sequence[Event], gate: str = "two_key",
              cover: str = "markov", allocation: str = "proportional", choose_by: str = "nested_logit",
-             demand: str = "local_trend", speed: Mapping[str, Mapping[str, float]] | None = None) -> World:
-    """Gather all that does not change from month to month."""
+             demand: str = "local_trend", speed: Mapping[str, Mapping[str, float]] | None = None,
+             line_as_is: Line | None = None) -> World:
+    """Gather all that does not change from month to month.
+
+    What was bought and liked at the date is a fact, the same in every counterfactual: need and the pull of the leading
+    card come from the world as it is, `line_as_is` with controls and the local push.
+    """
     segments, chips = verdicts.segments, CHIPS
-    zeros, ones = np.zeros(given.draws), np.ones(given.draws)
+    ones = np.ones(given.draws)
     lookahead = round(given.middle("market.order_lookahead_months"))
     cards = supply.cards_of(given, service, chips)
     home = tuple(c for c, n in enumerate(chips) if n in DOMESTIC)
@@ -184,7 +189,9 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     from_line = np.array([float(c in line.products) for c in chips])
     able[from_line > 0] *= shocks.line_factor(given, events, months)
     rate = supply.rate_by_segment(cards, segments, chips, speed)
-    need = first_need(given, cards, rate, segments, chips, able[:, 0], len(months) + lookahead + 1, demand)
+    as_is = supply.capacity(given, line_as_is or line, chips, months[:1], controls=True)[:, 0]
+    as_is[chips.index(legal.NEXT)] = 0.0
+    need = first_need(given, cards, rate, segments, chips, as_is, len(months) + lookahead + 1, demand)
     need = already_ahead(need, lookahead)
     need = shocks.need_with(need, events, segments, months)
     floor = legal.domestic_floor(given, verdicts, segments, months, local_push=local_push)
@@ -193,28 +200,24 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     nests, likeness = choice.TREES[choose_by]((*tree, WAIT_NEST), (lam, lam, lam, 1.0))
     slope = given["choice.cost_sensitivity"]
     steep = np.stack([slope / likeness[nests[c]] for c in range(len(chips))])
-    bonus = np.stack([given.first(f"{s}.domestic_bonus_ln", "market.domestic_bonus_ln") if local_push else zeros
-                      for s in segments])
-    taste = np.stack([np.exp(steep[c] * bonus) if c in home else np.ones_like(bonus)
-                      for c in range(len(chips))], axis=1)
+    bonus = np.stack([given.first(f"{s}.domestic_bonus_ln", "market.domestic_bonus_ln") for s in segments])
     log_cost = np.log(cards.usd_per_h / np.maximum(cards.rate, TINY))
-    open_sale = [c for c in range(len(chips)) if c not in grey and chips[c] != legal.NEXT]
+    open_sale = [c for c, n in enumerate(chips) if n not in (supply.GREY, legal.NEXT)]
     cheapest = np.where(cards.rate[open_sale] > 0, log_cost[open_sale], np.inf).min(axis=0)
     # a card that is faster under a segment's promise costs it less, and waiting is measured against its own cheapest
     faster = np.log(np.maximum(rate, TINY) / np.maximum(cards.rate, TINY))
     own = np.where(rate[:, open_sale] > 0, (log_cost - faster)[:, open_sale], np.inf).min(axis=1)
-    taste *= np.exp(steep * (faster + (own - cheapest)[:, None])) * (rate > 0)
+    advantage = faster + (own - cheapest)[:, None]
+    taste = np.exp(steep * advantage) * (rate > 0)
+    if local_push:
+        taste[:, list(home)] *= np.exp(steep[list(home)] * bonus[:, None])
     waiting = given["market.shortage_cost_ratio"] ** (-slope / likeness[nests[-1]])
-    porting = np.zeros_like(log_cost)
-    porting[list(home)] = given["choice.porting_cost_ln"]
-    there = [c for c in range(len(chips)) if chips[c] != legal.NEXT]
-    weight = np.moveaxis(np.exp(-steep * (log_cost + porting - cheapest)) * taste, 1, 0)[there]
-    weight = np.concatenate([weight, np.broadcast_to(waiting, (1, *weight.shape[1:]))])
     held = supply.installed_by_segment(given, cards, segments, chips)
     flow = best_quarter(given) / 3 * supply.mean_rate(rate, held)[lead]
-    size = need.additions[:, 0]
-    pull = choice.revealed_pull(weight, lead, size, np.clip(flow / total(size), *REVEALED), steep[lead],
-                                tuple(nests[c] for c in (*there, -1)), likeness)
+    porting = np.zeros_like(rate)
+    porting[:, list(home)] = bonus[:, None] - given["choice.porting_cost_ln"]
+    pull = pull_of(lam, slope, advantage + porting - (log_cost - cheapest), np.asarray(rate > 0, dtype=float), chips,
+                   waiting, choose_by, need.additions[:, 0], flow)
     taste[:, lead] *= np.exp(steep[lead] * pull)
     phi = np.stack([given[f"{s}.cover_share_phi"] for s in segments])
     first_days = np.stack([given.first(f"{c}.lead_time_days", "ascend-910b2.lead_time_days") for c in chips])
@@ -238,6 +241,30 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         first_days=first_days, first_used=total(cards.installed[list(home)]), threat=threat,
         cover_rule=choose(hoard.HOARD, cover, "rule of cover"),
         allocate=choose(clear.ALLOCATION, allocation, "allocation"))
+
+
+def pull_of(lam: Array, slope: Array, value: Array, serves: Array, chips: Sequence[str], waiting: Array,
+            choose_by: str, size: Array, flow: Array) -> Array:
+    """Return the log value of the leading card beside its cost, from what was bought of it at the date. [1] (draw)
+
+    Parameters
+    ----------
+    value : array (segment, chip, draw)
+        Log value of a card in the world as it is.
+    serves : array (segment, chip, draw)
+        Whether a card serves the segment at all.
+    size, flow : arrays (segment, draw), (draw)
+        Work that each segment adds in a month, and the part bought in the leading card. [tokens/s]
+    """
+    there = [c for c, n in enumerate(chips) if n != legal.NEXT]
+    tree = (*(DOMESTIC_NEST if chips[c] in DOMESTIC else GREY_NEST if chips[c] == supply.GREY else FOREIGN_NEST
+              for c in there), WAIT_NEST)
+    nests, likeness = choice.TREES[choose_by](tree, (lam, lam, lam, 1.0))
+    steep = np.stack([slope / likeness[nests[i]] for i in range(len(there))])
+    weight = np.moveaxis(np.exp(steep * value[:, there]) * serves[:, there], 1, 0)
+    weight = np.concatenate([weight, np.broadcast_to(waiting, (1, *weight.shape[1:]))])
+    row = there.index(list(chips).index(supply.REFERENCE))
+    return choice.revealed_pull(weight, row, size, np.clip(flow / total(size), *REVEALED), steep[row], nests, likeness)
 
 
 def first_need(given: Given, cards: supply.Cards, rate: Array, segments: Sequence[str], chips: Sequence[str],

@@ -25,7 +25,7 @@ from chipcast.tokens.model import load
 from chipcast.tokens.names import hardware, taken_as
 from chipcast.tokens.posterior import shipped_posterior
 from chipcast.tokens.predict import predict, sampler
-from chipcast.tokens.serve import service
+from chipcast.tokens.serve import Workload, choose_layout, deliver, service
 from chipcast.tokens.speed import at_middle, fitted_speed, speed_of
 from chipcast.tokens.validate import KEYS, REACHES, Scored, cases, nested, operations, rank_accuracy, stretch, stretches
 
@@ -307,3 +307,19 @@ def test_a_stated_part_of_a_layout_is_kept_and_the_rest_is_searched() -> None:
     days = run.p50 / 2048 / 24
     assert run.p05 < run.p50 < run.p95 and 20 < days < 120
     assert "pp 16" in run.assumed and "ep 64" in run.assumed
+
+
+def test_an_operator_who_may_change_the_layout_keeps_no_less_and_delivers_no_less() -> None:
+    given, model = world("february-2025", 300), load("deepseek-r1")
+    work = Workload(input_tokens=3500, output_tokens=1500, ttft_s=2, tpot_ms=50)
+    speed, word = fitted_speed(at_middle(given), "h800-sxm", model)
+    best = choose_layout(model, speed, work, precision=word, max_chips=64, server=8,
+                         limit=given.middle("engine.max_requests_per_rank"))
+    assert best.shape is not None
+    drawn, _ = fitted_speed(given, "h800-sxm", model)
+    limit = given.middle("engine.max_requests_per_rank")
+    alone = deliver(model, best.shape, drawn, work, precision=word, limit=limit)
+    free = service(given, ["h800-sxm"], model, input_tokens=3500, output_tokens=1500, ttft_s=2, tpot_ms=50)
+    assert free.feasible[0] >= np.mean(alone.kept)
+    held = alone.kept > 0
+    assert np.all(free.output_tokens_per_s_per_chip[0][held] >= alone.rate_per_chip[held] * (1 - 1e-9))

@@ -49,7 +49,7 @@ def test_the_map_says_what_the_rules_say_pair_by_pair(story: Story) -> None:
         ask = ask_for(catalog, ids[row["chip"]], date.fromisoformat(row["day"]), to=row["destination"])
         assert row["status"] == STATUS_NAMES[verdict(catalog, ask).status]
     days = list(dict.fromkeys(r["day"] for r in picture.rows))
-    assert len(picture.panels) == len(days) and days == sorted(days) and days[-1] == str(catalog.as_of)
+    assert len(picture.panels) == len(days) and days == sorted(days) and days[-1] <= str(catalog.as_of)
 
 
 def test_the_gates_of_a_chip_follow_each_other_without_a_gap(story: Story) -> None:

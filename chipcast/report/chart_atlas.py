@@ -95,8 +95,9 @@ def rule_sources(catalog: Catalogue) -> tuple[str, ...]:
 def world(verdicts: Verdicts, catalog: Catalogue, segment: str = "platform") -> Picture:
     """Draw the map of who may buy what: chips by destination, the day before the first chip rule, after each, now."""
     before = chip_rules(catalog)[0] - timedelta(days=1)
-    rules = [d for d in chip_rules(catalog, "US-3A090") if before < d <= catalog.as_of]
-    days = list(dict.fromkeys([before, *rules[-2:], catalog.as_of]))
+    last = min(catalog.as_of, parse_date(verdicts.unknown_after)) if verdicts.unknown_after else catalog.as_of
+    rules = [d for d in chip_rules(catalog, "US-3A090") if before < d <= last]
+    days = list(dict.fromkeys([before, *rules[-2:], last]))
     chips = listed(verdicts, catalog)
     found = atlas(catalog, chips, tuple(DESTINATIONS), days, segment=segment)
     rows: list[dict[str, Any]] = []
@@ -117,8 +118,8 @@ def world(verdicts: Verdicts, catalog: Catalogue, segment: str = "platform") -> 
         title=f"Of {len(chips)} chips to {len(DESTINATIONS)} places, {open_share[0]:.0%} of the pairs were "
         f"free on {day_words(days[0].isoformat())} and {open_share[-1]:.0%} on {day_words(days[-1].isoformat())}",
         note="Buyers at home in each place, by the stricter of the rules that meet there. Each day is judged by the "
-        f"text as known on {day_words(catalog.as_of.isoformat())}. No legal advice; `chipcast rules map` "
-        "answers for every country.")
+        f"text as known on {day_words(catalog.as_of.isoformat())}; the last is the last on which sources speak. No "
+        "legal advice; `chipcast rules map` answers for every country.")
 
 
 def gates(verdicts: Verdicts, catalog: Catalogue, segment: str = "platform") -> Picture | None:

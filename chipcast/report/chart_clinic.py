@@ -47,7 +47,8 @@ def clinic(deployments: Sequence[Mapping[str, Any]], given: Given, measures: Seq
     legal = [d for d in order if status.get(str(d["chip"]), "free") in ("free", "discouraged", "notified_exception")]
     first = (legal or order)[0]
     usd = five(np.asarray(first["usd"]))
-    title = (f"The smallest deployment of {first['model']} that a small buyer may own is {first['chips']} x "
+    title = (f"The smallest deployment of {first['model']} that keeps the buyer's promise"
+             f"{' and may be bought' if legal and status else ''} is {first['chips']} x "
              f"{chip_name(str(first['chip']))} for {short(usd['mid'])} USD ({short(usd['low'])} to "
              f"{short(usd['high'])})")
     if budget:

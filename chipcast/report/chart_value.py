@@ -153,8 +153,8 @@ def tornado(plan: Plan) -> Picture | None:
             worth, label="limit", value="worth", x_title="USD", domain=(0, 1.3 * max(r["worth"] for r in worth)))))
     if swings:
         first, moved = swings[0], [str(r["cause"]).replace("\n", " ") for r in swings if r["decision"] == CHANGES]
-        title = (f"What moves the cost most is {str(first['cause']).replace(chr(10), ' ')}: {first['low']:.2g} to "
-                 f"{first['high']:.2g} million USD; " + (
+        title = (f"What moves the cost most is {str(first['cause']).replace(chr(10), ' ')}: {short(first['low'])} to "
+                 f"{short(first['high'])} million USD; " + (
                      f"knowing {' or '.join(moved[:3])} would change what to order now" if moved else
                      "knowing none of the causes would change what to order now"))
     else:

@@ -81,8 +81,10 @@ def test_intervals_by_name_order_as_what_they_know(given: Given) -> None:
         o.keep_with(given, case, (8,), interval="optimum")
 
 
-def test_an_adapted_interval_agrees_on_both_roads(given: Given) -> None:
-    case = replace(case_of(given, "ascend-910b2", slow=False), silent_latency_s=0.0)
+@pytest.mark.parametrize("policy", ["", "near"])
+def test_an_adapted_interval_agrees_on_both_roads(given: Given, policy: str) -> None:
+    case = replace(o.with_options(given, case_of(given, "ascend-910b2", slow=False), o.read_options(policy)),
+                   silent_latency_s=0.0)
     size, days = 8192, 40.0
     exact = o.keep_adaptive(case, (size,), days=days, spare_chips=1024.0)
     played = simulate(case, size, days=days, runs=500, spare_chips=1024, learn=2.0,

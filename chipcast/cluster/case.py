@@ -252,23 +252,37 @@ def require_progress(case: Case, sizes: tuple[int, ...], *, interval_s: Numeric 
                               "chips; checkpoint faster, more often, or use fewer chips")
 
 
+def work_between(case: Case, rate: Numeric, near_rate: Numeric, cost: Numeric) -> Numeric:
+    """Return the best work between checkpoints of any level, at these rates of rollbacks and stall of a far one. [s]
+
+    With two levels it is first order: sqrt(2 C/L) for the stops that near copies serve.
+    """
+    # Without stops or without cost there is no best interval; a tiny floor keeps both limits finite and right.
+    single = best_interval(np.maximum(rate, 1e-15), np.maximum(cost, 1e-9))
+    if case.near is None:
+        return single
+    # Where hardly a stop has a near copy to go to, far checkpoints alone decide.
+    return np.minimum(best_interval(np.maximum(near_rate, 1e-15), np.maximum(case.near.stall_s, 1e-9)), single)
+
+
+def near_share(case: Case, size: int) -> Array:
+    """Return the share of a job's rollbacks that go back to a near copy; 0 without near copies. [1] (draw)"""
+    if case.near is None:
+        return np.zeros(case.draws)
+    rolled = fault_rates(case) * chips_by_class(case, np.array([[float(size)]]))[0] * case.masking.rollback
+    share: Array = (rolled * case.near.survives).sum(axis=0) / np.maximum(rolled.sum(axis=0), 1e-300)
+    return share
+
+
 def _interval(case: Case, rate: Array, near_rate: Array, cost: Array, interval_s: Numeric | None
               ) -> tuple[Array, Numeric]:
-    """Return the work between checkpoints, and how many near copies there are to a far one (1 without near copies).
-
-    With two levels both are first order: sqrt(2 C/L) for the stops that each level serves.
-    """
+    """Return the work between checkpoints, and how many near copies there are to a far one (1 without near copies)."""
     segments: Numeric = 1.0
     if interval_s is not None:
         require(np.all(np.asarray(interval_s) > 0), "checkpoint interval", "be above 0 s", interval_s)
         tau: Array = np.broadcast_to(np.asarray(interval_s, dtype=float), rate.shape)
-    elif case.near is None:
-        # Without stops or without cost there is no best interval; a tiny floor keeps both limits finite and right.
-        tau = np.asarray(best_interval(np.maximum(rate, 1e-15), np.maximum(cost, 1e-9)))
     else:
-        tau = np.asarray(best_interval(np.maximum(near_rate, 1e-15), np.maximum(case.near.stall_s, 1e-9)))
-        # Where hardly a stop has a near copy to go to, far checkpoints alone decide.
-        tau = np.minimum(tau, best_interval(np.maximum(rate, 1e-15), np.maximum(cost, 1e-9)))
+        tau = np.asarray(work_between(case, rate, near_rate, cost))
     if case.near is not None:
         far = np.maximum(rate - near_rate, 1e-15)
         extra = np.maximum(cost - case.near.stall_s, 1e-9)

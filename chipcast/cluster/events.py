@@ -131,8 +131,8 @@ def play(  # type: ignore[no-untyped-def]
          key, first_run, runs, nodes, spares, most_spares, node_scale_s, lifetime_shape, class_below, no_mend, stall_s,
          takes_node, detection_s, restart_s, swap_s, checkpoint_s, work_s, near_cost_s, segments, survives,
          near_restart_s, write_s, cold_spares, cold_swap_s, shrinks, replica_nodes, rejoin_s, shock_below, shock_nodes,
-         lemon_share, lemon_factor, evict_after, quarantine_s, learn, planned_rate, slow_gap_s, slow_s, pace,
-         repair_law, repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching, kernel_s,
+         lemon_share, lemon_factor, evict_after, quarantine_s, learn, planned_rate, near_share, slow_gap_s, slow_s,
+         pace, repair_law, repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching, kernel_s,
          kernel_below, batch_sizes, batch_share, epoch_factors, epoch_s, horizon_s, target_work_s, on_progress,
          grid_s, ledger, counts, down, log_time, log_state):
     """Play runs `first_run` to `first_run + runs` and write ledgers, counts, nodes down and logs."""
@@ -479,7 +479,10 @@ def play(  # type: ignore[no-untyped-def]
                 w, ws, wm, c = 0.0, 0.0, 0.0, 0.0
                 state, until = DETECTION, t + found
                 if learn > 0.0:
-                    tau = best_work((learn + rollbacks) / (learn / planned_rate[r] + clock), cost)
+                    believed = (learn + rollbacks) / (learn / planned_rate[r] + clock)
+                    tau = best_work(believed, cost)
+                    if near > 0.0 and near_share[r] > 0.0:
+                        tau = min(tau, best_work(believed * near_share[r], near))
             if back:
                 deep = False
             if logged > 0 and logged < log_time.shape[1] and log_state[r, logged - 1] != state:

@@ -14,12 +14,11 @@ from chipcast.base.errors import InputError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.base.units import parse_quantity
-from chipcast.cluster.case import Case, keep, rollback_rate
+from chipcast.cluster.case import Case, keep, near_share, rollback_rate, work_between
 from chipcast.cluster.dependence import KERNEL_DAYS, KERNEL_WEIGHTS
 from chipcast.cluster.faults import CLASSES, anchor_chips
 from chipcast.cluster.policy import Lemons, Near, Relapse, Shock
 from chipcast.cluster.record import Kept
-from chipcast.cluster.renewal import best_interval
 
 
 def _near(given: Given, case: Case, value: float) -> Case:
@@ -183,8 +182,9 @@ def planned_rate(case: Case, size: int) -> float:
 
 
 def planned_interval(case: Case, size: int) -> float:
-    """Return the best work between checkpoints at the median rate and stall. [s]"""
-    return float(best_interval(planned_rate(case, size), max(float(np.median(case.checkpoint_s)), 1e-9)))
+    """Return the best work between checkpoints at the medians. [s]"""
+    rate, near = planned_rate(case, size), float(np.median(near_share(case, size)))
+    return float(np.median(work_between(case, rate, rate * near, float(np.median(case.checkpoint_s)))))
 
 
 def keep_planned(case: Case, sizes: tuple[int, ...], *, spare_chips: Numeric | None = None, days: float = 60.0
@@ -207,12 +207,13 @@ def keep_adaptive(case: Case, sizes: tuple[int, ...], *, spare_chips: Numeric | 
     """
     plans = np.array([[planned_rate(case, n)] for n in sizes])
     own = rollback_rate(case, sizes)
-    cost = np.maximum(np.asarray(case.checkpoint_s, dtype=float), 1e-9)
+    near = np.stack([near_share(case, n) for n in sizes])
     parts = []
     for j in range(SLICES):
         t = (j + 0.5) / SLICES * days * 86_400
         believed = (learn + own * t) / (learn / plans + t)
-        parts.append(keep(case, sizes, interval_s=np.asarray(best_interval(believed, cost)), spare_chips=spare_chips))
+        parts.append(keep(case, sizes, interval_s=work_between(case, believed, believed * near, case.checkpoint_s),
+                          spare_chips=spare_chips))
 
     def mean(name: str) -> Array:
         out: Array = np.mean([getattr(k, name) for k in parts], axis=0)

@@ -16,7 +16,7 @@ from chipcast.base.choose import choose
 from chipcast.base.draws import stream_key, uniforms
 from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.types import Array, Numeric
-from chipcast.cluster.case import NODE_CLASSES, Case, chips_by_class, keep
+from chipcast.cluster.case import NODE_CLASSES, Case, chips_by_class, keep, near_share
 from chipcast.cluster.dependence import Habits
 from chipcast.cluster.faults import CLASSES
 from chipcast.cluster.record import PARTS
@@ -189,6 +189,7 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
         take(0.0 if lemons is None else lemons.share), take(1.0 if lemons is None else lemons.factor),
         0 if lemons is None else lemons.evict_after,
         0.0 if case.relapse is None else case.relapse.quarantine_h * 3600.0, learn, take(planned_rate),
+        take(near_share(case, chips)),
         np.where(slow_gap < 1e200, slow_gap, np.inf), take(np.asarray(case.slow_episode_h) * 3600.0),
         take(case.slow_factor), law, take(np.asarray(case.repair_h) * 3600.0),
         np.array([repair_shape, 1 / math.gamma(1 + 1 / repair_shape)]), lengths, CLASSES.index("silent"),

@@ -27,7 +27,7 @@ from chipcast.plan.reduce import distances, forward_selection, k_medoids
 from chipcast.plan.sheet import RISK
 from chipcast.plan.solve import Session
 from chipcast.plan.value import WHOLE_BY, First, Fixed, Risk, functional, news_costs, solve_plan
-from chipcast.scenario import SEGMENTS
+from chipcast.scenario import SEGMENTS, load, resolve
 from chipcast.schema import Buyer
 
 
@@ -298,3 +298,18 @@ def test_a_plan_that_fits_in_fractions_only_says_so() -> None:
     tight = replace(p, offers=(replace(p.offers[0], lot=60.0),), budget=np.array([50.0]), serve_share=0.5)
     with pytest.raises(InfeasibleError, match="no plan in whole servers fits, though one in fractions"):
         solve_plan(tight, labels_by_date(1, 1, 4), 1, Risk(whole=True))
+
+
+def test_a_chip_that_does_not_exist_is_refused_and_an_alias_is_read(given: Given) -> None:
+    buyer = {"name": "x", "segment": "private", "demand": {}}
+    with pytest.raises(InputError, match="unknown chip 'h20-97'; did you mean 'h20-96'"):
+        need_for(given, Buyer.model_validate({**buyer, "chips": ["h20-97"]}))
+    assert need_for(given, Buyer.model_validate({**buyer, "chips": ["h20", "910c"]})).chips == ("h20-96", "ascend-910c")
+
+
+def test_a_quota_of_the_buyers_own_is_kept_and_held_to_its_bounds(given: Given, need: Need) -> None:
+    p = case_of(given, replace(need, min_domestic_share=0.4), *world_of(given)).problem
+    assert p.min_domestic is not None and (p.min_domestic == 0.4).all()
+    story = load("hospital-group")
+    with pytest.raises(InputError, match="min_domestic_share must lie within 0 to 1, got 1.5"):
+        resolve(replace(story, buyer=story.buyer.model_copy(update={"min_domestic_share": "150%"})), draws=100)

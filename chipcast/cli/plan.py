@@ -67,6 +67,8 @@ def plan(scenario: ScenarioName = "february-2025",
          time_limit: Annotated[float, measured("--time-limit", "s", "Most seconds for the program in whole servers; "
                                                                     "the gap that is left is shown.", above=0)] = 60.0,
          draws: Draws = 3000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
+    from dataclasses import replace
+
     from chipcast import chain
     from chipcast.base.errors import require
     from chipcast.base.units import parse_quantity
@@ -80,15 +82,11 @@ def plan(scenario: ScenarioName = "february-2025",
     asked = Asked(decide_until=decide_until or None, tail=tail, tail_weight=tail_weight, scenarios=scenarios,
                   fast=False, information=information, risk=risk, reduction=reduction, types=types,
                   serve_share=served, with_gap=gap)
-    _check_words(asked, compare)
-    ready = chain.prepare(scenario, draws=draws, seed=seed, as_of=as_of or None)
+    story = _check(asked, scenario, compare, draws, as_of)
+    asked = replace(asked, decide_until=asked.decide_until or story.buyer.decide_until or None)
+    ready = chain.prepare(story, draws=draws, seed=seed)
     given, setting = ready.given, ready.setting
-    buyer = setting.scenario.buyer
-    need = need_for(given, buyer)
-    if not decide_until and buyer.decide_until:
-        from dataclasses import replace
-
-        asked = replace(asked, decide_until=buyer.decide_until)
+    need = need_for(given, story.buyer)
     market = chain.trade(setting, given).market
     service = chain.serve_buyer(setting, given)
     with _Progress() as progress:
@@ -120,12 +118,16 @@ def plan(scenario: ScenarioName = "february-2025",
     _show_extra(extra)
 
 
-def _check_words(asked: Any, compare: str) -> None:
-    """Refuse unknown names before anything is computed."""
+def _check(asked: Any, scenario: str, compare: str, draws: int, as_of: str) -> Any:
+    """Return the scenario, and refuse what is wrong before anything is computed."""
+    from chipcast.base.calendar import month_range
     from chipcast.base.choose import choose
+    from chipcast.plan.decide import check, quarters_until
     from chipcast.plan.labels import INFORMATION
+    from chipcast.plan.need import quarters_of
     from chipcast.plan.reduce import REDUCE
     from chipcast.plan.sheet import RISK
+    from chipcast.scenario import load
 
     choose(INFORMATION, asked.information, "information")
     choose(RISK, asked.risk, "objective")
@@ -136,6 +138,11 @@ def _check_words(asked: Any, compare: str) -> None:
         known = {**dict.fromkeys(STRATEGIES), **dict.fromkeys(RIVALS)}
         for name in compare.split(","):
             choose(known, name.strip(), "strategy")
+    check(asked, draws)
+    story = load(scenario, as_of=as_of or None)
+    quarters, _ = quarters_of(month_range(f"{story.as_of:%Y-%m}", story.until))
+    quarters_until(quarters, asked.decide_until or story.buyer.decide_until or None)
+    return story
 
 
 def _after(seconds: float) -> Callable[[], bool]:

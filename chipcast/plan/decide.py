@@ -138,12 +138,11 @@ def plan(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
 def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: Verdicts, asked: Asked, *,
          tell: Tell = lambda _: None, stop: Stop | None = None) -> Ground:
     """Solve and judge the plan of a buyer; `tell` hears what is being done, `stop` ends the search for whole lots."""
-    _check(asked)
+    check(asked, given.draws)
     case = case_of(given, buyer, market, service, verdicts, serve_share=asked.serve_share)
     p = case.problem
     decide = quarters_until(p.quarters, asked.decide_until)
     pool = max(p.size // 3, min(p.size // 2, 2 * asked.scenarios))
-    require(p.size // 2 >= asked.scenarios, "draws", f"be at least twice the {asked.scenarios} scenarios", p.size)
     picks, weight = reduce(case.features[:pool], _strata(case, pool, asked.scenarios), asked.scenarios,
                            way=asked.reduction)
     chosen = p.take(picks, weight)
@@ -231,12 +230,14 @@ def _beside(mine: Array, theirs: Array, units: float, risk: Risk) -> dict[str, A
             **paired(mine, theirs, risk)}
 
 
-def _check(asked: Asked) -> None:
+def check(asked: Asked, draws: int) -> None:
+    """Refuse numbers out of range, before anything is computed."""
     require(asked.scenarios >= 2, "scenarios", "be 2 or more", asked.scenarios)
     require(0 <= asked.tail < 1, "tail", "be at least 0 and below 1", asked.tail)
     require(0 <= asked.tail_weight <= 1, "tail_weight", "lie within 0 and 1", asked.tail_weight)
     require(0 <= asked.serve_share <= 1, "serve", "lie from 0% to 100%", asked.serve_share)
     require(asked.types >= 0, "types", "be 0 or more", asked.types)
+    require(draws // 2 >= asked.scenarios, "draws", f"be at least twice the {asked.scenarios} scenarios", draws)
 
 
 def _row(given: Given, buyer: Need, name: str) -> float:

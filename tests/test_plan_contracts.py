@@ -311,5 +311,5 @@ def test_a_quota_of_the_buyers_own_is_kept_and_held_to_its_bounds(given: Given, 
     p = case_of(given, replace(need, min_domestic_share=0.4), *world_of(given)).problem
     assert p.min_domestic is not None and (p.min_domestic == 0.4).all()
     story = load("hospital-group")
-    with pytest.raises(InputError, match="min_domestic_share must lie within 0 to 1, got 1.5"):
+    with pytest.raises(InputError, match=r"min_domestic_share must lie within 0 to 1, got 1\.5"):
         resolve(replace(story, buyer=story.buyer.model_copy(update={"min_domestic_share": "150%"})), draws=100)

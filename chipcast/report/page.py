@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from chipcast.base.catalog import read_table
 from chipcast.base.given import Row
@@ -19,9 +16,11 @@ from chipcast.base.summary import plain
 from chipcast.evidence.verdict import RULE
 from chipcast.report import answers, bundle, chart, section, table
 from chipcast.report.driver import Drivers
+from chipcast.report.figure import figure
+from chipcast.report.figure import table as table_html
 from chipcast.report.mark import STATIONS, Marks, anchor, law_words, source_words
-from chipcast.report.record import Picture, Section, Story, Table
-from chipcast.report.theme import CONFIG, VERDICT_COLOURS, VERDICT_SIGNS, day_words, quantity_name
+from chipcast.report.record import Picture, Section, Story
+from chipcast.report.theme import CONFIG, VERDICT_COLOURS, VERDICT_SIGNS, day_words
 
 HERE = Path(__file__).parent
 
@@ -155,7 +154,7 @@ def _claims(story: Story, picture: Picture | None, marks: Marks, specs: dict[str
     count = {v: sum(1 for c in story.claims if c["verdict"] == v) for v in VERDICT_COLOURS}
     chips = "".join(f"<li>{badge(v)} {n}</li>" for v, n in count.items() if n)
     columns = "".join(f"<th>{escape(c)}</th>" for c in head.columns)
-    shown = _figure(picture, marks, specs, story) if picture else ""
+    shown = figure(picture, marks, specs, story) if picture else ""
     return (
         f'<section id="claims"><h2>The claims, checked</h2><p>Each sentence of the news item is a number somebody '
         f"plans with. Each is tested "
@@ -196,81 +195,12 @@ CLAIM_STATIONS = {
 def _section(part: Section, marks: Marks, specs: dict[str, Any], story: Story, moved: Moved) -> str:
     rows = dict.fromkeys(name for p in part.pictures for name, _ in list(moved.get(p.id, ()))[:2])
     lead = marks.html([*rows, *part.marks])
-    figures = "".join(_figure(p, marks, specs, story, moved.get(p.id, ())) for p in part.pictures)
-    tables = "".join(_table(t, marks) for t in part.tables)
+    figures = "".join(figure(p, marks, specs, story, moved.get(p.id, ())) for p in part.pictures)
+    tables = "".join(table_html(t, marks) for t in part.tables)
     return (
         f'<section id="{part.id}"><h2>{escape(part.title)}</h2><p>{escape(part.text)}{lead}</p>'
         f"{figures}{tables}</section>"
     )
-
-
-def _figure(picture: Picture, marks: Marks, specs: dict[str, Any], story: Story,
-            moved: Iterable[tuple[str, float]] = ()) -> str:
-    panels = []
-    for i, panel in enumerate(picture.panels):
-        place = f"chart-{picture.id}-{i}"
-        drawing = f'<div class="drawing">{panel.svg}</div>'
-        if not panel.svg:
-            specs[place] = {**panel.spec, "description": panel.title or picture.title}
-            drawing = f'<div class="chart" id="{place}"></div>'
-        head = f"<h4>{escape(panel.title)}</h4>" if panel.title else ""
-        panels.append(f'<div class="panel">{head}{_legend(panel.legend)}{drawing}</div>')
-    form = "panels three" if len(panels) in (3, 5, 6) and not picture.wide else "panels"
-    cite = (
-        f"chipcast {story.version}".strip()
-        + f", {story.scenario} as of {story.as_of}, {story.draws:,} draws, seed {story.seed}"
-    )
-    refs = marks.html(k for k in picture.marks if k in story.sources)
-    data = quote(rows_csv(picture.rows), safe=",;:()*+-._~")
-    return (
-        f'<figure id="fig-{picture.id}"><p class="finding">{escape(picture.title)}{marks.html(picture.marks)}</p>'
-        f'<p class="how">{escape(picture.note)}</p>{_legend(picture.legend)}'
-        f'<div class="{form}">{"".join(panels)}</div><figcaption>{_moved(moved, marks)}Cite as: {escape(cite)}'
-        f"{', sources ' + refs if refs else ''}. "
-        f'<a class="csv" download="{picture.id}.csv" href="data:text/csv;charset=utf-8,{data}">Data as '
-        f"CSV</a></figcaption></figure>"
-    )
-
-
-def _moved(moved: Iterable[tuple[str, float]], marks: Marks) -> str:
-    """Return a line that names the numbers a finding hangs on most, each with its own mark."""
-    words = [f'<a href="#{anchor(name)}">{escape(quantity_name(name))}</a>{marks.html([name])} ({r:+.2f})'
-             for name, r in moved]
-    if not words:
-        return ""
-    return f'<span class="moved">Moved most by (rank correlation over the draws): {"; ".join(words)}.</span> '
-
-
-def _legend(names: Iterable[tuple[str, str]]) -> str:
-    items = "".join(f'<li><i style="background:{c}"></i>{escape(n)}</li>' for n, c in names)
-    return f'<ul class="legend">{items}</ul>' if items else ""
-
-
-def rows_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return rows as CSV with all keys as columns, in the order in which they first appear."""
-    listed = list(rows)
-    columns = list(dict.fromkeys(k for r in listed for k in r))
-    lines = io.StringIO()
-    out = csv.DictWriter(lines, columns, lineterminator="\n", restval="")
-    out.writeheader()
-    out.writerows(listed)
-    return lines.getvalue()
-
-
-def _table(t: Table, marks: Marks) -> str:
-    columns = "".join(f"<th>{escape(c)}</th>" for c in t.columns)
-    rows = "".join("<tr>" + "".join(_cell(c) for c in row) + "</tr>" for row in t.rows)
-    foot = f'<p class="foot">{escape(t.foot)}</p>' if t.foot else ""
-    return (
-        f'<h3 id="{t.id}">{escape(t.title)}{marks.html(t.marks)}</h3><div '
-        f'class="scroll"><table><thead><tr>{columns}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>{foot}"
-    )
-
-
-def _cell(text: str) -> str:
-    kind = ' class="long"' if len(text) > 60 else ""
-    return f"<td{kind}>{escape(text)}</td>"
 
 
 def _method(story: Story) -> str:
@@ -341,4 +271,4 @@ def _footer(story: Story) -> str:
     )
 
 
-__all__ = ["RULE", "badge", "render", "rows_csv", "source_words"]
+__all__ = ["RULE", "badge", "render", "source_words"]

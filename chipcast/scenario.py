@@ -195,7 +195,7 @@ def _read(name: str, folder: Path | None) -> tuple[File, dict[str, str], str]:
 def bounds_of(name: str, unit: str) -> tuple[float, float]:
     """Return the hard bounds of a quantity from its unit and name: shares in 0 to 1, sizes not below 0."""
     words = ("yield", "share", "efficiency", "probability", "survival", "acceptance", "maturity")
-    is_share = any(w in name for w in words) and not any(w in name for w in ("sigma", "gain"))
+    is_share = any(w in name for w in words) and not any(w in name for w in ("sigma", "gain", "logit"))
     if "_hazard_" in name and unit == "1/month":
         return (0.0, 1.0)
     if UNITS[unit][0] == "number" and is_share:

@@ -14,10 +14,10 @@ from chipcast.cluster import dependence
 from chipcast.cluster.case import keep
 from chipcast.cluster.collectives import quick_all_reduce
 from chipcast.cluster.goodput import case_of, fleet
+from chipcast.cluster.log import pair_events
 from chipcast.cluster.network import all_reduce, levels
 from chipcast.cluster.options import read_options, with_options
 from chipcast.cluster.simulate import simulate
-from chipcast.cluster.trace import pair_events
 from chipcast.scenario import load, resolve
 
 CHIPS = ("h20-96", "h800-sxm", "h100-sxm", "ascend-910b2", "ascend-910c")

@@ -17,9 +17,9 @@ from chipcast.cluster.dependence import habits
 from chipcast.cluster.faults import CLASSES
 from chipcast.cluster.goodput import case_of
 from chipcast.cluster.ladder import Tier, masking
+from chipcast.cluster.log import pair_events
 from chipcast.cluster.record import PARTS
 from chipcast.cluster.simulate import simulate, spread_of, typical_and_bad
-from chipcast.cluster.trace import pair_events
 
 
 def case(rolls_h: float = 0.36, online_h: float = 0.0, node_h: float = 0.0, **fields: object) -> Case:

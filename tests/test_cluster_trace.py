@@ -12,6 +12,7 @@ from chipcast.base.traces import read_json, read_text
 from chipcast.cluster import dependence as d
 from chipcast.cluster import fit as f
 from chipcast.cluster import halves
+from chipcast.cluster import log as log_file
 from chipcast.cluster import trace as t
 from chipcast.cluster.spares import spares_for_nodes_down
 
@@ -20,7 +21,7 @@ NAME = "stepfun_infinitehbd_fault_trace"
 
 @pytest.fixture(scope="module")
 def log() -> t.Trace:
-    return t.pair_events(read_json(NAME), nodes=400, days=348)
+    return log_file.pair_events(read_json(NAME), nodes=400, days=348)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +170,7 @@ def test_a_constant_rate_is_borderline_between_halves(log: t.Trace) -> None:
 
 
 def test_halves_with_few_faults_say_nothing() -> None:
-    few = t.from_rows([{"node": "a", "start": str(d), "end": str(d + 1)} for d in range(12)], nodes=4, days=12)
+    few = log_file.from_rows([{"node": "a", "start": str(d), "end": str(d + 1)} for d in range(12)], nodes=4, days=12)
     with pytest.raises(DataError, match="a comparison needs 20 in each"):
         halves.compare_halves(few)
 
@@ -198,31 +199,31 @@ def event(kind: str, day: object, node: str = "a") -> dict[str, object]:
 
 def test_logs_that_cannot_be_true_are_refused() -> None:
     with pytest.raises(DataError, match="has no start before it"):
-        t.pair_events([event("fault_end", 1.0)], nodes=2, days=10)
+        log_file.pair_events([event("fault_end", 1.0)], nodes=2, days=10)
     with pytest.raises(DataError, match="event_type must be fault_start or fault_end, got 'boom'"):
-        t.pair_events([event("boom", 1.0)], nodes=2, days=10)
+        log_file.pair_events([event("boom", 1.0)], nodes=2, days=10)
     with pytest.raises(DataError, match="event_time must be a number of days of 0 or more, got -1"):
-        t.pair_events([event("fault_start", -1)], nodes=2, days=10)
+        log_file.pair_events([event("fault_start", -1)], nodes=2, days=10)
     with pytest.raises(DataError, match="event_time must be a number of days of 0 or more, got 'x'"):
-        t.pair_events([event("fault_start", "x")], nodes=2, days=10)
+        log_file.pair_events([event("fault_start", "x")], nodes=2, days=10)
     with pytest.raises(DataError, match="before it starts"):
-        t.from_rows([{"node": "a", "start": "5", "end": "4"}], nodes=2, days=10)
+        log_file.from_rows([{"node": "a", "start": "5", "end": "4"}], nodes=2, days=10)
     with pytest.raises(DataError, match="no column for start"):
-        t.from_rows([{"node": "a", "end": "4"}], nodes=2, days=10)
+        log_file.from_rows([{"node": "a", "end": "4"}], nodes=2, days=10)
     with pytest.raises(DataError, match="must be days or a time"):
-        t.from_rows([{"node": "a", "start": "noon", "end": "4"}], nodes=2, days=10)
+        log_file.from_rows([{"node": "a", "start": "noon", "end": "4"}], nodes=2, days=10)
     with pytest.raises(InputError, match="names 2 nodes, more than the 1 watched"):
-        t.from_rows([{"node": n, "start": "1", "end": "4"} for n in "ab"], nodes=1, days=10)
+        log_file.from_rows([{"node": n, "start": "1", "end": "4"} for n in "ab"], nodes=1, days=10)
     with pytest.raises(InputError, match="unknown model of dependence 'poison'; did you mean 'poisson'"):
         d.histories(d.Habits(nodes=1, days=1.0, faults_per_day=1.0, repair_days=np.ones(1),
                              batch_sizes=np.ones(1, dtype=np.int64)), "poison", runs=range(1))
 
 
 def test_a_log_of_ones_own_with_dates_or_days() -> None:
-    days = t.from_rows([{"host": "a", "start_day": "0.5", "end_day": "1.5", "component": "hbm"},
+    days = log_file.from_rows([{"host": "a", "start_day": "0.5", "end_day": "1.5", "component": "hbm"},
                         {"host": "b", "start_day": "2", "end_day": "", "component": "link"}], nodes=4, days=10)
     assert days.end[1] == 10
-    dated = t.from_rows([{"node": "a", "start": "2025-03-01T12:00+00:00", "end": "2025-03-02T12:00+00:00"},
+    dated = log_file.from_rows([{"node": "a", "start": "2025-03-01T12:00+00:00", "end": "2025-03-02T12:00+00:00"},
                          {"node": "b", "start": "2025-03-03T00:00+00:00", "end": "2025-03-03T06:00+00:00"}],
                         nodes=4, days=10)
     assert dated.start == pytest.approx([0.5, 2.0])

@@ -37,9 +37,9 @@ def spares(nodes: Annotated[str, typer.Option("--nodes", help="Nodes that the jo
     from chipcast.cluster.dependence import MODELS, down_quantile, habits
     from chipcast.cluster.faults import CLASSES
     from chipcast.cluster.goodput import case_of
+    from chipcast.cluster.log import pair_events
     from chipcast.cluster.platform import fitted
     from chipcast.cluster.spares import erlang_b_array, spares_for_nodes_down, spares_needed
-    from chipcast.cluster.trace import pair_events
 
     ids, given = setup(chip, scenario, as_of, draws, seed)
     if len(ids) != 1:
@@ -117,7 +117,7 @@ def read_trace(path: str, nodes: str, days: str, *, flags: tuple[str, str] = ("-
     """
     from chipcast.base.traces import read_csv, read_json
     from chipcast.base.units import parse_quantity
-    from chipcast.cluster.trace import from_rows, pair_events, watch_of
+    from chipcast.cluster.log import from_rows, pair_events, watch_of
 
     table = path.lower().removesuffix(".gz").endswith(".csv")
     rows = read_csv(path) if table else read_json(path)

@@ -247,11 +247,11 @@ def simulate(chip: Chip = "ascend-910b", chips: Size = "8192",
     from chipcast.base.traces import read_json
     from chipcast.cluster.dependence import habits
     from chipcast.cluster.goodput import case_of
+    from chipcast.cluster.log import pair_events
     from chipcast.cluster.options import keep_with, planned_interval, planned_rate, read_options, with_options
     from chipcast.cluster.record import PARTS
     from chipcast.cluster.simulate import simulate as play
     from chipcast.cluster.simulate import typical_and_bad
-    from chipcast.cluster.trace import pair_events
 
     ids, given = setup(chip, scenario, as_of, max(runs, 100), seed)
     if len(ids) != 1:

@@ -132,9 +132,9 @@ def play(  # type: ignore[no-untyped-def]
          takes_node, detection_s, restart_s, swap_s, checkpoint_s, work_s, near_cost_s, segments, survives,
          near_restart_s, write_s, cold_spares, cold_swap_s, shrinks, replica_nodes, rejoin_s, shock_below, shock_nodes,
          lemon_share, lemon_factor, evict_after, quarantine_s, learn, planned_rate, near_share, slow_gap_s, slow_s,
-         pace, repair_law, repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching, kernel_s,
-         kernel_below, batch_sizes, batch_share, epoch_factors, epoch_s, horizon_s, target_work_s, on_progress,
-         grid_s, ledger, counts, down, log_time, log_state):
+         pace, repair_law, repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching,
+         kernel_s, kernel_below, batch_sizes, batch_share, epoch_factors, epoch_s, horizon_s, target_work_s,
+         on_progress, grid_s, ledger, counts, down, log_time, log_state):
     """Play runs `first_run` to `first_run + runs` and write ledgers, counts, nodes down and logs."""
     total_nodes = nodes + most_spares
     heap_room = total_nodes * 2 + 4096

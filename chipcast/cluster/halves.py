@@ -12,7 +12,8 @@ from chipcast.base.errors import DataError
 from chipcast.base.types import Array
 from chipcast.cluster.dependence import Habits, habits, histories, relapsing_nodes
 from chipcast.cluster.fit import branching_of_dispersion
-from chipcast.cluster.trace import Ints, Trace, build, dispersion, per_node, recurrence
+from chipcast.cluster.log import build
+from chipcast.cluster.trace import Ints, Trace, dispersion, per_node, recurrence
 
 LAGS = (0.0, 7.0, 30.0)
 """Edges of the lags at which recurrence on the same node is compared. [days]"""

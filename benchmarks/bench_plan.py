@@ -16,9 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from plan_programs import p1
 
+from chipcast import chain
 from chipcast.plan.assemble import assemble
+from chipcast.plan.decide import Asked, work, written
 from chipcast.plan.labels import labels_by_date
 from chipcast.plan.lots import branch
+from chipcast.plan.need import need_for
 from chipcast.plan.problem import Problem
 from chipcast.plan.solve import Session, solve
 from chipcast.plan.value import Risk, program_of
@@ -126,3 +129,16 @@ def by_us(p: Problem) -> float:
 def test_side_by_side_with_modelling_layers(benchmark: Any, way: Any) -> None:
     found = benchmark.pedantic(way, args=(p1(200),), rounds=1)
     assert found == pytest.approx(934.527362, rel=1e-4)
+
+
+def test_smallest_example_from_a_prepared_market(benchmark: Any) -> None:
+    ready = chain.prepare("hospital-group", draws=3000)
+    given, setting = ready.given, ready.setting
+    need, market = need_for(given, setting.scenario.buyer), chain.trade(setting, given).market
+    service = chain.serve_buyer(setting, given)
+    asked = Asked(fast=False)
+
+    def answer() -> Any:
+        return written(work(given, need, market, service, setting.verdicts, asked), given, need, asked)
+
+    assert benchmark.pedantic(answer, rounds=1).orders

@@ -12,12 +12,13 @@ from chipcast.base.errors import InfeasibleError, InputError
 from chipcast.base.given import Given
 from chipcast.plan import Need, need_from, plan
 from chipcast.plan.decide import Asked, Ground, quarters_until, work, written
+from chipcast.plan.foresight import sees_ahead
 from chipcast.plan.judge import recourse
 from chipcast.plan.labels import labels_by_date
 from chipcast.plan.need import quarters_of
 from chipcast.plan.procure import api_price_usd, case_of
 from chipcast.plan.record import Plan
-from chipcast.plan.value import First, sees_ahead
+from chipcast.plan.value import First
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from chipcast.plan.reduce import distances, forward_selection, k_medoids
 from chipcast.plan.sheet import RISK
 from chipcast.plan.solve import Session
 from chipcast.plan.value import WHOLE_BY, First, Fixed, Risk, functional, news_costs, solve_plan
+from chipcast.plan.worth import YIELD_ROW, open_longer, point_more_yield, worth_of_change
 from chipcast.scenario import SEGMENTS, load, resolve
 from chipcast.schema import Buyer
 
@@ -313,3 +314,23 @@ def test_a_quota_of_the_buyers_own_is_kept_and_held_to_its_bounds(given: Given, 
     story = load("hospital-group")
     with pytest.raises(InputError, match=r"min_domestic_share must lie within 0 to 1, got 1\.5"):
         resolve(replace(story, buyer=story.buyer.model_copy(update={"min_domestic_share": "150%"})), draws=100)
+
+
+def test_gates_that_stay_open_longer_never_make_the_best_plan_dearer(given: Given, need: Need) -> None:
+    market, service, verdicts = world_of(given)
+    buyer = replace(need, offsite_share_max=0.0)
+    case = case_of(given, buyer, market, service, verdicts)
+    picks, even = np.arange(25), np.full(25, 0.04)
+    longer = open_longer(market)
+    assert (longer.us_open >= market.us_open).all() and (longer.us_open[:, 0] == market.us_open[:, 0]).all()
+    gain = worth_of_change(case, 1, Risk(), picks, even, given, buyer, longer, service, verdicts)
+    assert gain["saves"] >= -1e-6 and gain["low"] <= gain["saves"] <= gain["high"]
+    same = worth_of_change(case, 1, Risk(), picks, even, given, buyer, market, service, verdicts)
+    assert same["saves"] == pytest.approx(0, abs=1e-6)
+
+
+def test_one_more_point_of_yield_raises_every_draw_and_says_by_how_much(given: Given) -> None:
+    better, points = point_more_yield(given)
+    before, after = given[YIELD_ROW], better[YIELD_ROW]
+    assert points == pytest.approx(100 * (after - before).mean()) and 0.5 < points < 2
+    assert (after >= before - 1e-9).all() and after.max() <= 1

@@ -15,6 +15,7 @@ from plan_programs import newsvendor, p1
 from chipcast.base.errors import InputError
 from chipcast.plan.assemble import assemble
 from chipcast.plan.explain import prim
+from chipcast.plan.foresight import require_foresight_free, sees_ahead
 from chipcast.plan.judge import recourse
 from chipcast.plan.labels import labels_by_date, labels_by_history
 from chipcast.plan.problem import Offer, Problem
@@ -25,8 +26,6 @@ from chipcast.plan.value import (
     Risk,
     functional,
     paired,
-    require_foresight_free,
-    sees_ahead,
     solve_plan,
     tail_mean,
     values,

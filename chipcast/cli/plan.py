@@ -210,9 +210,9 @@ def _worth(ready: Any, done: Any, need: Any, market: Any, service: Any) -> dict[
     out = {"one more month of open gates": worth_of_change(*common, given, need, open_longer(market), service,
                                                            setting.verdicts)}
     if YIELD_ROW in given:
-        better = point_more_yield(given)
-        out["one more point of wafers that survive the local line"] = worth_of_change(
-            *common, better, need, chain.trade(setting, better).market, service, setting.verdicts)
+        better, points = point_more_yield(given)
+        gain = worth_of_change(*common, better, need, chain.trade(setting, better).market, service, setting.verdicts)
+        out["one more point of wafers that survive the local line"] = {k: v / points for k, v in gain.items()}
     return out
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -35,3 +38,10 @@ def test_a_claim_of_two_parts_is_as_good_as_its_weaker_one() -> None:
     good, bad = judge_interval(T, -2, 2, None), judge_interval(T, 5, 6, None)
     assert harsher(good, bad).word == harsher(bad, good).word == "contradicted"
     assert ORDER.index("supported") < ORDER.index("contradicted")
+
+
+@pytest.mark.parametrize("name", ["chipcast.evidence.rivals", "chipcast.evidence.score", "chipcast.inversion"])
+def test_examples_of_a_module_hold(name: str) -> None:
+    result = doctest.testmod(import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -272,11 +271,13 @@ def test_one_cold_answer_loads_neither_scipy_nor_charts() -> None:
     import subprocess
     import sys
 
-    code = ("import sys, chipcast.rules.check, chipcast.rules.explain; "
-            "bad = {'scipy', 'altair', 'polars', 'pydantic', 'numba'} & set(sys.modules); "
+    code = ("import sys; from chipcast.cli import main; "
+            "main(['rules', 'check', 'l20', '--on', '2025-06-01', '--json']); "
+            "bad = {'scipy', 'altair', 'polars', 'chipcast.scenario', 'numba'} & set(sys.modules); "
             "sys.exit(str(bad) if bad else 0)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert '"status": "free"' in done.stdout
 
 
 @pytest.mark.parametrize(("chip", "on"), [("l20", "2025-06-01"), ("l40", "2025-06-01"), ("mi210", "2025-06-01"),
@@ -288,7 +289,8 @@ def test_a_lever_crosses_exactly_where_it_says(chip: str, on: str) -> None:
     assert found
     for r in found:
         words = []
-        for value in (r["to"], r["to"] * (1 + math.copysign(2.5e-9, r["from"] - r["to"]))):  # both sides of the line
+        beyond = 1 if r["side"] == "from" else -1
+        for value in (r["to"] * (1 + beyond * 1e-9), r["to"] * (1 - beyond * 1e-9)):
             changed: dict[str, Any] = {r["quantity"]: (value, value)}
             f = replace(ask.figures, **changed)
             f = replace(f, pd=(f.tpp[0] / f.area_mm2[1], f.tpp[1] / f.area_mm2[0]))

@@ -144,8 +144,8 @@ def changes_in_words(found: list[dict[str, Any]]) -> list[str]:
         return []
     said = []
     for r in found[:LEVERS]:
-        up, unit = r["to"] > r["from"], "" if r["unit"] == "1" else f" {r['unit']}"
-        where = f"from {number(r['to'])}{unit} up" if up else f"below {number(r['to'])}{unit}"
+        unit = "" if r["unit"] == "1" else f" {r['unit']}"
+        where = f"{r['side']} {number(r['to'])}{unit}" + (" up" if r["side"] == "from" else "")
         said.append(f"{QUANTITY[r['quantity']]} {where} (now {number(r['from'])}): {MEANING[r['us']]}")
     return ["would change it: " + "; ".join(said)]
 

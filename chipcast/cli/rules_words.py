@@ -80,19 +80,11 @@ def chip_of(source: Book, chip: str, use: str = "") -> Any:
 
     from chipcast.chip.formats import mixture
     from chipcast.rules.measure import figures
-    from chipcast.rules.own import own_chip
 
-    catalog = source.catalog
-    if is_file(chip):
-        name, fields = read_chip(chip)
-        try:
-            found = own_chip(fields, name=name, catalog=catalog)
-        except InputError as error:
-            raise InputError(f"{Path(chip.partition('#')[0]).name}: {error}") from None
-    elif chip in source.chips:
-        found = own_chip(source.chips[chip], name=chip, catalog=catalog)
+    if is_file(chip) or chip in source.chips:
+        found = _own(source, chip)
     else:
-        found = figures(catalog, mixture(chip) or catalog.resolve_chip(chip))
+        found = figures(source.catalog, mixture(chip) or source.catalog.resolve_chip(chip))
     if use:
         flags = {"datacenter": (1, 1), "other": (0, 0)}
         if use not in flags:
@@ -101,12 +93,24 @@ def chip_of(source: Book, chip: str, use: str = "") -> Any:
     return found
 
 
+def _own(source: Book, chip: str) -> Any:
+    """Return the figures of a chip of the user's, from a file or the scenario; what reads literals is loaded here."""
+    from chipcast.rules.own import own_chip
+
+    if chip in source.chips:
+        return own_chip(source.chips[chip], name=chip, catalog=source.catalog)
+    name, fields = read_chip(chip)
+    try:
+        return own_chip(fields, name=name, catalog=source.catalog)
+    except InputError as error:
+        raise InputError(f"{Path(chip.partition('#')[0]).name}: {error}") from None
+
+
 def all_chips(source: Book) -> list[Any]:
     """Return the figures of every chip known by the date, and of the scenario's own."""
     from chipcast.rules.measure import figures
-    from chipcast.rules.own import own_chip
 
-    own = [own_chip(fields, name=name, catalog=source.catalog) for name, fields in source.chips.items()]
+    own = [_own(source, name) for name in source.chips]
     return [*[figures(source.catalog, item) for item in source.catalog.chip_ids() if item not in source.chips], *own]
 
 

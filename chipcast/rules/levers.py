@@ -25,7 +25,8 @@ STEP = 1e-9
 def levers(catalog: Catalogue, ask: Shipment, *, hq_rule: str = "as_enforced") -> list[dict[str, Any]]:
     """Return for each figure the nearest value, up and down, at which the US gate says another word.
 
-    Every other figure stays as it is. Empty where a name decides, the word is open, or no line reaches.
+    Every other figure stays as it is; `to` is the line and `side` where of it the word changes. Empty where a name
+    decides, the word is open, or no line reaches.
 
     Parameters
     ----------
@@ -45,20 +46,21 @@ def levers(catalog: Catalogue, ask: Shipment, *, hq_rule: str = "as_enforced") -
         if low != high or not low:
             continue
         for upward in (True, False):
-            for cut in sorted(_cuts(catalog, ask.figures, name), reverse=not upward):
+            for cut, line in sorted(_cuts(catalog, ask.figures, name), reverse=not upward):
                 if (cut <= low) if upward else (cut >= low):
                     continue
                 found = _word(catalog, ask, name, cut, hq_rule)
                 if found != now.word:
-                    out.append({"quantity": name, "from": float(low), "to": float(cut), "unit": unit, "us": found,
+                    out.append({"quantity": name, "from": float(low), "to": float(line),
+                                "side": "below" if cut < line else "from", "unit": unit, "us": found,
                                 "milder": US_WORDS.index(found) < US_WORDS.index(now.word),
                                 "relative": abs(math.log(cut / low))})
                     break
     return sorted(out, key=lambda r: (not r["milder"], r["relative"]) if now.word != "free" else (False, r["relative"]))
 
 
-def _cuts(catalog: Catalogue, f: Figures, name: str) -> set[float]:
-    """Return values just on both sides of every line that one figure may cross while the others stay."""
+def _cuts(catalog: Catalogue, f: Figures, name: str) -> set[tuple[float, float]]:
+    """Return (value, line) just on both sides of every line that one figure may cross while the others stay."""
     lines: set[float] = set()
     for c in _comparisons(catalog):
         if name in c.names:
@@ -68,7 +70,7 @@ def _cuts(catalog: Catalogue, f: Figures, name: str) -> set[float]:
             lines |= {c.limit * end for end in f.area_mm2 if math.isfinite(end)}
         elif c.names == ("pd",) and name == "area_mm2":
             lines |= {end / c.limit for end in f.tpp if math.isfinite(end)}
-    return {x * side for x in lines if x > 0 for side in (1 - STEP, 1 + STEP)}
+    return {(x * side, x) for x in lines if x > 0 for side in (1 - STEP, 1 + STEP)}
 
 
 def _comparisons(catalog: Catalogue) -> Iterable[Compare]:

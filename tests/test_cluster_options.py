@@ -41,7 +41,7 @@ def test_every_policy_closes_its_ledger_and_is_the_same_in_blocks(given: Given, 
     assert np.array_equal(whole.ledger, joined)
 
 
-@pytest.mark.parametrize("name", [n for n in o.OPTIONS if n not in ("pool", "quarantine")])
+@pytest.mark.parametrize("name", [n for n in o.OPTIONS if n != "quarantine"])
 def test_every_policy_agrees_with_jobs_played_out(given: Given, name: str) -> None:
     """Draw by draw, spares stated, faults at any time. Relapses need longer than such a run to settle: see policies."""
     case = o.with_options(given, case_of(given, "h800-sxm"), o.read_options(name), days=54)

@@ -162,16 +162,30 @@ def test_jobs_that_share_spares_need_fewer_each() -> None:
     a, b = (keep(c, (256,)) for c in (alone, pooled))
     assert b.spares[0, 0] < 0.75 * a.spares[0, 0]
     assert b.goodput[0, 0] > a.goodput[0, 0]
-    with pytest.raises(InputError, match="jobs that share spares must be 1 where a job is played out"):
-        simulate(pooled, 256, days=1)
+    shock = p.Shock(name="switch", share=np.zeros((len(CLASSES), 1)), nodes=8)
+    with pytest.raises(InputError, match="jobs that share spares must be 1 where causes strike many nodes"):
+        simulate(replace(pooled, shocks=(shock,)), 256, days=1)
 
 
-def test_waiting_in_a_pool_against_jobs_played_side_by_side() -> None:
-    """Independent road: nodes down over all jobs are Poisson; each one missing stops another job."""
+def test_a_pool_of_spares_agrees_on_both_roads() -> None:
+    """Four jobs of 30 nodes, a spare each, in one pool: the one watched waits as often as the formula says."""
+    pooled = case(host=0.001, repair_h=20.0, jobs=4, restart_s=0.0, checkpoint_s=1e-3)
+    exact = keep(pooled, (30,), interval_s=900.0, spare_chips=1.0)
+    played = simulate(pooled, 30, days=600, interval_s=900.0, spare_chips=1, runs=80)
+    alone = keep(replace(pooled, jobs=1), (30,), interval_s=900.0, spare_chips=1.0)
+    waiting = PARTS.index("waiting")
+    assert played.ledger[waiting].mean() == pytest.approx(exact.ledger[0, waiting, 0], abs=0.005)
+    assert abs(played.ledger[waiting].mean() - alone.ledger[0, waiting, 0]) > 0.02
+    assert played.goodput.mean() == pytest.approx(exact.goodput[0, 0], abs=0.01)
+
+
+def test_waiting_in_a_pool_against_jobs_drawn_side_by_side() -> None:
+    """Independent road: nodes down over all jobs are Poisson; each one missing is of a job picked at random."""
     pooled = case(host=2e-4, repair_h=75.0, jobs=4, restart_s=0.0, checkpoint_s=1e-3)
     exact = keep(pooled, (100,), spare_chips=2.0)
-    down = np.random.default_rng(5).poisson(4 * 100 * 2e-4 * 75.0, 400_000)
-    short = (np.minimum(np.maximum(down - 8, 0), 4) / 4).mean()
+    rng = np.random.default_rng(5)
+    missing = np.maximum(rng.poisson(4 * 100 * 2e-4 * 75.0, 400_000) - 8, 0)
+    short = (rng.random(400_000) > 0.75**missing).mean()
     assert exact.ledger[0, PARTS.index("waiting"), 0] == pytest.approx(short, abs=0.003)
 
 

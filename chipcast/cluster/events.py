@@ -128,15 +128,16 @@ def best_work(rate, cost):  # type: ignore[no-untyped-def]
 
 @jit
 def play(  # type: ignore[no-untyped-def]
-         key, first_run, runs, nodes, spares, most_spares, node_scale_s, lifetime_shape, class_below, no_mend, stall_s,
-         takes_node, detection_s, restart_s, swap_s, checkpoint_s, work_s, near_cost_s, segments, survives,
+         key, first_run, runs, nodes, others, spares, most_spares, node_scale_s, lifetime_shape, class_below, no_mend,
+         stall_s, takes_node, detection_s, restart_s, swap_s, checkpoint_s, work_s, near_cost_s, segments, survives,
          near_restart_s, write_s, cold_spares, cold_swap_s, shrinks, replica_nodes, rejoin_s, shock_below, shock_nodes,
          lemon_share, lemon_factor, evict_after, quarantine_s, learn, planned_rate, near_share, slow_gap_s, slow_s,
          pace, repair_law, repair_mean_s, repair_shape, repair_lengths, silent_class, silent_latency_s, branching,
          kernel_s, kernel_below, batch_sizes, batch_share, epoch_factors, epoch_s, horizon_s, target_work_s,
          on_progress, grid_s, ledger, counts, down, log_time, log_state):
     """Play runs `first_run` to `first_run + runs` and write ledgers, counts, nodes down and logs."""
-    total_nodes = nodes + most_spares
+    total_nodes = nodes + others + most_spares
+    mine = np.empty(total_nodes, dtype=np.bool_)  # of the job that is watched; other jobs only share its spares
     heap_room = total_nodes * 2 + 4096
     fault_time, fault_node = np.empty(heap_room), np.empty(heap_room, dtype=np.int64)
     mend_time, mend_node = np.empty(total_nodes + 1), np.empty(total_nodes + 1, dtype=np.int64)
@@ -156,7 +157,9 @@ def play(  # type: ignore[no-untyped-def]
         size = 0
         spare_nodes = spares[r]
         for n in range(total_nodes):
-            status[n] = ACTIVE if n < nodes else (SPARE if n < nodes + spare_nodes else ABSENT)
+            at_work = nodes + others
+            mine[n] = n < nodes
+            status[n] = ACTIVE if n < at_work else (SPARE if n < at_work + spare_nodes else ABSENT)
             used[n, 0], used[n, 1], used[n, 2] = 1, 0, 0
             if status[n] == ABSENT:
                 continue
@@ -168,7 +171,7 @@ def play(  # type: ignore[no-untyped-def]
             if at < horizon_s:
                 size = push(fault_time, fault_node, size, at, n)
         mending = 0
-        active, standing = nodes, spare_nodes
+        active, standing, others_short, mended_so_far = nodes, spare_nodes, 0, 0
         t, clock = 0.0, 0.0
         state, until, failed = PRODUCTIVE, np.inf, False
         done, w, ws, wm, c = 0.0, 0.0, 0.0, 0.0, 0.0  # committed; work, slow, missing and checkpoint time of the cycle
@@ -223,7 +226,7 @@ def play(  # type: ignore[no-untyped-def]
                 next_at, what = slow_until, 7
             next_at = max(next_at, t)
             while sampled < down.shape[1] and sampled * grid_s < next_at:
-                down[r, sampled] = nodes + spare_nodes - active - standing
+                down[r, sampled] = nodes + spare_nodes + others_short - active - standing
                 sampled += 1
             dt = next_at - t
             if running:
@@ -310,6 +313,21 @@ def play(  # type: ignore[no-untyped-def]
                 while k < classes - 1 and u > class_below[k, r]:
                     k += 1
                 mended = unit(key, run, 8 * n + 2, number) >= no_mend[k, r]
+                if status[n] == ACTIVE and not mine[n]:  # another job's node: it may take a spare, and stops nothing
+                    if takes_node[k] and not mended:
+                        x = unit(key, run, 8 * n + 4, used[n, 2])
+                        used[n, 2] += 1
+                        status[n] = REPAIR
+                        away = repair_of(x, repair_law, repair_mean_s[r], repair_shape, repair_lengths)
+                        mending = push(mend_time, mend_node, mending, t + away + quarantine_s, n)
+                        others_short += 1
+                        for m in range(total_nodes):
+                            if status[m] == SPARE:
+                                status[m], mine[m] = ACTIVE, False
+                                standing -= 1
+                                others_short -= 1
+                                break
+                    continue
                 domain = 0
                 if shock_nodes.shape[0] > 0 and not relapse and not mended:
                     x = unit(key, run, 8 * n + 5, -1 - number)
@@ -406,8 +424,16 @@ def play(  # type: ignore[no-untyped-def]
             elif what == 4:
                 hit = mend_node[0]
                 mending = pop(mend_time, mend_node, mending)
-                if active < nodes:
-                    status[hit] = ACTIVE
+                short = nodes - active
+                mended_so_far += 1
+                ours = short > 0
+                if ours and others_short > 0:  # who waits longest is not known: by lot
+                    ours = unit(key, run, -4, mended_so_far) * (short + others_short) < short
+                if not ours and others_short > 0:
+                    status[hit], mine[hit] = ACTIVE, False
+                    others_short -= 1
+                elif ours:
+                    status[hit], mine[hit] = ACTIVE, True
                     active += 1
                     if state == WAITING and until == np.inf and active >= nodes:
                         state, until = RESTART, t + mend_again
@@ -430,7 +456,7 @@ def play(  # type: ignore[no-untyped-def]
                             if moved == short:
                                 break
                             if status[n] == SPARE:
-                                status[n] = ACTIVE
+                                status[n], mine[n] = ACTIVE, True
                                 moved += 1
                         active += moved
                         standing -= moved

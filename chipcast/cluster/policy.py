@@ -227,6 +227,26 @@ def share_short(load: Load, spares: Numeric) -> Numeric:
     return odds / (1 + odds)
 
 
+def share_short_in_pool(load: Load, spares: Numeric, jobs: int) -> Numeric:
+    """Return the share of time in which one of several jobs that share their spares has too few nodes.
+
+    Notes
+    -----
+    Each node that is missing, K - S of them, is one of a job picked at random, faults of the others going on: a job is
+    spared with probability q^(K - S), q = 1 - 1/J, so it is short in $E[1 - q^{(K-S)+}] = sum_j q^j P(K > S + j) / J$.
+    From above, as a job that stands has no faults.
+    """
+    spared, total = 1.0, 0.0
+    for j in range(min(21 * jobs, MOST_MISSING)):  # by then q^j is below 1e-9
+        total = total + spared * (1 - load.at_most(np.asarray(spares, dtype=float) + j)) / jobs
+        spared *= 1 - 1 / jobs
+    return total
+
+
+MOST_MISSING = 400
+"""Nodes missing from a pool beyond which all of its jobs stand."""
+
+
 def spares_for(load: Load, target: float) -> Numeric:
     """Return the least spares for which the share of time with enough nodes is `target` or more. [nodes]"""
     if not load.domains:
@@ -268,8 +288,8 @@ def standing(load: Load, nodes: Numeric, *, chips_per_node: int, target: float, 
 
     Notes
     -----
-    A pool of J jobs sees J times the load; a job is short in E[min(J, (K - J S)+)] / J of the time, faults of the
-    others going on. A job that shrinks loses r E[(K - S)+] / N of its work, K the nodes down.
+    A pool of J jobs sees J times the load, see `share_short_in_pool`. A job that shrinks loses r E[(K - S)+] / N of
+    its work, K the nodes down.
     """
     choose(dict.fromkeys(WHEN_SHORT, when_short), when_short, "way when nodes are short")
     zero = np.zeros(np.shape(load.mean()))
@@ -294,5 +314,5 @@ def standing(load: Load, nodes: Numeric, *, chips_per_node: int, target: float, 
     if jobs == 1:
         short = share_short(shared, places)
     else:
-        short = sum((1 - shared.at_most(places + j) for j in range(jobs)), start=zero) / jobs
+        short = share_short_in_pool(shared, places, jobs) + zero
     return Standing(chips=paid, short=np.minimum(short, 1 - 1e-9), missing=zero, alone=zero, cold=cold)

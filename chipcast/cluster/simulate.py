@@ -129,13 +129,14 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
     if work_s is not None and float(exact.ettr.min()) < LEAST_PROGRESS:
         raise InfeasibleError(f"no progress: only {float(exact.ettr.min()):.2g} of wall time would be useful; use "
                               "fewer chips or faster checkpoints")
-    require(case.jobs == 1, "jobs that share spares", "be 1 where a job is played out; use the exact road", case.jobs)
+    require(case.jobs == 1 or (together is None and not case.shocks), "jobs that share spares",
+            "be 1 where causes strike many nodes at once", case.jobs)
     tau = take(exact.checkpoint_every_s[0])
     cold = np.broadcast_to(np.asarray(case.cold_nodes, dtype=float), (case.draws,))
     every_spare = np.broadcast_to(np.asarray(exact.spares[0] - cold * case.chips_per_node if spare_chips is None
                                              else spare_chips, dtype=float), (case.draws,)) + cold * case.chips_per_node
-    most_spares = int(every_spare.max()) // case.chips_per_node
-    spare_nodes = np.ascontiguousarray(every_spare[pick] // case.chips_per_node).astype(np.int64)
+    pool = np.floor(every_spare * case.jobs / case.chips_per_node + 1e-9)
+    most_spares, spare_nodes = int(pool.max()), np.ascontiguousarray(pool[pick]).astype(np.int64)
     by_class = case.rates * chips_by_class(case, np.array([[float(chips)]]))[0] / chips
     share = by_class / np.maximum(by_class.sum(axis=0), 1e-300)
     per_node_s = by_class.sum(axis=0) * (chips / nodes) / 3600.0
@@ -174,7 +175,8 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
     for i, shock in enumerate(case.shocks):
         shocks[i] = np.broadcast_to(shock.share, (len(CLASSES), case.draws))[:, pick]
     events.play(
-        np.uint64(stream_key(seed, "simulate:faults") & 0xFFFFFFFFFFFFFFFF), first_run, count, nodes, spare_nodes,
+        np.uint64(stream_key(seed, "simulate:faults") & 0xFFFFFFFFFFFFFFFF), first_run, count, nodes,
+        nodes * (case.jobs - 1), spare_nodes,
         most_spares,
         scale,
         lifetime_shape, np.ascontiguousarray(np.cumsum(share, axis=0)[:, pick]),
@@ -183,7 +185,8 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
         take(case.restart_s), take(case.swap_s), take(case.checkpoint_s), tau,
         take(0.0 if near is None else near.stall_s), take(exact.far_every[0]).astype(np.int64), survives,
         take(case.restart_s if near is None else near.restart_s), take(case.write_s),
-        take(case.cold_nodes).astype(np.int64), take(case.cold_swap_s), case.when_short == "shrink",
+        take(case.cold_nodes * np.float64(case.jobs)).astype(np.int64), take(case.cold_swap_s),
+        case.when_short == "shrink",
         take(case.replica_nodes), take(case.rejoin_s), np.cumsum(shocks, axis=0),
         np.array([shock.nodes for shock in case.shocks], dtype=np.int64),
         take(0.0 if lemons is None else lemons.share), take(1.0 if lemons is None else lemons.factor),
@@ -204,7 +207,7 @@ def simulate(case: Case, chips: int, *, days: float | None = None, work_s: float
     useful = parts[PARTS.index("productive")]
     paid = nodes * case.chips_per_node
     return Played(ettr=useful + parts[PARTS.index("slow_down")],
-                  goodput=useful * chips / (paid + spare_nodes * case.chips_per_node),
+                  goodput=useful * chips / (paid + spare_nodes * case.chips_per_node / case.jobs),
                   ledger=parts, wall_s=wall, faults=counts[:, 0], stops=counts[:, 1], rollbacks=counts[:, 2],
                   strikes=counts[:, 3], down=down, log_s=log_s, log_part=log_part.astype(float))
 

@@ -173,8 +173,9 @@ def trade(setting: Setting, given: Given, *, workers: int = 1) -> World:
     cuts = range(given.start, given.stop, CHUNK)
     tasks = [(setting, given.block(a, min(a + CHUNK, given.stop))) for a in cuts]
     blocks = spread(_trade_block, tasks, workers=workers)
-    return World(setting=setting, given=given, line=join([b.line for b in blocks]),
-                 service=join([b.service for b in blocks]), market=join([b.market for b in blocks]))
+    lines, services, markets = [b.line for b in blocks], [b.service for b in blocks], [b.market for b in blocks]
+    del blocks
+    return World(setting=setting, given=given, line=join(lines), service=join(services), market=join(markets))
 
 
 def _trade_block(task: tuple[Setting, Given]) -> World:
@@ -320,21 +321,29 @@ NOT_DRAWN = frozenset({"feasible", "min_chips"})
 """Arrays of records that have no draw axis: their mean over blocks counts."""
 
 
-def join(records: Sequence[R]) -> R:
-    """Put the blocks of a record together along the draw axis; what has none is taken from the first block."""
-    first = records[0]
+def join(records: list[R]) -> R:
+    """Put the blocks of a record together along the draw axis; what has none is taken from the first block.
+
+    The list is emptied and every field is let go once it is joined, so that blocks and whole never both fill memory.
+    """
     if len(records) == 1:
-        return first
+        return records[0]
+    kind = type(records[0])
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    tables = [{name: getattr(r, name) for name in names} for r in records]
+    records.clear()
     new: dict[str, Any] = {}
-    for f in fields(first):  # type: ignore[arg-type]
-        parts = [getattr(r, f.name) for r in records]
-        if f.name in NOT_DRAWN and isinstance(parts[0], np.ndarray):
-            new[f.name] = np.mean(parts, axis=0)
+    for name in names:
+        parts = [t.pop(name) for t in tables]
+        if name in NOT_DRAWN and isinstance(parts[0], np.ndarray):
+            new[name] = np.mean(parts, axis=0)
         elif isinstance(parts[0], np.ndarray):
-            new[f.name] = np.concatenate(parts, axis=-1)
-        elif f.name == "books":
-            new[f.name] = {k: max(p[k] for p in parts) for k in parts[0]}
-    return replace(first, **new)  # type: ignore[type-var]
+            new[name] = np.concatenate(parts, axis=-1)
+        elif name == "books":
+            new[name] = {k: max(p[k] for p in parts) for k in parts[0]}
+        else:
+            new[name] = parts[0]
+    return kind(**new)
 
 
 def what_if(ready: Ready, *, threat: bool = True, controls: bool = True, local_push: bool = True,

@@ -105,7 +105,7 @@ def test_simulate_compares_chips_and_writes_a_row_for_each_request(cli_json: Cli
              "--requests", "400", "-o", str(again))
     assert again.read_bytes() == path.read_bytes()
     u = out["over_draws"]
-    assert u["draws"] == 16 and u["fits_share"] == 1
+    assert u["draws"] == 8 and u["fits_share"] == 1
     for key in ("largest_requests_per_s", "ttft_ms_p90", "tpot_ms_p90", "kept"):
         assert u[key]["p05"] <= u[key]["p50"] <= u[key]["p95"]
     assert u["tpot_ms_p90"]["p05"] < out["tpot_ms"]["p90"] < u["tpot_ms_p90"]["p95"]

@@ -13,7 +13,7 @@ import pytest
 from chipcast.base.catalog import DATA
 from chipcast.base.errors import InputError
 from chipcast.cli.request_traces import read_clients, read_trace, rows_of
-from chipcast.tokens.arrivals import Trace, from_clients, prefix_reuse, scaled
+from chipcast.tokens.arrivals import Trace, from_clients, head, prefix_reuse, scaled
 from chipcast.tokens.simulate import Engine, simulate
 
 PUBLISHED = {  # requests, span s, rate 1/s, input mean/median/95%/max, output likewise, variation of gaps
@@ -108,6 +108,14 @@ def test_a_bad_trace_is_refused_in_one_sentence(tmp_path: Path, text: str, match
     path.write_text(text)
     with pytest.raises(InputError, match=match):
         read_trace(str(path))
+
+
+def test_the_head_of_a_trace_keeps_its_requests_and_their_prefixes() -> None:
+    t, _ = read_trace("mooncake_fast25_conversation")
+    first = head(t, 100)
+    assert first.count == 100 and first.prefix_from.size == 101 and first.prefix.size == first.prefix_from[-1]
+    np.testing.assert_array_equal(first.prefix, t.prefix[: t.prefix_from[100]])
+    assert head(first, 500) is first
 
 
 def test_another_rate_keeps_order_and_lengths() -> None:

@@ -67,7 +67,7 @@ def simulate(file: Annotated[str, typer.Argument(
              hours: Annotated[float, measured("--hours", "h", "Hours of the recorded day.", above=0, most=24)] = 1.0,
              thin: Annotated[float, measured("--thin", "1", "Share of the recorded clients' rate.", above=0)] = 1.0,
              machines: Annotated[int, whole("--machines", "Draws of what chips reach; 0 for the medians alone.",
-                                            least=0, most=100)] = 16,
+                                            least=0, most=100)] = 8,
              out: Annotated[str, typer.Option("-o", "--out", help="Where to write one row per request.")] = "",
              scenario: Scene = "february-2025", as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
     """Request-level simulation: TTFT and TPOT percentiles, goodput at the promise."""

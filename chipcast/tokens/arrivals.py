@@ -125,6 +125,17 @@ def scaled(trace: Trace, rate: float) -> Trace:
     return replace(trace, arrival_s=(trace.arrival_s - trace.arrival_s[0]) * (trace.rate / rate))
 
 
+def head(trace: Trace, count: int) -> Trace:
+    """Return the first so many requests of a trace."""
+    from dataclasses import replace
+
+    if trace.count <= count:
+        return trace
+    starts = trace.prefix_from[: count + 1]
+    return replace(trace, arrival_s=trace.arrival_s[:count], prompt=trace.prompt[:count], answer=trace.answer[:count],
+                   prefix=trace.prefix[: int(starts[-1]) if starts.size else 0], prefix_from=starts)
+
+
 def made(rate: float, count: int, *, prompt: float, answer: float, seed: int, arrivals: str = "poisson",
          lengths: str = "lognormal", cv: float = 2.0, most: float = np.inf) -> Trace:
     """Return requests of a law of arrival and a law of lengths; none is longer than `most` tokens altogether."""

@@ -9,11 +9,14 @@ import numpy as np
 from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array
-from chipcast.tokens.arrivals import Trace
+from chipcast.tokens.arrivals import Trace, head
 from chipcast.tokens.capacity import Promise, largest_rate_of
 from chipcast.tokens.engine import Deployed, Policy, at_draw
 from chipcast.tokens.model import Model
 from chipcast.tokens.serve import Workload
+
+SEARCHED = 2000
+"""Requests on which the largest rate of a draw is searched."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +37,7 @@ def spread(given: Given, made: Deployed, model: Model, work: Workload, trace: Tr
            policy: Policy, longest: float, draws: int, seed: int) -> Spread:
     """Return what the requests of a trace see in the first so many draws, the layout held.
 
+    The largest rate of a draw is searched on the first `SEARCHED` requests, times are those of all.
     Where the longest request does not fit in a draw, there are no times (not-a-number) and the rate is zero.
     """
     require(1 <= draws <= given.draws, "draws of the simulation", f"lie in 1 to {given.draws}", draws)
@@ -51,6 +55,6 @@ def spread(given: Given, made: Deployed, model: Model, work: Workload, trace: Tr
 
         ttft, tpot = seen_at(trace)
         rows.append((1e3 * float(np.percentile(ttft, 90)), 1e3 * float(np.percentile(tpot, 90)),
-                     promise.kept(ttft, tpot), largest_rate_of(trace, seen_at, promise)))
+                     promise.kept(ttft, tpot), largest_rate_of(head(trace, SEARCHED), seen_at, promise)))
     columns = np.array(rows).T
     return Spread(ttft_ms_p90=columns[0], tpot_ms_p90=columns[1], kept=columns[2], largest_requests_per_s=columns[3])

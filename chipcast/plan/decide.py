@@ -237,7 +237,8 @@ def check(asked: Asked, draws: int) -> None:
     require(0 <= asked.tail_weight <= 1, "tail_weight", "lie within 0 and 1", asked.tail_weight)
     require(0 <= asked.serve_share <= 1, "serve", "lie from 0% to 100%", asked.serve_share)
     require(asked.types >= 0, "types", "be 0 or more", asked.types)
-    require(draws // 2 >= asked.scenarios, "draws", f"be at least twice the {asked.scenarios} scenarios", draws)
+    require(draws // 2 > asked.scenarios, "draws", f"be at least twice the {asked.scenarios} scenarios, and two more",
+            draws)
 
 
 def _row(given: Given, buyer: Need, name: str) -> float:

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def patterning(node: Annotated[str, typer.Option(help="n+2; the EUV twin stands beside it.")] = "n+2",
                scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "february-2025",
+               sets: Sets = [],  # noqa: B006 - typer copies it
                draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json_: Json = False) -> None:
     """Exposures, cost, defects, cycle time and edge yield, without and with EUV on the tightest layers."""
     from dataclasses import fields
@@ -26,7 +27,7 @@ def patterning(node: Annotated[str, typer.Option(help="n+2; the EUV twin stands 
     from chipcast.fab.front import scanner_cap
     from chipcast.fab.patterning import Route, route
 
-    g = given(scenario, as_of=as_of, draws=draws, seed=seed)
+    g = given(scenario, as_of=as_of, draws=draws, seed=seed, sets=sets)
     own = route(g, node)
     twin = route(g, "euv-twin")
     names = [f.name for f in fields(Route) if f.name != "name"]

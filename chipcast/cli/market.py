@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, say, table, whole
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, Sets, emit_json, load, say, table, whole
 
 WITHOUT = ("threat", "controls", "local-push")
 """What a market can be run without, on the same draws."""
@@ -28,12 +28,12 @@ def register(app: typer.Typer) -> None:
 
     @app.command("market")
     def market(scenario: ScenarioName = "february-2025", without: Without = None, event: Events = None,
-               feedback: Feedback = False, draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "",
-               as_json: Json = False) -> None:
+               feedback: Feedback = False, sets: Sets = [],  # noqa: B006 - typer copies it
+               draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
         """Who orders, gets and holds which chips, month by month, and at what price."""
         left_out, happens = tuple(without or ()), tuple(event or ())
-        results, given, changes = _run(scenario, draws=draws, seed=seed, as_of=as_of, without=left_out, events=happens,
-                                       feedback=feedback)
+        results, given, changes = _run(load(scenario, as_of=as_of, sets=sets), draws=draws, seed=seed, without=left_out,
+                                       events=happens, feedback=feedback)
         # with the thing less without it: what is left out is missing in the first run, an event is there
         effects = _effects(results[::-1] if happens and not left_out else results) if len(results) > 1 else []
         what = " and ".join((*left_out, *(f"'{e}'" for e in happens)))
@@ -155,8 +155,8 @@ def _forecast(s: Any, model: str) -> dict[str, Any]:
             "baselines": dict(s.baselines)}
 
 
-def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str, ...], events: tuple[str, ...],
-         feedback: bool) -> tuple[list[Any], Any, tuple[float, ...]]:
+def _run(plain: Any, *, draws: int, seed: int, without: tuple[str, ...], events: tuple[str, ...], feedback: bool
+         ) -> tuple[list[Any], Any, tuple[float, ...]]:
     """Run the chain as far as the market.
 
     Returns the market asked for, the plain one too where something was left out or happens, `given`, and the changes
@@ -172,9 +172,8 @@ def _run(scenario: str, *, draws: int, seed: int, as_of: str, without: tuple[str
     from dataclasses import replace
 
     from chipcast import chain
-    from chipcast.scenario import load, with_events
+    from chipcast.scenario import with_events
 
-    plain = load(scenario, as_of=as_of or None)
     story = with_events(plain, [read_event(text) for text in events])
     ready = chain.prepare(plain, draws=draws, seed=seed)
     setting = replace(ready.setting, threat="threat" not in without, controls="controls" not in without,

@@ -38,7 +38,7 @@ JUDGES = {True: 300, False: 2000}
 TRIALS = {True: 250, False: 750}
 """Futures on which near orders are tried before the plan is settled."""
 
-NEWS = 500
+NEWS = 300
 """Fresh futures in which the plan is compared with perfect news."""
 
 PER_STRATUM = 4

@@ -93,7 +93,7 @@ def tornado(case: Case, decide: int, risk: Risk, pool: npt.NDArray[np.intp], cau
     return out
 
 
-MOST_CAUSES = 8
+MOST_CAUSES = 6
 """Causes of the tornado for which the decision is worked out."""
 
 

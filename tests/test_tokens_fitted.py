@@ -323,3 +323,19 @@ def test_an_operator_who_may_change_the_layout_keeps_no_less_and_delivers_no_les
     assert free.feasible[0] >= np.mean(alone.kept)
     held = alone.kept > 0
     assert np.all(free.output_tokens_per_s_per_chip[0][held] >= alone.rate_per_chip[held] * (1 - 1e-9))
+
+
+def test_a_remembered_choice_of_layout_is_the_searched_one_and_tells_speeds_apart() -> None:
+    given, model = world("latest", 1), load("deepseek-r1")
+    work = Workload(input_tokens=1000, output_tokens=500, ttft_s=2, tpot_ms=50)
+    speed, word = fitted_speed(at_middle(given), "h20-96", model)
+    limit = given.middle("engine.max_requests_per_rank")
+
+    def choose(s: Any) -> Any:
+        return choose_layout(model, s, work, precision=word, max_chips=16, server=8, limit=limit)
+
+    first = choose(speed)
+    slow = replace(speed, maturity=speed.maturity / 3)
+    assert choose(speed) is first
+    assert max(p["output_tokens_per_s_per_chip"] for p in choose(slow).frontier) < \
+        max(p["output_tokens_per_s_per_chip"] for p in first.frontier)

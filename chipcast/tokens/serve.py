@@ -7,7 +7,7 @@ do, draw by draw. Sources: Orca (OSDI 2022), Sarathi (2403.02310).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from chipcast.base.errors import InfeasibleError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
+from chipcast.tokens.beliefs import constant
 from chipcast.tokens.config import refuse_later
 from chipcast.tokens.layout import Shape, legal, rings_for, why_not
 from chipcast.tokens.memory import ledger, most_requests
@@ -158,8 +159,35 @@ class Choice:
     """Points no other layout beats in both speed and rate."""
 
 
+_CHOICES: dict[tuple[Any, ...], Choice] = {}
+"""Choices of a layout so far, so that not every block of draws searches anew."""
+
+
+def _signature(speed: Speed) -> tuple[Any, ...]:
+    """Return the numbers of a speed of one draw, by which two searches are told apart."""
+    out: list[Any] = []
+    for f in fields(Speed):
+        value = getattr(speed, f.name)
+        inside = sorted(value.items()) if isinstance(value, Mapping) else [(f.name, v) for v in value] \
+            if isinstance(value, tuple) else [(f.name, value)]
+        out += [(n, v if isinstance(v, str) else float(np.max(v))) for n, v in inside]
+    return tuple(out)
+
+
 def choose_layout(model: Model, speed: Speed, work: Workload, *, precision: str, max_chips: int, server: int,
                   limit: float, only: Shape | None = None) -> Choice:
+    """Return the layout of the highest rate per chip that keeps the promise at the medians (`_search`)."""
+    key = (model, _signature(speed), work, precision, max_chips, server, limit, only)
+    if key not in _CHOICES:
+        if len(_CHOICES) >= constant("search_memory"):
+            _CHOICES.clear()
+        _CHOICES[key] = _search(model, speed, work, precision=precision, max_chips=max_chips, server=server,
+                                limit=limit, only=only)
+    return _CHOICES[key]
+
+
+def _search(model: Model, speed: Speed, work: Workload, *, precision: str, max_chips: int, server: int, limit: float,
+            only: Shape | None = None) -> Choice:
     """Return the layout of the highest rate per chip that keeps the promise at the medians.
 
     Parameters

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Json, emit_json, measured, table
+from chipcast.cli.common import AsOf, Json, Sets, emit_json, measured, table
 from chipcast.cli.tokens_words import (
     Chips,
     Input,
@@ -66,7 +66,8 @@ def model(name: ModelName, context: Annotated[float, measured("--context", "toke
 def layout(name: ModelName, chip: Chips = "h20",
            chips: Annotated[str, typer.Option("--chips", metavar="N | N..N", help="Chips of a replica.")] = "8",
            input: Input = 3500, output: Output = 1500, tpot_ms: Tpot = 50, ttft_ms: Ttft = 2000,
-           precision: Precision = "", scenario: Scene = "february-2025", as_of: AsOf = "", json: Json = False) -> None:
+           precision: Precision = "", scenario: Scene = "february-2025", as_of: AsOf = "",
+           sets: Sets = [], json: Json = False) -> None:  # noqa: B006 - typer copies it
     """Every layout on so many chips: memory of a rank, room, rate, or the reason it fell."""
     from chipcast.base.errors import InfeasibleError
     from chipcast.tokens.serve import Workload
@@ -75,7 +76,7 @@ def layout(name: ModelName, chip: Chips = "h20",
     day = day_of(scenario, as_of)
     known_model(name, day)
     ids, counts = chip_ids(chip, day), sizes(chips)
-    g = world(scenario, as_of, 100, 1, ids)
+    g = world(scenario, as_of, 100, 1, ids, sets)
     work = Workload(input_tokens=input, output_tokens=output, ttft_s=ttft_ms / 1000, tpot_ms=tpot_ms)
     answers: list[dict[str, Any]] = []
     problem: InfeasibleError | None = None

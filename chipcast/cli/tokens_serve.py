@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, measured, note, say, table, whole
+from chipcast.cli.common import AsOf, Draws, Json, Seed, Sets, emit_json, measured, note, say, table, whole
 from chipcast.cli.tokens_words import (
     Chips,
     Count,
@@ -43,7 +43,8 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
           split: Annotated[bool, typer.Option("--split", help="Prefill and decode on pools of their own.")] = False,
           prefill_chip: Annotated[str, typer.Option("--prefill-chip", help="Chip of the prefill pool.")] = "",
           decode_chip: Annotated[str, typer.Option("--decode-chip", help="Chip of the decode pool.")] = "",
-          scenario: Scene = "february-2025", as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1,
+          scenario: Scene = "february-2025", sets: Sets = [],  # noqa: B006 - typer copies it
+          as_of: AsOf = "", draws: Draws = 2000, seed: Seed = 1,
           json: Json = False) -> None:
     """Best layout of a model on each chip under a promise, with rate, latency and cost."""
     from chipcast.base.errors import require, unknown
@@ -64,19 +65,20 @@ def serve(name: ModelName, chip: Chips = "h20", chips: Count = "64", input: Inpu
             pairs = [(first, one_chip(decode_chip or chip, day, "--decode-chip"))]
         else:
             pairs = [(c, c) for c in chip_ids(chip, day)]
-        two_pools(name, pairs, counts, question, segment, precision, scenario, as_of, draws, seed, json)
+        g = world(scenario, as_of, draws, seed, tuple(dict.fromkeys(c for pair in pairs for c in pair)), sets)
+        two_pools(name, pairs, counts, question, segment, precision, g, json)
         return
-    one_pool(name, chip_ids(chip, day), counts, question, segment, precision, scenario, as_of, draws, seed, json)
+    ids = chip_ids(chip, day)
+    one_pool(name, ids, counts, question, segment, precision, world(scenario, as_of, draws, seed, ids, sets), json)
 
 
 def one_pool(name: str, ids: tuple[str, ...], counts: tuple[int, ...], question: dict[str, Any], segment: str,
-             precision: str, scenario: str, as_of: str, draws: int, seed: int, json: bool) -> None:
+             precision: str, g: Any, json: bool) -> None:
     """Print what each chip delivers on one pool, at each size that is asked."""
     from chipcast.base.errors import InputError
     from chipcast.base.summary import span
     from chipcast.tokens.serve import refuse_if_nothing, service
 
-    g = world(scenario, as_of, draws, seed, ids)
     points: list[dict[str, Any]] = []
     frontier: list[dict[str, Any]] = []
     last: Any = None
@@ -184,7 +186,7 @@ def account_of(g: Any, chip: str, name: str, layout: Any, question: dict[str, An
 
 
 def two_pools(name: str, pairs: list[tuple[str, str]], counts: tuple[int, ...], question: dict[str, Any], segment: str,
-              precision: str, scenario: str, as_of: str, draws: int, seed: int, json: bool) -> None:
+              precision: str, g: Any, json: bool) -> None:
     """Print what two pools deliver together, for every pair of chips and size."""
     from chipcast.base.errors import InfeasibleError, InputError, require
     from chipcast.base.summary import span
@@ -196,7 +198,6 @@ def two_pools(name: str, pairs: list[tuple[str, str]], counts: tuple[int, ...], 
     longest = question["input_tokens"] + question["output_tokens"]
     require(not shape.context or longest <= shape.context, "input + output",
             f"stay within the {shape.context} tokens of {shape.name}'s context", f"{longest:g}")
-    g = world(scenario, as_of, draws, seed, tuple(dict.fromkeys(c for pair in pairs for c in pair)))
     work = Workload(**question)
     points: list[dict[str, Any]] = []
     problems: list[InfeasibleError | InputError] = []

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Json, Seed, emit_json, measured, note, say, table, whole
+from chipcast.cli.common import AsOf, Json, Seed, Sets, emit_json, measured, note, say, table, whole
 from chipcast.cli.tokens_words import (
     MOST_CHIPS,
     Chips,
@@ -69,7 +69,8 @@ def simulate(file: Annotated[str, typer.Argument(
              machines: Annotated[int, whole("--machines", "Draws of what chips reach; 0 for the medians alone.",
                                             least=0, most=100)] = 8,
              out: Annotated[str, typer.Option("-o", "--out", help="Where to write one row per request.")] = "",
-             scenario: Scene = "february-2025", as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
+             scenario: Scene = "february-2025", sets: Sets = [],  # noqa: B006 - typer copies it
+             as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
     """Request-level simulation: TTFT and TPOT percentiles, goodput at the promise."""
     import numpy as np
 
@@ -107,7 +108,7 @@ def simulate(file: Annotated[str, typer.Argument(
         if float(np.max(trace.prompt + trace.answer)) >= most:
             notes = (f"the longest requests are cut to the {most:.0f} tokens of the context",)
     work, longest = workload(trace, load(name), ttft_ms, tpot_ms)
-    g = world(scenario, as_of, 100, seed, tuple(dict.fromkeys(c for p in pairs for c in p)))
+    g = world(scenario, as_of, 100, seed, tuple(dict.fromkeys(c for p in pairs for c in p)), sets)
     policy = Policy(scheduler=scheduler, chunk_tokens=chunk, preempt=preempt, router=router, store_gb=store_gb)
     answers: list[dict[str, Any]] = []
     problems: list[Any] = []

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, Seed, emit_json, measured, note, say, table, whole
+from chipcast.cli.common import AsOf, Draws, Json, Seed, Sets, emit_json, measured, note, say, table, whole
 from chipcast.cli.tokens_words import (
     MOST_CHIPS,
     ModelName,
@@ -44,7 +44,7 @@ def train(name: ModelName,
           fp8_share: Annotated[float, measured("--fp8-share", "1", "Share of the products in 8 bits.", least=0,
                                                most=1)] = 1.0,
           engine: Annotated[str, typer.Option("--engine", help="Software, such as megatron or mindspeed.")] = "",
-          scenario: Scene = "february-2025",
+          scenario: Scene = "february-2025", sets: Sets = [],  # noqa: B006 - typer copies it
           as_of: AsOf = "", draws: Draws = 400, seed: Seed = 1, json: Json = False) -> None:
     """Days, MFU and goodput of a training run, with the best layout."""
     from chipcast.base.choose import choose
@@ -66,7 +66,7 @@ def train(name: ModelName,
                     batch_tokens=parse_quantity(batch, "tokens", "--batch") if batch else 0.0, zero=zero,
                     states=states, narrow_share=fp8_share)
     ids = chip_ids(chip, day, bins=False)
-    g = world(scenario, as_of, draws, seed, ids)
+    g = world(scenario, as_of, draws, seed, ids, sets)
     runs: list[dict[str, Any]] = []
     problems: list[Any] = []
     for item in ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -98,12 +99,12 @@ def sizes(text: str) -> tuple[int, ...]:
     return tuple(out if out[-1] == int(ends[-1]) else [*out, int(ends[-1])])
 
 
-def world(scenario: str, as_of: str, draws: int, seed: int, chips: tuple[str, ...]) -> Any:
+def world(scenario: str, as_of: str, draws: int, seed: int, chips: tuple[str, ...], sets: Sequence[str] = ()) -> Any:
     """Return the table of a question with the figures of its chips."""
     from chipcast.tokens.speed import stand_in
 
     real = [stand_in(i) for i in chips if i != "domestic_other"]
-    return given(scenario, as_of=as_of, draws=draws, seed=seed, chips=tuple(dict.fromkeys(real)))
+    return given(scenario, as_of=as_of, draws=draws, seed=seed, chips=tuple(dict.fromkeys(real)), sets=sets)
 
 
 def read_text(path: str) -> str:

@@ -71,7 +71,7 @@ def run(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, workers
 def tell(r: Run) -> Story:
     """Put a run side by side for the report."""
     given, line, blind = r.ready.given, r.world.line, r.worlds["base"].given
-    prior_line = make(r.ready.setting, r.ready.evidence.prior)
+    prior_line = make(r.ready.setting, r.ready.evidence.prior.block(0, whatif_draws(given)))
     asked = Drivers(blind)
     return Story(
         scenario=r.ready.setting.scenario.name, as_of=given.as_of.isoformat(), draws=given.draws, seed=given.seed,

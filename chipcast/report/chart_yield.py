@@ -70,7 +70,7 @@ def yield_readings(line: Line, given: Given, *, prior: bool) -> Picture:
         title = (f"The line's sellable dies: {five(fans['die.any'][0])['mid']:.0%} of those on a wafer in "
                  f"{line.months[0]}")
     return Picture(
-        id="yield-readings", title=title, panels=tuple(panels), rows=rows, about=line.yield_die_any[0],
+        id="yield-readings", title=title, panels=tuple(panels), rows=rows,
         note=f"One picture per meaning of the word yield. Grey: what the line gives {when}, median with the bands of "
         "50 and 90 percent of the draws. Colour: what was reported, with the error of its kind of source, 5th to "
         "95th percentile.",

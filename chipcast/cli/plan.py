@@ -8,7 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, emit_json, measured, note, say, table, whole
+from chipcast.cli.common import (
+    AsOf,
+    Draws,
+    Json,
+    ScenarioName,
+    Seed,
+    Sets,
+    emit_json,
+    load,
+    measured,
+    note,
+    say,
+    table,
+    whole,
+)
 
 init_app = typer.Typer(no_args_is_help=True, help="Write a commented template to edit.")
 
@@ -66,6 +80,7 @@ def plan(scenario: ScenarioName = "february-2025",
                                                              "local yield are worth.")] = False,
          time_limit: Annotated[float, measured("--time-limit", "s", "Most seconds for the program in whole servers; "
                                                                     "the gap that is left is shown.", above=0)] = 60.0,
+         sets: Sets = [],  # noqa: B006 - typer copies it
          draws: Draws = 3000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
     from dataclasses import replace
 
@@ -82,7 +97,7 @@ def plan(scenario: ScenarioName = "february-2025",
     asked = Asked(decide_until=decide_until or None, tail=tail, tail_weight=tail_weight, scenarios=scenarios,
                   fast=False, information=information, risk=risk, reduction=reduction, types=types,
                   serve_share=served, with_gap=gap)
-    story = _check(asked, scenario, compare, draws, as_of)
+    story = _check(asked, load(scenario, as_of=as_of, sets=sets), compare, draws)
     asked = replace(asked, decide_until=asked.decide_until or story.buyer.decide_until or None)
     ready = chain.prepare(story, draws=draws, seed=seed)
     given, setting = ready.given, ready.setting
@@ -118,8 +133,8 @@ def plan(scenario: ScenarioName = "february-2025",
     _show_extra(extra)
 
 
-def _check(asked: Any, scenario: str, compare: str, draws: int, as_of: str) -> Any:
-    """Return the scenario, and refuse what is wrong before anything is computed."""
+def _check(asked: Any, story: Any, compare: str, draws: int) -> Any:
+    """Return the scenario, or refuse what is wrong before anything is computed."""
     from chipcast.base.calendar import month_range
     from chipcast.base.choose import choose
     from chipcast.plan.decide import check, quarters_until
@@ -127,7 +142,6 @@ def _check(asked: Any, scenario: str, compare: str, draws: int, as_of: str) -> A
     from chipcast.plan.need import quarters_of
     from chipcast.plan.reduce import REDUCE
     from chipcast.plan.sheet import RISK
-    from chipcast.scenario import load
 
     choose(INFORMATION, asked.information, "information")
     choose(RISK, asked.risk, "objective")
@@ -139,7 +153,6 @@ def _check(asked: Any, scenario: str, compare: str, draws: int, as_of: str) -> A
         for name in compare.split(","):
             choose(known, name.strip(), "strategy")
     check(asked, draws)
-    story = load(scenario, as_of=as_of or None)
     quarters, _ = quarters_of(month_range(f"{story.as_of:%Y-%m}", story.until))
     quarters_until(quarters, asked.decide_until or story.buyer.decide_until or None)
     return story

@@ -17,7 +17,7 @@ from chipcast.base.draws import CHUNK
 from chipcast.base.given import Given
 from chipcast.base.spread import spread
 from chipcast.base.types import Array
-from chipcast.cluster import goodput
+from chipcast.cluster import goodput, platform
 from chipcast.cluster.record import Fleet
 from chipcast.evidence.market_prior import calibrated
 from chipcast.evidence.posterior import Evidence, condition
@@ -32,6 +32,7 @@ from chipcast.rules import check, upstream
 from chipcast.rules.own import own_chip
 from chipcast.rules.record import Verdicts
 from chipcast.scenario import SEGMENTS, Event, Promise, Scenario, load, resolve
+from chipcast.tokens.appendix import with_fit
 from chipcast.tokens.record import Service
 from chipcast.tokens.serve import service as serve
 
@@ -146,6 +147,8 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
     evidence = condition(given, () if prior else None, own=own, without=without)
     if not prior:
         evidence = replace(evidence, given=calibrated(evidence.given))
+    fit = with_fit(platform.with_fit(evidence.given), (*SERVING, *story.chips), ("platform", story.buyer.segment))
+    evidence = replace(evidence, given=fit)
     first = f"{story.as_of:%Y-%m}"
     months = month_range(first, story.until)
     setting = Setting(scenario=story, months=months, line_months=month_range(min(LINE_FROM, first), story.until),

@@ -156,6 +156,13 @@ class Given:
         return replace(self, rows=MappingProxyType({**self.rows, **new}), posterior=MappingProxyType(kept),
                        _values=known)
 
+    def without(self, names: Iterable[str]) -> Given:
+        """Return the table without these rows."""
+        gone = set(names)
+        return replace(self, rows=MappingProxyType({k: v for k, v in self.rows.items() if k not in gone}),
+                       posterior=MappingProxyType({k: v for k, v in self.posterior.items() if k not in gone}),
+                       _values={k: v for k, v in self._values.items() if k not in gone})
+
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         """Pickle for worker processes: plain dictionaries, without cached values."""
         return (_rebuild, (dict(self.rows), self.catalog, self.seed, self.start, self.stop, self.until,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import overload
 
@@ -160,15 +160,33 @@ def fitted(given: Given, *names: str) -> Array:
     name = next((n for n in names if n in given.rows), names[-1])
     if name in given.rows and given.row(name).kind == "scenario":
         return given[name]
-    rows = [r for table in FITS for r in given.catalog.rows(table) if r["name"] == name]
-    if not rows and name in given.rows:
+    found = fitted_law(given, name)
+    if found is None and name in given.rows:
         return given[name]
+    law = fabric_laws()[name] if found is None else found[0]
+    return law.at(to_uniform(given.normal(name)))
+
+
+def with_fit(given: Given) -> Given:
+    """Return the table with the ranges that `fitted` reads, so that it lists what is computed with."""
+    rows = []
+    for name, row in given.rows.items():
+        law = fitted_law(given, name)
+        if law is not None and row.kind != "scenario":
+            source, day = law[1]["source"], law[1]["known_by"]
+            rows.append(replace(row, law=law[0], kind="estimated", source=source, as_of=day, known_by=day,
+                                why=f"{row.why.rstrip('.')}; what published runs and timings leave of it"))
+    return given.with_rows(rows)
+
+
+def fitted_law(given: Given, name: str) -> tuple[Law, Mapping[str, str]] | None:
+    """Return the law that the last fit known by the run's date leaves of a quantity, and its row; None without one."""
+    rows = [r for table in FITS for r in given.catalog.rows(table) if r["name"] == name]
     if not rows:
-        return fabric_laws()[name].at(to_uniform(given.normal(name)))
+        return None
     row = max(rows, key=lambda r: r["known_by"])
     family = "logitnormal" if row["law"] == "share" else "lognormal"
-    law = law_of_row(family, float(row["p05"]), float(row["p50"]), float(row["p95"]), name)
-    return law.at(to_uniform(given.normal(name)))
+    return law_of_row(family, float(row["p05"]), float(row["p50"]), float(row["p95"]), name), row
 
 
 def ranks_per_chip(given: Given, chip: str) -> int:

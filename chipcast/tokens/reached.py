@@ -32,14 +32,15 @@ def _noise(vintage: str, seed: int, start: int, stop: int) -> Array:
         else np.zeros((0, stop - start))
 
 
-def _vintage(given: Given) -> tuple[str, Posterior]:
+def vintage_of(given: Given) -> tuple[str, Posterior]:
+    """Return the fit that a run of this date may see, and its name."""
     name = vintage_for(given.catalog)
     return name, shipped_posterior(name)
 
 
 def deviations(given: Given) -> Draw:
     """Return the function from a deviation's name to its draws in this block, or to its mean at the middle."""
-    vintage, known = _vintage(given)
+    vintage, known = vintage_of(given)
     index = {n: i for i, n in enumerate(known.names)}
     alone = given.draws == 1 and all(row.law.fixed for row in given.rows.values())
     noise = None if alone else _noise(vintage, given.seed, given.start, given.stop)

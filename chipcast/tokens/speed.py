@@ -87,6 +87,19 @@ ROWS = {"gemm_narrow": "gemm_8bit_compute_efficiency", "gemm_wide": "gemm_bf16_c
 """Rows of a chip by which a scenario may overrule what the fit says it reaches."""
 
 
+SETTABLE = {"engine": ("host_ms_per_step",), "routing": ("even_routing_share",), "overlap": ("hidden_share",)}
+"""Other rows that act only where a scenario sets them, by item."""
+
+
+def overruled(name: str) -> bool:
+    """Return whether the fit stands in place of this row, so that it acts only where a scenario sets it."""
+    item, _, quantity = name.partition(".")
+    if item in STACKS:
+        return quantity == "layer_overhead_us" or (quantity == "maturity" and item != "stack-domestic-other")
+    return (quantity in {*ROWS.values(), "gemm_int8_compute_efficiency", "batch1_stream_efficiency"}
+            or quantity in SETTABLE.get(item, ()))
+
+
 def told(given: Given, *names: str) -> Numeric | None:
     """Return the first of these rows that the scenario itself sets, None where it leaves them to the fit. (draw)"""
     return next((given[n] for n in names if n in given and given.row(n).kind == "scenario"), None)

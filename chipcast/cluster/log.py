@@ -154,6 +154,9 @@ def watch_of(rows: Sequence[Mapping[str, Any]]) -> tuple[int, float]:
             texts = [(str(row[found[k]]), k) for k in ("start", "end") if found[k] and str(row[found[k]])]
             dated = any("-" in text[1:] for text, _ in texts)
             days = [t for text, k in texts if (t := _clock(text, i, k)) is not None]
+            if not all(math.isfinite(day) for day in days):
+                raise DataError(f"row {i + 2}: start and end must be finite times, got "
+                                + ", ".join(f"'{text}'" for text, _ in texts))
             first = min([first, *(math.floor(d) for d in days)]) if dated else 0.0
         last = max([last, *days])
     if not math.isfinite(last):

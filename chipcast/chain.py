@@ -171,28 +171,42 @@ def rule(given: Given, months: Sequence[str], story: Scenario, *, events: Sequen
                           months=tuple(months), country="CN", beyond="last", own=own, events=events)
 
 
-def trade(setting: Setting, given: Given, *, workers: int = 1) -> World:
-    """Run the line, the service and the market over all draws, block by block."""
-    cuts = range(given.start, given.stop, CHUNK)
-    tasks = [(setting, given.block(a, min(a + CHUNK, given.stop))) for a in cuts]
+def trade(setting: Setting, given: Given, *, workers: int = 1, like: World | None = None) -> World:
+    """Run the line, the service and the market over all draws, block by block.
+
+    Parameters
+    ----------
+    like : World, optional
+        A world of the same scenario on the same draws: its service is taken over, and its line where the controls are
+        the same.
+    """
+    ends = [(a, min(a + CHUNK, given.stop)) for a in range(given.start, given.stop, CHUNK)]
+    tasks = [(setting, given.block(a, b), None if like is None else
+              replace(like, given=given.block(a, b), line=cut(like.line, b - given.start, a - given.start),
+                      service=cut(like.service, b - given.start, a - given.start),
+                      market=cut(like.market, 0))) for a, b in ends]
     blocks = spread(_trade_block, tasks, workers=workers)
     lines, services, markets = [b.line for b in blocks], [b.service for b in blocks], [b.market for b in blocks]
     del blocks
     return World(setting=setting, given=given, line=join(lines), service=join(services), market=join(markets))
 
 
-def _trade_block(task: tuple[Setting, Given]) -> World:
-    setting, given = task
-    line, service = make(setting, given), serve_news(given)
+def _trade_block(task: tuple[Setting, Given, World | None]) -> World:
+    setting, given, like = task
+    service = serve_news(given) if like is None else like.service
+    as_is = like.line if like is not None and like.setting.controls else None
+    line = as_is if as_is is not None and setting.controls else make(setting, given)
     return World(setting=setting, given=given, line=line, service=service,
-                 market=deal(setting, given, line, service))
+                 market=deal(setting, given, line, service, as_is=as_is))
 
 
-def deal(setting: Setting, given: Given, line: Line, service: Service) -> Market:
-    """Run the market of one block of draws on a line and a service."""
+def deal(setting: Setting, given: Given, line: Line, service: Service, *, as_is: Line | None = None) -> Market:
+    """Run the market of one block of draws on a line and a service; `as_is` is the line under controls, where known."""
+    if not setting.controls and as_is is None:
+        as_is = make(replace(setting, controls=True), given)
     return simulate(given, line, setting.law, service, months=setting.months, threat=setting.threat,
                     controls=setting.controls, local_push=setting.local_push, speed=setting.speed,
-                    line_as_is=None if setting.controls else make(replace(setting, controls=True), given),
+                    line_as_is=None if setting.controls else as_is,
                     events=cast(Any, [e for e in setting.scenario.events if e.gate not in UPSTREAM]))
 
 
@@ -221,7 +235,7 @@ def settle(setting: Setting, given: Given, *, rounds: int = 8, tolerance: float 
         It stops when the cards made change by less than this share. [1]
     """
     cuts = [given.block(a, min(a + CHUNK, given.stop)) for a in range(given.start, given.stop, CHUNK)]
-    worlds = [_trade_block((setting, block)) for block in cuts]
+    worlds = [_trade_block((setting, block, None)) for block in cuts]
     changes: list[float] = []
     for _ in range(rounds):
         moved = made = 0.0
@@ -307,9 +321,9 @@ def decide(ready: Ready, market: Market, *, draws: int = PLAN_DRAWS, **options: 
                 **options)
 
 
-def cut(record: R, draws: int) -> R:
-    """Return the first `draws` draws of a record."""
-    new = {f.name: getattr(record, f.name)[..., :draws] for f in fields(record)  # type: ignore[arg-type]
+def cut(record: R, stop: int, start: int = 0) -> R:
+    """Return the draws of a record from `start` to before `stop`."""
+    new = {f.name: getattr(record, f.name)[..., start:stop] for f in fields(record)  # type: ignore[arg-type]
            if isinstance(getattr(record, f.name), np.ndarray) and f.name not in NOT_DRAWN}
     return replace(record, **new)  # type: ignore[type-var]
 
@@ -349,11 +363,18 @@ def join(records: list[R]) -> R:
     return kind(**new)
 
 
-def what_if(ready: Ready, *, threat: bool = True, controls: bool = True, local_push: bool = True,
+def what_if(ready: Ready, base: World, *, threat: bool = True, controls: bool = True, local_push: bool = True,
             workers: int = 1) -> World:
-    """Run the market on the same luck with a switch turned, on as many draws as a what-if needs."""
+    """Run the market on the same luck with a switch turned, on as many draws as a what-if needs.
+
+    Parameters
+    ----------
+    base : World
+        The world without a switch turned, on these draws or more.
+    """
     setting = replace(ready.setting, threat=threat, controls=controls, local_push=local_push)
-    return trade(setting, ready.given.block(0, whatif_draws(ready.given)), workers=workers)
+    few = ready.given.block(0, whatif_draws(ready.given))
+    return trade(setting, few, workers=workers, like=base)
 
 
 def whatif_draws(given: Given) -> int:

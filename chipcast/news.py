@@ -58,9 +58,9 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
     """
     given, before = ready.given, ready.evidence.prior
     base = trade(ready.setting, given, workers=workers)
-    worlds = {"base": base, "threat": what_if(ready, threat=False, workers=workers),
-              "controls": what_if(ready, controls=False, workers=workers),
-              "local_push": what_if(ready, local_push=False, workers=workers)}
+    worlds = {"base": base, "threat": what_if(ready, base, threat=False, workers=workers),
+              "controls": what_if(ready, base, controls=False, workers=workers),
+              "local_push": what_if(ready, base, local_push=False, workers=workers)}
     line, market = base.line, base.market
     prior_line = fab_line.run(before, ready.setting.line_months)
     now, earlier = yield_in_reading(given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,23 @@ def test_workers_change_no_bit(ready: chain.Ready, world: chain.World, workers: 
 
 
 def test_a_switch_that_turns_nothing_is_the_run_itself(ready: chain.Ready, world: chain.World) -> None:
-    same(chain.what_if(ready).market, chain.cut(world.market, 2000))
+    same(chain.what_if(ready, world).market, chain.cut(world.market, 2000))
+
+
+@pytest.mark.parametrize("switch", ["threat", "controls"])
+def test_a_what_if_takes_over_only_what_its_switch_leaves_alone(ready: chain.Ready, world: chain.World,
+                                                                switch: str) -> None:
+    setting = replace(ready.setting, **{switch: False})
+    anew = chain.trade(setting, ready.given)
+    taken = chain.what_if(ready, world, **{switch: False})
+    for part in ("line", "service", "market"):
+        same(getattr(taken, part), getattr(anew, part))
+    assert np.array_equal(taken.line.packages, world.line.packages) == (switch != "controls")
 
 
 def test_what_ifs_share_their_luck(ready: chain.Ready, world: chain.World) -> None:
     """Paired differences are far steadier than differences of independent runs."""
-    without = chain.what_if(ready, threat=False).market
+    without = chain.what_if(ready, world, threat=False).market
     a, b = (m.orders.sum(axis=(0, 1, 2), dtype=float) for m in (world.market, without))
     assert np.var(a - b) < np.var(a) + np.var(b)
     assert np.corrcoef(a, b)[0, 1] > 0.3

@@ -7,7 +7,8 @@ replaced, and the line computes from it what each report speaks of.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -134,16 +135,27 @@ def moving_names(given: Given, reports: Sequence[Observation], forward: Forward)
     seen: set[str] = set()
     watched = given.block(0, 4).watch(seen)
     log_likelihood(watched, reports, forward(watched, reports))
-    probe = given.block(0, min(SCREEN, given.draws))
-    base = log_likelihood(probe, reports, forward(probe, reports))
-    out = []
-    for name in sorted(seen):
-        z = np.zeros(given.draws)
-        z[probe.start:probe.stop] = -probe.normal(name)
-        moved = probe.with_posterior({name: z})
-        if not np.array_equal(log_likelihood(moved, reports, forward(moved, reports)), base):
-            out.append(name)
-    return tuple(out)
+    names = sorted(seen)
+    side_by_side = _moved_one_by_one(given.block(0, min(SCREEN, given.draws)), names)
+    found = log_likelihood(side_by_side, reports, forward(side_by_side, reports)).reshape(len(names) + 2, -1)
+    assert np.array_equal(found[0], found[1]), "the likelihood reads nothing but normals of names"
+    return tuple(n for n, values in zip(names, found[2:], strict=True) if not np.array_equal(values, found[0]))
+
+
+def _moved_one_by_one(probe: Given, names: Sequence[str]) -> Given:
+    """Return a table of len(names) + 2 copies of the probe's draws: two as they are, then one for each name moved."""
+    plain = {n: probe.normal(n) for n in names}
+    tiles = {n: np.tile(z, (len(names) + 2, 1)) for n, z in plain.items()}
+    for k, name in enumerate(names, start=2):
+        tiles[name][k] = -plain[name]
+        if name.startswith("factor:"):
+            row_of = {n: probe.rows[n] for n in names if n in probe.rows and f"factor:{probe.rows[n].factor}" == name}
+            turned = np.concatenate([np.zeros(probe.start), -plain[name]])
+            moved = probe.with_posterior({name: turned})
+            for n in row_of:
+                tiles[n][k] = moved.normal(n)
+    return replace(probe, start=0, stop=(len(names) + 2) * probe.draws, _values={},
+                   posterior=MappingProxyType({n: t.ravel() for n, t in tiles.items()}))
 
 
 def _extend(fit: Posterior, given: Given, like: Callable[[Array], Array], names: Sequence[str]) -> Array:

@@ -230,3 +230,56 @@ def test_predict_and_fit_verbs_read_and_write(cli: Callable[..., tuple[int, str,
     assert code == 2 and "cannot read" in err
     code, _, err = cli("tokens", "fit")
     assert code == 2 and "name a CSV" in err
+
+
+def test_the_name_of_a_row_does_not_move_its_answer() -> None:
+    one, other = ask("tpot_ms", id="x"), ask("tpot_ms", id="y")
+    assert (one.p05, one.p50, one.p95) == (other.p05, other.p50, other.p95)
+
+
+@pytest.mark.parametrize("hardware_name", ["H20 141GB", "Ascend 910C", "H800"])
+def test_longer_prompts_are_never_faster_and_cached_ones_never_slower(hardware_name: str) -> None:
+    row = {**ROW, "quantity": "output_tokens_per_s_per_chip", "hardware": hardware_name, "precision": "", "tp": ""}
+    longer = [p.p50 for p in predict([{**row, "input_len": str(n)} for n in (1000, 2000, 4000, 16000, 64000)], NOW)]
+    cached = [p.p50 for p in predict([{**row, "prefix_hit_pct": str(h)} for h in (0, 30, 60, 90)], NOW)]
+    assert longer == sorted(longer, reverse=True) and cached == sorted(cached)
+
+
+@pytest.mark.parametrize("hardware_name", ["H20 96GB", "H800 80GB"])
+def test_a_layout_of_our_own_choice_is_one_that_fits(hardware_name: str) -> None:
+    free = ask("output_tokens_per_s_per_chip", phase="decode", chips="8" if "H20" in hardware_name else "16",
+               hardware=hardware_name, tp="", concurrency="", batch_per_chip="16")
+    assert not free.error and free.p50 > 0
+    tight = ask("output_tokens_per_s_per_chip", phase="decode", chips="8", tp="", concurrency="", batch_per_chip="16")
+    assert "for memory" in tight.assumed
+    assert "take more chips" in ask("tpot_ms", phase="decode", chips="4", tp="").error
+
+
+def test_more_requests_than_memory_holds_are_said() -> None:
+    assert "memory holds" in ask("tpot_ms", phase="decode", batch_per_chip="10000").assumed
+    assert "memory holds" not in ask("tpot_ms", phase="decode", batch_per_chip="1").assumed
+
+
+def test_half_a_package_is_one_die_of_two() -> None:
+    half = {"hardware": "Ascend 910C", "model": "Qwen3-8B", "precision": "W8A8", "tp": "1"}
+    one = ask("output_tokens_per_s_per_chip", **half, chips="0.5", concurrency="8")
+    both = ask("output_tokens_per_s_per_chip", **half, chips="1", concurrency="16")
+    assert one.p50 == both.p50 and "0.5 chips priced as 1" in one.assumed
+    assert "no whole number of dies" in ask("tpot_ms", chips="0.5").error
+
+
+@pytest.mark.parametrize(("quantity", "changes", "words"), [
+    ("tpot_ms", {"batch_per_chip": "-5"}, "batch_per_chip '-5' is no number"),
+    ("tpot_ms", {"concurrency": "nan"}, "concurrency 'nan' is no number"),
+    ("ttft_ms", {"phase": "train"}, "'ttft_ms' is no quantity of training; ask for one of train_tokens"),
+    ("", {}, "quantity is empty; name one of input_tokens"),
+    ("tpot_ms", {"spec_decode": "draft 1", "accept_len": "9"}, "accept_len 9 is more than a step of 1 drafts"),
+])
+def test_rows_that_contradict_themselves_are_refused_in_a_sentence(quantity: str, changes: dict[str, str],
+                                                                   words: str) -> None:
+    assert words in ask(quantity, **changes).error
+
+
+def test_time_per_token_of_a_prefill_row_is_that_of_its_answers() -> None:
+    prefill, mixed = ask("tpot_ms", phase="prefill"), ask("tpot_ms", phase="mixed")
+    assert prefill.p50 == mixed.p50 and "no quantity of prefill" in prefill.assumed

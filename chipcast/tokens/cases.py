@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import ceil
 
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError, unknown
@@ -141,6 +142,9 @@ COUNTS = ("chips", "tp", "pp", "dp", "cp", "input_len", "output_len", "avg_conte
 """Columns that hold a number or nothing."""
 
 
+LOADS = ("batch_per_chip", "concurrency")
+"""Columns that hold a number, words about it (`micro 8`, `offline max`) or nothing."""
+
 PLAIN = r"[+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?(\s*([kKM]|tokens?|chips?|%))?\s*($|[(;])"
 """A number from 0 up, with a thousand or million, the column's own unit, and a remark behind it."""
 
@@ -157,6 +161,10 @@ def refuse_bad_numbers(row: Mapping[str, str]) -> None:
         text = str(row.get(name) or "").replace(",", "").strip()
         if text and not re.match(PLAIN, text):
             raise InputError(f"{name} '{text}' is no number from 0 up; write it plainly, such as 4096")
+    for name in LOADS:
+        text = str(row.get(name) or "").strip().lower()
+        if text.startswith("-") or text in ("nan", "inf", "infinity"):
+            raise InputError(f"{name} '{text}' is no number from 0 up; write one, or leave it empty for what fits")
     if number(row, "prefix_hit_pct") > 100:
         raise InputError(f"prefix_hit_pct {row['prefix_hit_pct']} is more than 100")
 
@@ -245,6 +253,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         If hardware, model or quantity are unknown.
     """
     asked = (quantity or row.get("quantity") or "").strip()
+    if not asked and not (row.get("metric") or "").strip():
+        raise InputError(f"quantity is empty; name one of {', '.join(QUANTITIES)}")
     if not asked:
         asked = quantity_of(row)[0]
     if asked not in QUANTITIES:
@@ -266,8 +276,13 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         said.append(guess)
     notes = (row.get("notes") or "").lower()
     hours = re.search(r"([\d.]+)\s*t(?:rillion)? tokens", notes)
-    training = asked in TRAINING or (row.get("phase") or "").startswith("train")
+    training = asked in TRAINING
     phase = "train" if training else (row.get("phase") or "").split(" ")[0].strip().lower()
+    if phase.startswith("train") and not training:
+        raise InputError(f"'{asked}' is no quantity of training; ask for one of {', '.join(TRAINING)}")
+    if phase == "prefill" and asked not in (QUANTITIES[0], "ttft_ms"):
+        said.append(f"{asked} is no quantity of prefill: priced as prompt and answer together")
+        phase = "mixed"
     if phase not in ("prefill", "decode", "mixed", "train"):
         phase = {"input_tokens_per_s_per_chip": "prefill", "ttft_ms": "mixed"}.get(asked, "mixed")
         said.append(f"phase {phase}")
@@ -283,7 +298,13 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
             said.append("bf16")
     if note:
         said.append(note)
-    count = int(number(row, "chips"))
+    told = number(row, "chips")
+    if told * here.per_chip % 1:
+        raise InputError(f"{told:g} chips are no whole number of dies; {chips[0]} has {here.per_chip}")
+    count = ceil(told)
+    times = count / told if told else 1.0
+    if times != 1:
+        said.append(f"{told:g} chips priced as {count}, with {times:g} times the requests")
     tp, pp, dp = (int(number(row, k)) for k in ("tp", "pp", "dp"))
     ep = -1 if (row.get("ep") or "").strip().lower() in ("on", "yes", "true") else int(number(row, "ep"))
     pools = re.findall(r"(\d+)x(\d+)", notes.partition("dp/tp per node:")[2].partition(";")[0])
@@ -311,7 +332,7 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         tp = 0
     batch = 0.0 if "token" in (row.get("batch_per_chip") or "").lower() or training else number(row, "batch_per_chip")
     flight = (row.get("concurrency") or "").lower()
-    concurrency = float("inf") if "max" in flight or "offline" in flight else number(row, "concurrency")
+    concurrency = float("inf") if "max" in flight or "offline" in flight else number(row, "concurrency") * times
     input_len = number(row, "input_len", "avg_context_len") or \
         constant("default_sequence" if training else "default_prompt")
     if not number(row, "input_len", "avg_context_len"):
@@ -352,8 +373,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         batch=float(steps.group(1)) if steps else 0.0, local_batch=float(local.group(1)) if local else 0.0,
         tokens=float(hours.group(1)) * 1e12 if hours else constant("default_run_tokens"),
         floor="ci floor" in notes, slots=_told(notes, r"max-num-seqs (?:\d+/)?(\d+)"),
-        prompts=_told(notes, r"num_prompts (\d+)") or _told(notes, r"(\d+) prompts at"),
-        arrivals=_told(notes, r"request_rate ([\d.]+)") or _told(notes, r"prompts at ([\d.]+) req/s"),
+        prompts=times * (_told(notes, r"num_prompts (\d+)") or _told(notes, r"(\d+) prompts at")),
+        arrivals=times * (_told(notes, r"request_rate ([\d.]+)") or _told(notes, r"prompts at ([\d.]+) req/s")),
         years=0.0 if training else years_before(str(row.get("date") or "")),
         assumed=tuple(said))
 
@@ -389,14 +410,16 @@ def _drafts(spec: str, accept: float, said: list[str]) -> tuple[int, float]:
         return 1, 1.0 + float(rate.group(1)) / 100
     if found:
         n = int(found.group(1))
-        if not accept:
+        if accept > n + 1:
+            raise InputError(f"accept_len {accept:g} is more than a step of {n} drafts can yield, {n + 1}")
+        if not accept and n:
             said.append("acceptance of drafts by the assumed range")
         return n, accept
     if "mtp" in spec or "eagle" in spec:
         if not accept:
             said.append("one draft, acceptance by the assumed range")
-        return 1, accept
-    return (1, accept) if accept > 1 else (0, 1.0)
+        return max(1, ceil(accept - 1)), accept
+    return (ceil(accept - 1), accept) if accept > 1 else (0, 1.0)
 
 
 @lru_cache(maxsize=256)

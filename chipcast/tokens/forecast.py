@@ -90,6 +90,14 @@ def serving_plan(case: Case, part: Part) -> tuple[Plan, float, tuple[str, ...]]:
     return plan, replicas, tuple(said)
 
 
+def room_for(case: Case, part: Part, plan: Plan) -> float:
+    """Return the requests that fit on an attention group of a layout; below 1 where none does. [requests]"""
+    tokens = case.input_len + max(case.output_len, 1.0)
+    return float(most_requests(case.model, plan, PRECISION[case.precision], usable=part.memory_bytes,
+                               reserve=constant("reserve_gb") * 1e9 / part.per_chip, element_bytes=case.cache_bytes,
+                               tokens=tokens - case.hit * case.input_len, chunk_tokens=constant("chunk_tokens")))
+
+
 def settle(case: Case, part: Part) -> Setting:
     """Return layout and batch of a serving case.
 
@@ -99,12 +107,18 @@ def settle(case: Case, part: Part) -> Setting:
         If the model does not fit on the chips of the case.
     """
     plan, replicas, said = serving_plan(case, part)
-    words = list(said)
     kind = PRECISION[case.precision]
+    room = room_for(case, part, plan)
+    if not case.tp and not case.dp:
+        tp, most = int(plan.tp) * 2, min(int(plan.ranks * replicas), max(part.domain, 1))
+        while room < 1 and tp <= most:
+            other = serving_plan(replace(case, tp=tp), part)
+            more = room_for(case, part, other[0])
+            if more > room and all(g.attention.heads % tp == 0 for g in case.model.groups):
+                (plan, replicas, said), room = (other[0], other[1], (f"tp {tp}, for memory",)), more
+            tp *= 2
+    words = list(said)
     tokens = case.input_len + max(case.output_len, 1.0)
-    room = float(most_requests(case.model, plan, kind, usable=part.memory_bytes,
-                               reserve=constant("reserve_gb") * 1e9 / part.per_chip, element_bytes=case.cache_bytes,
-                               tokens=tokens - case.hit * case.input_len, chunk_tokens=constant("chunk_tokens")))
     if room < 1 and case.phase in ("mixed", "decode"):
         weights = float(weight_bytes(case.model, plan, kind))
         if weights > constant("fit_share") * part.memory_bytes:
@@ -115,6 +129,8 @@ def settle(case: Case, part: Part) -> Setting:
     per_group = float(plan.dp) * replicas
     if case.batch_per_chip:
         requests = case.batch_per_chip * case.count / per_group
+        if requests > max(room, 1.0):
+            words.append(f"memory holds {max(room, 1.0):.0f} of {requests:.0f} requests a group by the ledger")
     elif np.isfinite(case.concurrency) and case.concurrency > 0:
         flight = min(case.concurrency, case.prompts or case.concurrency)
         requests = min(flight / per_group, max(room, 1.0), case.slots or room + 1.0)

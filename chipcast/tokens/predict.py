@@ -127,7 +127,7 @@ def spread_of(case: Case, catalog: Catalogue, posterior: Posterior, draw: Callab
     if noisy:
         from scipy.special import stdtrit
 
-        u = draws.uniforms(seed, f"tokens:noise:{case.id}", 0, size)
+        u = draws.uniforms(seed, "tokens:noise", 0, size)
         total = total + noise_of(replace(case, floor=False)) * stdtrit(constant("noise_tail"), u)
         if case.floor:
             total = total - constant("floor_shift")

@@ -125,7 +125,8 @@ class Ready:
 
 
 def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_of: str | None = None,
-            prior: bool = False, without: Sequence[str] = ()) -> Ready:
+            prior: bool = False, without: Sequence[str] = (), speed: Mapping[str, Mapping[str, float]] | None = None
+            ) -> Ready:
     """Resolve a scenario and condition it on the reports it may see.
 
     Parameters
@@ -140,6 +141,8 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
         Leave the ranges as they are.
     without : sequence of str
         Origins whose reports are left out.
+    speed : mapping, optional
+        `Setting.speed` of the same scenario and seed: no report moves what a chip delivers.
     """
     story = scenario if isinstance(scenario, Scenario) else load(scenario, as_of=as_of)
     given = resolve(story, draws=draws, seed=seed, chips=tuple(c for c in FIGURES if _known(story, c)))
@@ -153,7 +156,7 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
     months = month_range(first, story.until)
     setting = Setting(scenario=story, months=months, line_months=month_range(min(LINE_FROM, first), story.until),
                       verdicts=rule(given, months, story, events=story.events), law=rule(given, months, story),
-                      speed=speeds(evidence.given))
+                      speed=speeds(evidence.given) if speed is None else speed)
     return Ready(setting=setting, evidence=evidence)
 
 

@@ -74,7 +74,7 @@ def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str
     text = NICKNAMES.get(text.strip(), text.strip())
     if text in {row["id"] for row in read_table("claims")}:
         before = blind(story, draws=min(draws, BEFORE), seed=seed, prior=True)
-        return _of_the_news(blind(story, draws=draws, seed=seed), before, text)
+        return _of_the_news(blind(story, draws=draws, seed=seed, speed=before.setting.speed), before, text)
     few = prepare(story, draws=GLANCE, seed=seed, prior=True)
     _read(few, trade(few.setting, few.given), text)  # a text that cannot be read is refused before the long work
     return _of_a_quantity(blind(story, draws=draws, seed=seed), text)

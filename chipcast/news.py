@@ -43,9 +43,10 @@ RUN_SIZE = 10_000
 """Chips of the first; the others have the same peak throughput. [chips]"""
 
 
-def blind(story: Scenario, *, draws: int, seed: int, prior: bool = False) -> Ready:
+def blind(story: Scenario, *, draws: int, seed: int, prior: bool = False,
+          speed: Mapping[str, Mapping[str, float]] | None = None) -> Ready:
     """Return the scenario conditioned without any report of the claims' own origin."""
-    return prepare(story, draws=draws, seed=seed, prior=prior, without=claims.origins())
+    return prepare(story, draws=draws, seed=seed, prior=prior, without=claims.origins(), speed=speed)
 
 
 def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[str, World]]:

@@ -61,7 +61,8 @@ def run(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, workers
     ready = prepare(story, draws=draws, seed=seed, prior=prior)                # reports -> what is left of the ranges
     world = trade(ready.setting, ready.given, workers=workers)                 # wafer -> package -> tokens -> market
     fleet = large_machines(ready.given)                                        # faults -> goodput
-    blind = news.blind(story, draws=whatif_draws(ready.given), seed=seed, prior=prior)
+    blind = news.blind(story, draws=whatif_draws(ready.given), seed=seed, prior=prior,
+                       speed=ready.setting.speed)
     ground, worlds = news.ground(blind, workers=workers)                       # the same without the news itself
     judged = claims.check(ground)                                              # claims -> verdicts
     plan = decide(ready, world.market)                                         # market -> what to order

@@ -229,3 +229,9 @@ def test_a_forecast_refuses_a_value_that_does_not_say_when_it_was_known(cli: Cal
     code, _, err = cli("freeze", str(mine))
     assert code == 2
     assert "m.yaml:2: a frozen forecast takes h20.price_usd only with known_by" in err
+
+
+def test_no_report_moves_what_a_chip_delivers(ready: chain.Ready) -> None:
+    """So the ratios of latency classes may be taken over from a conditioning on other reports."""
+    anew = chain.prepare("february-2025", draws=2000, seed=1, without=claims.origins())
+    assert anew.setting.speed == ready.setting.speed

@@ -26,7 +26,7 @@ from chipcast.plan.record import Plan
 from chipcast.plan.roll import consistent, roll
 from chipcast.plan.solve import solve
 from chipcast.plan.strategies import compare
-from chipcast.plan.study import by_date, frontier, gap, near, with_row
+from chipcast.plan.study import ROOM_OFFERS, by_date, frontier, gap, near, with_row
 from chipcast.plan.value import Z90, Risk, contributions, functional, paired, solve_plan
 
 FROM_CHAPTER = {"units decided now": {"1%": (5.300, 9.978), "3%": (4.718, 14.051), "5%": (4.468, 17.904)},
@@ -51,6 +51,16 @@ def test_ranges_hold_the_best_plan_and_widen() -> None:
     assert units["5%"][0] <= units["1%"][0] + 1e-6 and units["1%"][1] <= units["5%"][1] + 1e-6
     with pytest.raises(InputError, match="near must be above 0, for example 3%"):
         near(p, labels, 2, Risk(), (0.0,))
+
+
+def test_the_room_of_the_picture_holds_few_offers_and_its_sum_bounds_each(answer: Plan) -> None:
+    room = answer.detail["room"]
+    names = list(room["orders"])
+    assert names[0] == "units decided now" and 1 < len(names) <= 1 + ROOM_OFFERS
+    assert all(-1e-6 <= low <= high + 1e-6 for low, high in room["orders"].values())
+    most = room["orders"][names[0]][1]
+    assert all(high <= most + 1e-4 * max(most, 1) for name, (_, high) in room["orders"].items()
+               if name.split(" by ")[-1].startswith(("spot", "framework", "option")))
 
 
 def test_one_more_row_is_one_more_row() -> None:

@@ -76,8 +76,11 @@ def _words(o: Offer, names: Mapping[str, str]) -> str:
 
 
 def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[float, ...] = (0.01, 0.03, 0.05),
-         names: Mapping[str, str] | None = None) -> dict[str, dict[str, tuple[float, float]]]:
+         names: Mapping[str, str] | None = None, most: int | None = None
+         ) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the range of each quantity over all plans within a share of the best cost.
+
+    With `most`, only of the units in all and of so many offers, those that the best plan orders most of first.
 
     Returns
     -------
@@ -96,6 +99,9 @@ def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[floa
     program = best.program
     out: dict[str, dict[str, tuple[float, float]]] = {}
     asked = quantities(best, names)
+    if most is not None:
+        asked = [*asked[:1], *sorted(asked[2:], key=lambda q: -float(best.solution.x[q.columns.astype(int)] @ q.values)
+                                     )[:most]]
     for e in shares:
         limit = best.solution.objective + e * abs(best.solution.objective)
         session = Session(with_row(program, program.cost, limit))
@@ -157,11 +163,24 @@ def few(case: Case, pool: npt.NDArray[np.intp], count: int = SWEPT) -> Problem:
     return case.problem.take(pool[picks], weight)
 
 
+ROOM = 20
+"""Futures on which the picture's ranges of orders are found; each end of a range is a program of its own."""
+
+ROOM_SHARE, ROOM_OFFERS = 0.03, 5
+"""Share of the best cost within which the picture lets orders move [1], and offers it shows beside the sum."""
+
+
 def sweeps(case: Case, decide: int, risk: Risk, pool: npt.NDArray[np.intp]) -> dict[str, Any]:
-    """Return cost by decision date and the frontier of mean and tail, on a small set of futures. [USD]"""
-    small = few(case, pool)
+    """Return cost by decision date, the frontier of mean and tail [USD], and the room of orders now [cards].
+
+    All on a small set of futures.
+    """
+    small, tiny = few(case, pool), few(case, pool, ROOM)
+    room = near(tiny, labels_by_date(len(tiny.quarters), decide, tiny.size), decide, risk, (ROOM_SHARE,), case.names,
+                ROOM_OFFERS) if decide else {}
     dates = tuple(n for n in (0, 1, 2, 3, 4, 6, 8) if n <= len(small.quarters))
-    return {"by_date": [{"quarters": n, "until": small.quarters[n - 1] if n else "", "cost": v * small.money}
+    return {"room": {"share": ROOM_SHARE, "orders": {k: list(*r.values()) for k, r in room.items()}},
+            "by_date": [{"quarters": n, "until": small.quarters[n - 1] if n else "", "cost": v * small.money}
                         for n, v in by_date(small, risk, dates).items()],
             "frontier": [{k: v if k == "tail_weight" else v * small.money for k, v in point.items()}
                          for point in frontier(small, decide, risk)]}

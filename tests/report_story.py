@@ -305,6 +305,9 @@ def plan_detail(quarters: tuple[str, ...]) -> dict[str, Any]:
             "plan": {"p05": 4e6, "p50": 5.2e6, "p95": 8e6, "mean": 5.5e6},
             "all-h20": {"p05": 4e6, "p50": 5.5e6, "p95": 9e6, "mean": 5.9e6},
         },
+        "room": {"share": 0.03, "orders": {
+            "units decided now": [120.0, 260.0], "h20-96 by spot decided now": [60.0, 260.0],
+            "ascend-910c by spot decided now": [0.0, 0.1]}},
         "by_date": [{"quarters": n, "until": quarters[n - 1] if n else "", "cost": 5e6 + 1e5 * n} for n in range(4)],
         "frontier": [
             {"tail_weight": w, "mean": 5e6 + 1e5 * w, "cvar": 8e6 - 1e6 * w} for w in (0.0, 0.25, 0.5, 0.75, 0.95)

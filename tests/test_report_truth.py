@@ -14,7 +14,9 @@ from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.errors import InputError
 from chipcast.cluster.case import keep
 from chipcast.cluster.goodput import case_of
+from chipcast.plan.record import Order
 from chipcast.report import (
+    answers,
     chart_area,
     chart_atlas,
     chart_clinic,
@@ -22,6 +24,8 @@ from chipcast.report import (
     chart_compute,
     chart_fixes,
     chart_line,
+    chart_plan,
+    chart_profit,
     chart_push,
     chart_rules,
     chart_score,
@@ -29,6 +33,8 @@ from chipcast.report import (
     chart_value,
     form_plane,
     form_rows,
+    section,
+    table,
 )
 from chipcast.report.record import Story
 from chipcast.report.theme import STATUS_NAMES
@@ -212,6 +218,67 @@ def test_the_price_of_waiting_is_the_difference_of_its_ends(story: Story) -> Non
     picture = chart_value.price(story.plan)
     assert picture is not None and "costs 0.3 million USD more than deciding nothing blind" in picture.title
     assert chart_value.price(dataclasses.replace(story.plan, detail={})) is None
+
+
+def test_tokens_of_an_api_are_not_drawn_or_counted_as_cards(story: Story) -> None:
+    assert story.plan is not None
+    api = Order(quarter="2025Q2", chip="deepseek-r1", supplier="API", contract="api", units=5e5, now=False)
+    plan = dataclasses.replace(story.plan, orders=(*story.plan.orders, api))
+    first, second, *_ = chart_plan.orders(plan).panels
+    drawn = [max(r["units"] for r in p.spec["data"]["values"]) for p in (first, second)]
+    assert drawn == [192, 5e5] and second.title == "Sent to an API"
+    units = {row[3]: row[4] for row in table.plan(plan).rows}
+    assert units["api"].endswith("tokens/s at the peak") and not units["spot"].endswith("peak")
+
+
+def test_the_room_of_orders_is_told_and_offers_without_any_are_left_out(story: Story) -> None:
+    assert story.plan is not None
+    picture = chart_plan.room(story.plan)
+    assert picture is not None and [r["order"] for r in picture.rows] == ["all cards", "H20 by spot"]
+    assert "within 3% of the best cost buy from 120 to 260 cards now" in picture.title
+    nothing = dataclasses.replace(story.plan, detail={"room": {"share": 0.03, "orders": {"units decided now": [0, 0]}}})
+    assert chart_plan.room(nothing) is None
+
+
+def test_the_axis_of_small_deployments_reaches_the_budget(story: Story) -> None:
+    assert story.given is not None
+    budget = story.given.middle("buyer.budget_usd") / 1e3
+    fit = [{"chip": "h20-96", "chips": 8, "usd": np.linspace(0.3, 0.4, 50) * budget * 1e3, "model": "R1"}]
+    spec = chart_clinic.clinic(fit, story.given).panels[0].spec
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"][1] > budget
+
+
+def test_chips_or_an_api_says_what_keeps_records_in_the_house(story: Story) -> None:
+    assert story.plan is not None
+    said = "Chips or an API: all tokens from the API would cost 7.9M USD; this buyer's work must stay in the house."
+    plan = dataclasses.replace(story.plan, first_question=said)
+    told = {a.question: a.text for a in answers.answers(dataclasses.replace(story, plan=plan), {})}
+    assert told["Chips or an API?"].endswith("this buyer's work must stay in the house.")
+    silent = dataclasses.replace(plan, rivals={}, first_question="Chips or an API: no dated API price of x is known.")
+    told = {a.question: a.text for a in answers.answers(dataclasses.replace(story, plan=silent), {})}
+    assert told["Chips or an API?"] == "No dated API price of x is known."
+
+
+def test_the_text_on_serving_leads_with_a_chip_that_may_be_bought(story: Story) -> None:
+    assert story.service is not None
+    free = section.serves(story, {})
+    shut = section.serves(dataclasses.replace(story, measures=[
+        {"chip": c, "status": "denied" if c == "h20-96" else "free"} for c in story.service.chips]), {})
+    assert free is not None and shut is not None
+    assert "H20 serves cheapest" in free.text and "H20 serves cheapest" not in shut.text
+    assert "H20 (denied)" in shut.text
+
+
+def test_break_even_is_drawn_for_each_way_of_assembly(story: Story) -> None:
+    assert story.line is not None
+    picture = chart_profit.break_even(story.line)
+    for word, value in chart_profit.FLOWS.items():
+        here = story.line.screened == value
+        rows = [r for r in picture.rows if r.get("flow") == word]
+        assert 0 < sum(r["draws"] for r in rows) <= here.sum()
+        assert f"{np.mean(story.line.profit_usd[:12].mean(axis=0)[here] > 0):.0%} {word}" in picture.title
+    one = chart_profit.break_even(dataclasses.replace(story.line, screened=np.ones(report_story.DRAWS)))
+    assert not any(r.get("flow") == "with untested dies" for r in one.rows)
 
 
 def test_cells_hold_the_share_of_their_draws() -> None:

@@ -15,7 +15,7 @@ from chipcast.report.chart_line import plan_year
 from chipcast.report.chart_market import RUSH_MONTHS, flow, foreign
 from chipcast.report.record import Picture, Story
 from chipcast.report.table import span
-from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, VERDICT_COLOURS, chip_name, day_words, sentence
+from chipcast.report.theme import LIMIT_NAMES, STATUS_NAMES, VERDICT_COLOURS, chip_name, day_words, readable, sentence
 
 Pictures = Mapping[str, Picture]
 
@@ -50,13 +50,18 @@ def _order(s: Story, pictures: Pictures) -> Answer | None:
 
 
 def _api(s: Story, pictures: Pictures) -> Answer | None:
-    if s.plan is None or not isinstance(s.plan.rivals.get("api", {}).get("cost"), int | float):
+    if s.plan is None:
         return None
+    _, _, told = s.plan.first_question.partition(": ")
+    if not isinstance(s.plan.rivals.get("api", {}).get("cost"), int | float):
+        return Answer(asks="buyer", question="Chips or an API?", text=sentence(told), place="decide",
+                      picture="plan") if told else None
     api = s.plan.rivals["api"]
     word = {"better": "The plan is cheaper", "worse": "The API is cheaper", "cannot tell": "Neither is cheaper beyond "
             "doubt"}.get(str(api.get("verdict")), "Side by side")
-    text = (f"{word}: the same tokens from an API cost {short(float(api['cost']))} USD in the mean, this plan "
-            f"{short(s.plan.expected_cost_usd)} USD, on the same futures.")
+    told = told or (f"the same tokens from an API cost {short(float(api['cost']))} USD in the mean, this plan "
+                    f"{short(s.plan.expected_cost_usd)} USD, on the same futures")
+    text = f"{word}: {readable(told).rstrip('.')}."
     return Answer(asks="buyer", question="Chips or an API?", text=text, place="decide", picture="ladder")
 
 

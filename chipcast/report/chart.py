@@ -44,7 +44,9 @@ def _serving(s: Story) -> Picture | None:
 
 
 def _frontier(s: Story) -> Picture | None:
-    return chart_compute.frontier(s.service, s.given) if s.service and s.service.frontier and s.given else None
+    if s.service is None or not s.service.frontier or s.given is None:
+        return None
+    return chart_compute.frontier(s.service, s.given, measures=s.measures)
 
 
 def _step(s: Story) -> Picture | None:
@@ -82,6 +84,7 @@ PICTURES: dict[str, Draw] = {
     "substitution": lambda s: chart_push.substitution(s.market, s.market_without_threat) if s.market else None,
     "backtest": lambda s: chart_score.backtest(s.backtests) if s.backtests and s.market else None,
     "plan": lambda s: chart_plan.orders(s.plan) if s.plan else None,
+    "room": lambda s: chart_plan.room(s.plan) if s.plan else None,
     "ladder": lambda s: chart_value.ladder(s.plan) if s.plan else None,
     "price": lambda s: chart_value.price(s.plan) if s.plan else None,
     "tornado": lambda s: chart_value.tornado(s.plan) if s.plan else None,

@@ -119,7 +119,7 @@ def world(verdicts: Verdicts, catalog: Catalogue, segment: str = "platform") -> 
         f"free on {day_words(days[0].isoformat())} and {open_share[-1]:.0%} on {day_words(days[-1].isoformat())}",
         note="Buyers at home in each place, by the stricter of the rules that meet there. Each day is judged by the "
         f"text as known on {day_words(catalog.as_of.isoformat())}; the last is the last on which sources speak. No "
-        "legal advice; `chipcast rules map` answers for every country.")
+        "legal advice; the command chipcast rules map answers for every country.")
 
 
 def gates(verdicts: Verdicts, catalog: Catalogue, segment: str = "platform") -> Picture | None:

@@ -41,9 +41,11 @@ def clinic(deployments: Sequence[Mapping[str, Any]], given: Given, measures: Seq
                      "text": f"{short(spread['mid'] * 1e3)} USD"})
     budget = given.middle("buyer.budget_usd") if "buyer.budget_usd" in given else 0.0
     top = max(r["high"] for r in rows)
-    extra = line_at(budget / 1e3, axis="x", text="budget", tone="#b5392d") if 0 < budget / 1e3 < 4 * top else []
+    shown = 0 < budget / 1e3 < 4 * top
+    extra = line_at(budget / 1e3, axis="x", text="budget", tone="#b5392d") if shown else []
     spec = ranges(rows, label="deployment", by="deployment", colours=tones, step=40, log=True,
-                  x_title=f"thousand USD, servers and network included, {SPREAD}", extra=extra)
+                  x_title=f"thousand USD, servers and network included, {SPREAD}", extra=extra,
+                  hold=(budget / 1e3 * 1.1,) if shown else ())
     legal = [d for d in order if status.get(str(d["chip"]), "free") in ("free", "discouraged", "notified_exception")]
     first = (legal or order)[0]
     usd = five(np.asarray(first["usd"]))

@@ -66,8 +66,11 @@ def serving(service: Service, measures: Sequence[Mapping[str, Any]] = ()) -> Pic
                    marks=("tokens", "chip", "ownership"), about=service.usd_per_million_output_tokens[ranked[0]])
 
 
-def frontier(service: Service, given: Given, promise_ms: float | None = None) -> Picture:
+def frontier(service: Service, given: Given, promise_ms: float | None = None,
+             measures: Sequence[Mapping[str, Any]] = ()) -> Picture:
     """Draw tokens per second of a chip, and the cost of a million of them, against the time per token."""
+    closed = {chip_name(str(m["chip"])): f" ({STATUS_NAMES[str(m['status'])]})" for m in measures
+              if str(m["status"]) not in OPEN}
     tones = {chip_name(c): v for c, v in chip_colours(service.chips).items()}
     hour = {c: float(np.median(service.usd_per_chip_h[i])) for i, c in enumerate(service.chips)}
     use = given.middle("serving.utilisation")
@@ -106,9 +109,9 @@ def frontier(service: Service, given: Given, promise_ms: float | None = None) ->
     cheapest = {c: min(r["usd"] for r in rows if r["chip"] == c) for c in used}
     quick, cheap = min(fastest, key=lambda c: fastest[c]), min(cheapest, key=lambda c: cheapest[c])
     slow = max(fastest, key=lambda c: fastest[c])
-    title = (f"The quickest answer {quick} can give takes {fastest[quick]:.0f} ms per token, {slow} needs "
-             f"{fastest[slow]:.0f} ms; every chip gains when it may be slower, and {cheap} ends cheapest, at "
-             f"{short(cheapest[cheap])} USD per million tokens")
+    title = (f"The quickest answer {quick}{closed.get(quick, '')} can give takes {fastest[quick]:.0f} ms per token, "
+             f"{slow} needs {fastest[slow]:.0f} ms; every chip gains when it may be slower, and "
+             f"{cheap}{closed.get(cheap, '')} ends cheapest, at {short(cheapest[cheap])} USD per million tokens")
     return Picture(
         id="frontier", title=title, rows=rows, marks=("tokens", "chip", "ownership"),
         panels=(Panel(title="Throughput", spec=curve("mid", "output tokens/s per chip, " + (

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.plan.record import Plan
-from chipcast.report.form import SPREAD, above, base, colour, layer, number, sig, tips
+from chipcast.plan.record import Order, Plan
+from chipcast.report.form import AXIS_PX, SPREAD, above, base, below, colour, layer, names, number, sig, tips
 from chipcast.report.form_plane import dots
 from chipcast.report.form_time import fan
 from chipcast.report.record import Panel, Picture, Spec
-from chipcast.report.theme import ACCENT, INK, SOFT, chip_colours, chip_name, readable, sentence
+from chipcast.report.theme import ACCENT, INK, SOFT, chip_colours, chip_name, readable, sentence, wrapped
 
 FAN = {"p05": "low", "p25": "q25", "p50": "mid", "p75": "q75", "p95": "high"}
 
@@ -25,18 +25,20 @@ def fan_rows(quarters: Sequence[str], series: Mapping[str, Sequence[float]], **w
 
 def orders(plan: Plan) -> Picture:
     """Draw what to order by quarter, decided now or later, the fleet it builds, and the need against what is served."""
-    tones = {chip_name(c): v for c, v in chip_colours(dict.fromkeys(o.chip for o in plan.orders)).items()}
-    rows: list[dict[str, Any]] = [
-        {"quarter": o.quarter, "chip": chip_name(o.chip), "supplier": readable(o.supplier), "contract": o.contract,
-         "units": sig(o.units), "when": "decided now" if o.now else "decided later",
-         **({"low": sig(o.interval["p05"]), "high": sig(o.interval["p95"])} if "p05" in o.interval else {})}
-        for o in plan.orders]
-    panels = [Panel(title="Order calendar", spec=_calendar(plan, rows, tones))]
-    detail = plan.detail
+    cards = [o for o in plan.orders if o.contract != "api"]
+    tones = {chip_name(c): v for c, v in chip_colours(dict.fromkeys(o.chip for o in cards)).items()}
+    rows = _order_rows(cards)
+    panels = [Panel(title="Order calendar", spec=_calendar(
+        plan, rows, tones, "cards ordered; later: mean over futures"))] if cards else []
+    tokens = _order_rows([o for o in plan.orders if o.contract == "api"])
+    if tokens:
+        panels.append(Panel(title="Sent to an API", spec=_calendar(
+            plan, tokens, dict.fromkeys((r["chip"] for r in tokens), SOFT), "tokens/s at the peak; mean over futures")))
+    drawn, detail = [*rows, *tokens], plan.detail
     fleets = {c: v for c, v in detail.get("fleet", {}).items() if max(v.get("p95", [0.0])) >= 0.5}
     if fleets:
         band = [r for chip, series in fleets.items() for r in fan_rows(plan.quarters, series, chip=chip_name(chip))]
-        rows += band
+        drawn += band
         shades = {chip_name(c): v for c, v in chip_colours(fleets).items()}
         panels.append(Panel(title="Cards at work", spec=fan(
             band, x="quarter", x_kind="category", by="chip", colours=shades, height=240, y_title=f"cards, {SPREAD}")))
@@ -44,18 +46,27 @@ def orders(plan: Plan) -> Picture:
     if "need" in detail and "served" in detail:
         both = {"need": INK, "served": ACCENT}
         band = [r for k in both for r in fan_rows(plan.quarters, detail[k], what=k)]
-        rows += band
+        drawn += band
         panels.append(Panel(title="Need and what is served", legend=tuple(both.items()), spec=fan(
             band, x="quarter", x_kind="category", by="what", colours=both, height=240, inner=False,
             y_title=f"tokens/s at the peak, {SPREAD}")))
     return Picture(
-        id="plan", title=sentence(plan.sentence.split("; it fails")[0]).rstrip("."), panels=tuple(panels), rows=rows,
+        id="plan", title=sentence(plan.sentence.split("; it fails")[0]).rstrip("."), panels=tuple(panels), rows=drawn,
         note=f"Full colour: decided now, until {plan.decide_until}. Pale: the mean of what later news asks for, "
         "the line from the 5th to the 95th percentile over futures.",
         legend=tuple(tones.items()), marks=("plan", "market", "tokens", "buyer"))
 
 
-def _calendar(plan: Plan, rows: Sequence[Mapping[str, Any]], tones: Mapping[str, str]) -> Spec:
+def _order_rows(orders_: Sequence[Order]) -> list[dict[str, Any]]:
+    return [
+        {"quarter": o.quarter, "chip": o.name or o.chip if o.contract == "api" else chip_name(o.chip),
+         "supplier": readable(o.supplier), "contract": o.contract,
+         "units": sig(o.units), "when": "decided now" if o.now else "decided later",
+         **({"low": sig(o.interval["p05"]), "high": sig(o.interval["p95"])} if "p05" in o.interval else {})}
+        for o in orders_]
+
+
+def _calendar(plan: Plan, rows: Sequence[Mapping[str, Any]], tones: Mapping[str, str], y_title: str) -> Spec:
     x: Spec = {"field": "quarter", "type": "ordinal", "sort": list(plan.quarters),
                "scale": {"domain": list(plan.quarters)},
                "axis": {"title": None, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 6}}
@@ -64,10 +75,38 @@ def _calendar(plan: Plan, rows: Sequence[Mapping[str, Any]], tones: Mapping[str,
             "scale": {"domain": ["decided now", "decided later"], "range": [1, 0.38]}}
     return base(240, [
         layer("bar", {**place, "color": colour("chip", tones), "opacity": fade,
-                      "y": number("units", axis=above("cards ordered; later: mean over futures")),
+                      "y": number("units", axis=above(y_title)),
                       "tooltip": tips("chip", "supplier", "contract", "when", "units")}),
         layer("rule", {**place, "y": number("low"), "y2": {"field": "high"}}, [r for r in rows if "low" in r],
               color=SOFT, strokeWidth=1.4)], rows)
+
+
+def room(plan: Plan) -> Picture | None:
+    """Draw how far each order of now may move while the plan stays nearly as good."""
+    found = plan.detail.get("room", {})
+    rows: list[dict[str, Any]] = []
+    for name, (low, high) in found.get("orders", {}).items():
+        words = "all cards" if name == "units decided now" else readable(name.removesuffix(" decided now"))
+        text = f"{max(low, 0.0):,.0f} to {max(high, 0.0):,.0f}"
+        rows.append({"order": wrapped(words, 30), "low": sig(max(low, 0.0)), "high": sig(max(high, 0.0)), "text": text})
+    rows = [r for r in rows if r["high"] >= 0.5 or r is rows[0]]
+    if not any(r["high"] >= 0.5 for r in rows):
+        return None
+    x: Spec = {"type": "quantitative", "scale": {"zero": True}, "axis": below("cards ordered now, least to most")}
+    y = names("order", [r["order"] for r in rows])
+    spec = base(AXIS_PX + 34 * len(rows), [
+        layer("bar", {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}}, color=ACCENT, opacity=0.65,
+              height={"band": 0.4}),
+        layer("text", {"y": y, "x": {**x, "field": "low"}, "text": {"field": "text"}}, align="left", baseline="bottom",
+              dx=2, dy=-8, fontSize=11, color=SOFT)], rows)
+    first = rows[0]
+    return Picture(
+        id="room", rows=rows, panels=(Panel(spec=spec),), marks=("plan", "market", "buyer"),
+        title=f"Plans within {found['share']:.0%} of the best cost buy from {first['text']} cards now"
+        + (": how many is hardly told by cost" if 2 * first["low"] < first["high"] else ""),
+        note="How far each order may move while the others follow and the cost stays that near to the best. The ends "
+        "of the bars do not go together: more of one chip means less of another. On a small set of futures, before "
+        "rounding to whole servers.")
 
 
 def failures(plan: Plan) -> Picture | None:

@@ -99,7 +99,7 @@ def price(plan: Plan) -> Picture | None:
     waits = [{"decided": "nothing blind" if not d["quarters"] else f"until {d['until']}", "quarters": d["quarters"],
               "cost": sig(d["cost"] / 1e6, 6), "text": short(d["cost"] / 1e6)} for d in dates]
     flat = bool(curve) and max(r["x"] for r in curve) - min(r["x"] for r in curve) < 0.005 * max(r["x"] for r in curve)
-    if curve:
+    if curve and not (flat and waits):
         tail = f"mean of the worst {1 - plan.tail:.0%} of futures, million USD"
         at = {"x": number("x", scale={"zero": False}, axis={"title": tail, "labelOverlap": True, "tickCount": 5}),
               "y": number("y", scale={"zero": False}, axis=above("mean cost, million USD"))}
@@ -124,9 +124,9 @@ def price(plan: Plan) -> Picture | None:
                   f"{short(curve[-1]['x'])} million USD")
     return Picture(
         id="price", title=title, panels=tuple(panels), rows=[*curve, *waits], marks=("plan", "market", "buyer"),
-        note="Left: the best plan for each weight of the worst futures against the mean. Right: the best plan when "
-        "orders up to a quarter are decided before anything is seen. Both on a small set of futures: read the "
-        "shape and the differences, not the level.")
+        note=("" if flat and waits else "Cost against risk: the best plan for each weight of the worst futures against "
+              "the mean. ") + "The price of deciding: the best plan when orders up to a quarter are decided before "
+        "anything is seen. On a small set of futures: read the shape and the differences, not the level.")
 
 
 CHANGES, KEEPS = "changes what to order now", "leaves it"

@@ -40,5 +40,6 @@ def wafers(given: Given) -> Picture:
         title=f"At {g.d0_per_cm2:.2f} defects per cm2 a wafer of {g.placement.dies} dies gives {mid:.0f} that can be "
         f"sold ({low:.0f} to {high:.0f}): defects crowd, so wafers differ",
         marks=("smic_n2.d0_per_cm2", "smic_n2.cluster_alpha", "smic_n2.line_yield", "fab"),
-        note="Both wafers are members of the sample on the right, picked by rank, at the medians of this run; "
+        note="The pattern is placed so that most dies fit; what the line counts on lies between that and a chance "
+        "place. Both wafers are members of the sample on the right, picked by rank, at the medians of this run; "
         "frames are reticle fields. Point at a die for its defects.")

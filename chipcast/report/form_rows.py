@@ -26,15 +26,17 @@ from chipcast.report.theme import ACCENT, INK, SOFT
 def ranges(rows: Rows, *, label: str, x_title: str, colours: Mapping[str, str] | None = None, by: str = "",
            log: bool = False, percent: bool = False, step: int = 34, zero: bool = False, offset: str = "",
            extra: Iterable[Spec] = (), text: str = "text", domain: tuple[float, float] | None = None,
-           root: bool = False) -> Spec:
+           root: bool = False, hold: Sequence[float] = ()) -> Spec:
     """Draw one interval per row: thin 90 percent, thick 50 percent, a dot for the median, the numbers beside it.
 
-    With `root` the axis grows with the square root, so that small and large ones show beside each other.
+    With `root` the axis grows with the square root, so that small and large ones show beside each other; a
+    logarithmic one also reaches the values of `hold`, which marks in `extra` stand at.
     """
     axis = below(x_title, **({"format": ".0%"} if percent else {}))
     scale: Spec = {"domain": list(domain)} if domain else {"zero": zero, **({"type": "sqrt"} if root else {})}
     if log:
-        scale, axis["values"] = log_scale(min(r["low"] for r in rows), max(r["high"] for r in rows))
+        scale, axis["values"] = log_scale(min(*(r["low"] for r in rows), *hold, math.inf),
+                                         max(*(r["high"] for r in rows), *hold, 0.0))
         axis["format"] = "~s" if axis["values"] and max(axis["values"]) >= 1000 else "~g"
     x: Spec = {"type": "quantitative", "axis": axis, "scale": scale}
     order = list(dict.fromkeys(str(r[label]) for r in rows))

@@ -9,11 +9,20 @@ import numpy as np
 from chipcast.base.summary import short
 from chipcast.fab.record import LIMITS
 from chipcast.report import table
-from chipcast.report.chart_compute import able
+from chipcast.report.chart_compute import OPEN, able
 from chipcast.report.chart_market import RUSH_MONTHS, flow, foreign
 from chipcast.report.record import Picture, Section, Story, Table
 from chipcast.report.table import span
-from chipcast.report.theme import LIMIT_NAMES, chip_name, day_words, quantity_name, readable, segment_name, sentence
+from chipcast.report.theme import (
+    LIMIT_NAMES,
+    STATUS_NAMES,
+    chip_name,
+    day_words,
+    quantity_name,
+    readable,
+    segment_name,
+    sentence,
+)
 
 Pictures = Mapping[str, Picture]
 
@@ -31,7 +40,6 @@ def made(story: Story, pictures: Pictures) -> Section | None:
     if line is None:
         return None
     months = [i for i, m in enumerate(line.months) if m[:4] == line.months[0][:4]]
-    dies = float(np.median(line.gross_dies))
     any_ok, perfect = (
         np.median(line.yield_die_any[months].mean(axis=0)),
         np.median(line.yield_die_perfect[months].mean(axis=0)),
@@ -39,7 +47,8 @@ def made(story: Story, pictures: Pictures) -> Section | None:
     share = np.array([(line.binding[months] == k).mean() for k in range(len(LIMITS))])
     binds = LIMITS[int(share.argmax())]
     text = (
-        f"A wafer carries {dies:.0f} complete dies of this size; in {line.months[0][:4]} {any_ok:.0%} of them fit "
+        f"A wafer carries {span(np.round(line.gross_dies))} complete dies of this size, by its edge and by how well "
+        f"the pattern is placed; in {line.months[0][:4]} {any_ok:.0%} of them fit "
         f"the lowest "
         f"bin that is sold and {perfect:.0%} have every core working (medians). A 910B takes one die, a 910C "
         f"takes two, and "
@@ -131,24 +140,33 @@ def serves(story: Story, pictures: Pictures) -> Section | None:
             marks=("tokens",),
             tables=(table.service(s),),
         )
-    best = order[0]
+    status = {str(m["chip"]): str(m["status"]) for m in story.measures}
+    legal = [i for i in order if status.get(s.chips[i], "free") in OPEN]
+    best = (legal or order)[0]
+
+    def named(i: int) -> str:
+        word = status.get(s.chips[i], "free")
+        return chip_name(s.chips[i]) + ("" if word in OPEN else f" ({STATUS_NAMES[word]})")
+
     text = (
-        f"Under the latency promise {chip_name(s.chips[best])} delivers "
+        f"Under the latency promise{', of the chips that may be bought,' if len(legal) < len(order) else ''} "
+        f"{named(best)} serves cheapest: "
         f"{span(s.output_tokens_per_s_per_chip[best])} output tokens/s per chip on "
         f"{s.model}, at {span(s.usd_per_million_output_tokens[best])} USD per million; decode is bound by "
         f"{s.bound_by[best]}. "
     )
     if len(order) > 1:
         base = s.usd_per_million_output_tokens[best]
-        told = [i for i in order[1:] if s.chips[i] in TOLD][:3] or order[1:2]
-        times = [f"{chip_name(s.chips[i])} {span(s.usd_per_million_output_tokens[i] / base)}" for i in told]
+        others = [i for i in order if i != best]
+        told = [i for i in others if s.chips[i] in TOLD][:3] or others[:1]
+        times = [f"{named(i)} {span(s.usd_per_million_output_tokens[i] / base)}" for i in told]
         text += f"Per token the others cost, in multiples of that: {'; '.join(times)}. "
-    small = [i for i in order if s.min_chips[i] > 0]
+    small = [i for i in legal or order if s.min_chips[i] > 0]
     if small:
         least = min(small, key=lambda i: s.min_chips[i])
         text += (
-            f"The smallest deployment that keeps the promise has {s.min_chips[least]} chips of "
-            f"{chip_name(s.chips[least])}. "
+            f"The smallest deployment {'that may be bought and ' if legal else 'that '}keeps the promise has "
+            f"{s.min_chips[least]} chips of {chip_name(s.chips[least])}. "
         )
     text += f"What stands behind the figure of {chip_name(s.chips[best])}: {s.grade[best]}."
     return Section(
@@ -240,7 +258,7 @@ def decide(story: Story, pictures: Pictures) -> Section | None:
         title="What to order now and what later",
         text=text,
         marks=("plan", "market", "buyer"),
-        pictures=_pick(pictures, "plan", "ladder", "price", "tornado", "failures"),
+        pictures=_pick(pictures, "plan", "room", "ladder", "price", "tornado", "failures"),
         tables=(table.plan(p),),
     )
 

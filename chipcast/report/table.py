@@ -228,16 +228,16 @@ def plan(record: Plan) -> Table:
     """Return what to order now and later."""
     rows: list[tuple[str, ...]] = []
     for o in sorted(record.orders, key=lambda o: (o.quarter, not o.now, o.chip)):
-        later = f"{o.units:,.1f}"
+        later, tokens = f"{o.units:,.1f}", o.contract == "api"
         if "p05" in o.interval:
             later += f" in the mean ({o.interval['p05']:,.0f} to {o.interval['p95']:,.0f})"
         rows.append(
             (
                 o.quarter,
-                chip_name(o.chip),
+                o.name or o.chip if tokens else chip_name(o.chip),
                 o.supplier,
                 o.contract,
-                f"{o.units:,.0f}" if o.now else later,
+                (f"{o.units:,.0f}" if o.now else later) + (" tokens/s at the peak" if tokens else ""),
                 "now" if o.now else "later",
             )
         )

@@ -90,7 +90,7 @@ def first_question(need: Need, case: Case, plan_cost: float, served: float, api_
         return (f"Chips or an API: no dated API price of {need.model} is in the data; state yours as "
                 "api_usd_per_million_tokens: under buyer:.")
     text = (f"Chips or an API: all tokens from the API would cost {short(api_cost)} USD, this plan "
-            f"{short(plan_cost)} USD with what it leaves unserved ({1 - served:.0%} of tokens)")
+            f"{short(plan_cost)} USD with what it leaves unserved ({1 - served:.0%} of tokens in the mean)")
     if need.offsite_share_max <= 0:
         return text + "; the API is left out because this buyer's work must stay in the house" \
             + (" (what that rule costs is the difference)." if api_cost < plan_cost else ".")

@@ -63,6 +63,7 @@ def test_policies_are_read_in_any_order_and_bad_words_are_refused(given: Given) 
         with pytest.raises(InputError, match=message):
             o.read_options(words)
     for words, message in (("pool=0", "jobs that share spares must be a whole number"),
+                           ("warm=4,cold=4", "all warm or all cold"), ("warm=0", "warm spares must be"),
                            ("cold=1.5", "cold spares must be a whole number"), ("evict=0", "be a whole number of 1"),
                            ("quarantine=-1h", "quarantine must not be negative"),
                            ("quarantine=4GB", "is a bytes, but h")):
@@ -224,3 +225,12 @@ def test_compare_answers_in_tokens_days_and_money(cli: Run, cli_json: RunJson) -
     assert cli_json(*words, "--model", "none")["delivery"] is None
     code, text, _ = cli(*words)
     assert code == 0 and "Tokens, days, money" in text
+
+
+def test_standing_warm_and_cold_spares_cost_time_in_that_order(given: Given) -> None:
+    """The same servers in all: those that must be woken are called only when the standing ones are used up."""
+    case = case_of(given, "ascend-910c")
+    kept = {text: keep(o.with_options(given, case, o.read_options(text)), (8192,), spare_chips=float(standing))
+            for text, standing in (("", 12 * 8), ("warm=8", 4 * 8), ("cold=8", 4 * 8))}
+    hot, warm, cold = (k.ettr.mean() for k in kept.values())
+    assert hot >= warm > cold

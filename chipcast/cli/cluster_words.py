@@ -16,8 +16,8 @@ Ladder = Annotated[str, typer.Option("--ladder", help="Online recovery: vendor (
 Detection = Annotated[str, typer.Option("--detection", help="How stops are noticed: mixed, active, passive.")]
 Scene = Annotated[str, typer.Option("--scenario", help="A shipped scenario or a YAML file.")]
 Policy = Annotated[str, typer.Option(
-    "--with", metavar="NAME[=VALUE],...", help="Further recovery and faults: near, background, shrink, cold=8, pool=4, "
-    "lemons, evict=3, quarantine=24h, domains, job-software.")]
+    "--with", metavar="NAME[=VALUE],...", help="Further recovery and faults: near, background, shrink, warm=8, cold=8, "
+    "pool=4, lemons, evict=3, quarantine=24h, domains, job-software.")]
 
 PRIOR_NOTE = ("Ascend fault rates are assumed multiples of a counted H100 fleet's: no public fault count exists for "
               "any Ascend cluster.")

@@ -41,9 +41,20 @@ def _shrink(given: Given, case: Case, value: float) -> Case:
                    rejoin_s=given["elastic.rejoin_s"])
 
 
+def _further(given: Given, case: Case, value: float, kind: str) -> Case:
+    """Return the case with further spares that take the time of their kind to join."""
+    require(value == int(value) and value >= 1, f"{kind} spares", "be a whole number of servers, 1 or more", value)
+    if np.any(np.asarray(case.cold_nodes) > 0):
+        raise InputError("further spares are all warm or all cold; name one of warm and cold")
+    return replace(case, cold_nodes=np.full(given.draws, value), cold_swap_s=given[f"spares.{kind}_swap_s"])
+
+
+def _warm(given: Given, case: Case, value: float) -> Case:
+    return _further(given, case, value, "warm")
+
+
 def _cold(given: Given, case: Case, value: float) -> Case:
-    require(value == int(value) and value >= 1, "cold spares", "be a whole number of servers, 1 or more", value)
-    return replace(case, cold_nodes=np.full(given.draws, value), cold_swap_s=given["spares.cold_swap_s"])
+    return _further(given, case, value, "cold")
 
 
 def _pool(given: Given, case: Case, value: float) -> Case:
@@ -108,6 +119,8 @@ OPTIONS: Mapping[str, Option] = MappingProxyType({
     "near": Option(apply=_near, says="copies in the memory of peers as a first level of checkpoints"),
     "background": Option(apply=_background, says="checkpoints written in the background"),
     "shrink": Option(apply=_shrink, says="a job goes on with fewer replicas when servers are short"),
+    "warm": Option(apply=_warm, says="so many further spare servers that run but hold no job yet", unit="servers",
+                   default="8"),
     "cold": Option(apply=_cold, says="so many further spare servers that must be started first", unit="servers",
                    default="8"),
     "pool": Option(apply=_pool, says="so many jobs of this kind share their spares", unit="1", default="4"),

@@ -17,6 +17,8 @@ from chipcast.base.units import UNITS, convert, parse_quantity
     ("9k", "wafers/month", 9000.0), ("9k wafers/month", "wafers/month", 9000.0), ("6M", "USD", 6e6),
     ("12bn USD", "USD", 12e9), ("400 Gbit/s", "GB/s", 50.0), ("10T", "tokens", 1e13), ("1,000", "cards", 1000.0),
     ("50 ms", "s", 0.05), (7, "mm", 7.0), ("-3", "mm", -3.0), ("2B", "USD", 2e9), ("5 B", "GB", 5e-9),
+    ("12bn", "1e9", 12.0), ("12", "1e9", 12.0), ("800M", "1e9", 0.8), ("3bn", "1e6", 3000.0), ("12bn", "1", 12e9),
+    ("2 million", "cards", 2e6), ("2 million cards", "cards", 2e6), ("12 billion USD", "USD", 12e9),
 ])
 def test_a_quantity_reads_as_its_unit_says(text: object, unit: str, value: float) -> None:
     assert parse_quantity(text, unit) == pytest.approx(value, rel=1e-12)

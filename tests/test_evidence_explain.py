@@ -30,6 +30,23 @@ def test_a_claim_reads_as_it_is_said(text: str, name: str, sign: str, value: flo
     assert parse_claim(text, KNOWN) == (name, sign, pytest.approx(value))
 
 
+@pytest.mark.parametrize(("text", "claim"), [
+    ("910c.yield \u2265 40 percent", ("910c.yield", ">=", 0.4)), ("910c.yield => 40%", ("910c.yield", ">=", 0.4)),
+    ("910c.yield == 0.4", ("910c.yield", "about", 0.4)), ("910C yield 40 per cent", ("910c.yield", "about", 0.4)),
+    ("h20 revenue >= 12bn", ("h20_revenue_usd_bn.2025", ">=", 12.0)),
+    ("h20 revenue over $12 billion", ("h20_revenue_usd_bn.2025", ">", 12.0)),
+    ("h20 revenue over 12bn USD", ("h20_revenue_usd_bn.2025", ">", 12.0)),
+    ("h20 revenue \u2264 12", ("h20_revenue_usd_bn.2025", "<=", 12.0)),
+    ("card price at least US$12,500", ("h20_card_price_usd.2025", ">=", 12_500.0)),
+    ("huawei cards over 2 million", ("huawei_ascend_cards.2025", ">", 2e6)),
+])
+def test_money_and_counts_are_read_as_newspapers_write_them(text: str, claim: tuple[str, str, float]) -> None:
+    """A series in thousand millions of dollars is claimed with or without saying so, and means the same."""
+    name, sign, value = parse_claim(text, {**KNOWN, "h20_revenue_usd_bn.2025": "1e9",
+                                           "h20_card_price_usd.2025": "USD"})
+    assert (name, sign, value) == (claim[0], claim[1], pytest.approx(claim[2]))
+
+
 @pytest.mark.parametrize(("text", "match"), [
     ("profit", "cannot read the claim 'profit'; write NAME OP VALUE"), ("910d.yield > 3%", "did you mean '910c.yield'"),
     ("910c.yield > 3 GB", "'3 GB' is a bytes"), ("", "cannot read the claim ''"), ("40%", "cannot read the claim"),

@@ -131,9 +131,13 @@ def test_bad_outcomes_and_files_are_refused(cli: Callable[..., tuple[int, str, s
     broken.write_text("{", encoding="utf-8")
     code, _, err = cli("score", str(broken))
     assert (code, "not valid JSON" in err) == (2, True)
-    with pytest.raises(InputError, match="an outcome must have series, period and a number"):
-        grade.outcomes([{"series": "x", "period": "2025", "value": "many"}])
-    with pytest.raises(InputError, match="must be a finite number, got nan"):
+    with pytest.raises(InputError, match="an outcome must have the columns series, period and value, got series=x"):
+        grade.outcomes([{"series": "x", "value": "3"}])
+    with pytest.raises(InputError, match="an outcome must have the columns"):
+        grade.outcomes([{"series": "huawei_ascend_cards", "period": "2025", "value": " "}])
+    with pytest.raises(InputError, match=r"the outcome of huawei_ascend_cards in 2025 must be a number.* got 'many'"):
+        grade.outcomes([{"series": "huawei_ascend_cards", "period": "2025", "value": "many"}])
+    with pytest.raises(InputError, match=r"in 2025 must be a number.* got 'nan'"):
         grade.outcomes([{"series": "huawei_ascend_cards", "period": "2025", "value": "nan"}])
     with pytest.raises(InputError, match="unknown series of an outcome 'huawei_cards'; did you mean"):
         grade.outcomes([{"series": "huawei_cards", "period": "2025", "value": "3"}])
@@ -155,3 +159,10 @@ def test_shipped_forecasts_are_whole_and_name_the_fixed_series() -> None:
         if path.stem.endswith("-b"):
             assert {r["series"] for r in rows} == set(grade.SERIES)
         assert {r["series"] for r in rows} <= set(grade.SERIES)
+
+
+def test_outcomes_of_ones_own_are_read_like_any_other_figure() -> None:
+    rows = [{"series": s, "period": "2025", "value": v} for s, v in
+            (("huawei_ascend_cards", "800k"), ("nvda_china_share", "55%"), ("h20_revenue_usd_bn", "12bn"))]
+    got = grade.outcomes(rows)
+    assert [got[(r["series"], "2025")]["value"] for r in rows] == pytest.approx([800_000, 0.55, 12])

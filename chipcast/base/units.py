@@ -48,8 +48,9 @@ UNITS: dict[str, tuple[str, float]] = {
 }
 """Every unit a data row, a scenario or an option may use: name -> (dimension, factor)."""
 
-PREFIX = {"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "G": 1e9, "B": 1e9, "bn": 1e9, "T": 1e12}
-"""Multipliers that may follow a number directly: `9k`, `6M`, `12bn`, `10T`."""
+PREFIX = {"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "G": 1e9, "B": 1e9, "bn": 1e9, "T": 1e12,
+          "thousand": 1e3, "million": 1e6, "billion": 1e9}
+"""Multipliers that may follow a number: `9k`, `6M`, `12bn`, `10T`, `2 million`."""
 
 NUMBER = re.compile(r"\s*([-+]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
 
@@ -76,7 +77,8 @@ def convert(value: float, unit: str, to: str) -> float:
 def parse_quantity(text: object, unit: str, name: str = "value") -> float:
     """Read one number with an optional multiplier and unit, and return it in `unit`.
 
-    A bare number is taken in `unit`. `30 %` is a number, 0.3.
+    A bare number is taken in `unit`. `30 %` is a number, 0.3. Where the unit itself is a million or a thousand
+    million, a multiplier says the same once more: `12bn` in `1e9` is 12, as `12` is.
 
     Raises
     ------
@@ -87,6 +89,8 @@ def parse_quantity(text: object, unit: str, name: str = "value") -> float:
     68.719476736
     >>> parse_quantity("9k", "wafers/month")
     9000.0
+    >>> parse_quantity("12bn", "1e9")
+    12.0
     """
     check_unit(unit)
     if isinstance(text, bool) or text is None:
@@ -105,7 +109,8 @@ def parse_quantity(text: object, unit: str, name: str = "value") -> float:
         return _into(number, tail, unit, name, text)
     for prefix in sorted(PREFIX, key=len, reverse=True):
         if tail == prefix:
-            return _finite(number * PREFIX[prefix], unit, name, text)
+            counted = "1" if UNITS[unit][0] == "number" and UNITS[unit][1] > 1 else unit  # 12bn of a unit of 1e9 is 12
+            return _into(number * PREFIX[prefix], counted, unit, name, text)
         rest = tail[len(prefix):].strip()
         if tail.startswith(prefix) and rest in UNITS:
             return _into(number * PREFIX[prefix], rest, unit, name, text)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from chipcast.base.errors import InputError, nearest
 from chipcast.base.summary import interval
 from chipcast.base.types import Array
-from chipcast.base.units import parse_quantity
+from chipcast.base.units import UNITS, parse_quantity
 
 OPERATORS: dict[str, Callable[[Array, float], Any]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
@@ -47,6 +47,11 @@ PAIRS = 6
 LEAST = 50
 """Draws below which no pair is looked for."""
 
+SPELT = ((re.compile("≥|=>"), ">="), (re.compile("≤|=<"), "<="), (re.compile("=="), "="),
+         (re.compile(r"\s*\bper ?cent\b", re.IGNORECASE), "%"),
+         (re.compile(r"(?:US)?\$\s*([\d.,]+\s*[A-Za-z]*)"), r"\1 USD"))
+"""Other spellings of signs and units, and what they are read as."""
+
 PATTERNS = (re.compile(r"^\s*(.+?)\s*(>=|<=|>|<|=)\s*([-+\d.].*?)\s*$"),
             re.compile(r"^\s*(.+?)\s+(" + "|".join(WORDS) + r")\s+([-+\d.].*?)\s*$", re.IGNORECASE),
             re.compile(r"^\s*(.+)(\s)\s*([-+\d.].*?)\s*$"))
@@ -70,13 +75,19 @@ def parse_claim(text: str, known: Mapping[str, str], *, first: Sequence[str] = (
     InputError
         If the text has no number, or names no known quantity or several.
     """
-    match = next((m for m in (p.match(text) for p in PATTERNS) if m), None)
+    spelt = text
+    for other, sign in SPELT:
+        spelt = other.sub(sign, spelt)
+    match = next((m for m in (p.match(spelt) for p in PATTERNS) if m), None)
     if not match:
         raise InputError(f"cannot read the claim '{text}'; write NAME OP VALUE, for example '910c.yield >= 40%', "
                          "or the id of a claim of the news")
     name = _named(match.group(1), known, first)
     sign = WORDS.get(match.group(2).strip().lower(), match.group(2).strip()) or "="
-    return name, "about" if sign == "=" else sign, parse_quantity(match.group(3), known[name], name)
+    figure = match.group(3)
+    if "_usd_" in name and UNITS[known[name]][0] == "number":
+        figure = figure.removesuffix("USD").strip()  # the name says already that it counts dollars
+    return name, "about" if sign == "=" else sign, parse_quantity(figure, known[name], name)
 
 
 def _named(text: str, known: Mapping[str, str], first: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from chipcast.base.catalog import read_table
 from chipcast.base.errors import InputError, unknown
 from chipcast.base.summary import to_json
+from chipcast.base.units import parse_quantity
 from chipcast.evidence import levels
 from chipcast.evidence.rivals import rivals
 from chipcast.evidence.score import binomial_at_least, binomial_band, weighted_interval_score
@@ -23,6 +24,10 @@ SERIES = ("huawei_ascend_cards", "huawei_910b_cards", "huawei_910c_packages", "h
           "nvidia_china_cards", "h20_revenue_usd_bn", "nvda_china_revenue_usd_bn", "h20_card_price_usd",
           "smic_ai_die_yield", "nvda_china_share")
 """Names of forecast series; fixed, so that a forecast of one release can be graded by another."""
+
+OUTCOME_UNITS = {name: "1e9" for name in SERIES if name.endswith("_usd_bn")}
+"""Series whose figures are thousand millions; `800k` and `55%` are read in the others."""
+
 
 def digest(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the hash of a forecast: over its fields and values, nothing else."""
@@ -50,14 +55,13 @@ def outcomes(extra: Sequence[Mapping[str, str]] = ()) -> dict[tuple[str, str], d
     """Return the outcome of each series and period; rows of the user's own come last and count."""
     out: dict[tuple[str, str], dict[str, Any]] = {}
     for row in (*read_table("outcomes"), *extra):
-        try:
-            value = float(row["value"])
-        except (KeyError, TypeError, ValueError):
-            raise InputError(f"an outcome must have series, period and a number in value, got {dict(row)}") from None
-        if not np.isfinite(value):
-            raise InputError(f"the outcome of {row['series']} in {row['period']} must be a finite number, got {value}")
+        if not all(isinstance(row.get(key), str) and row[key].strip() for key in ("series", "period", "value")):
+            raise InputError("an outcome must have the columns series, period and value, got "
+                             + ", ".join(f"{k}={v}" for k, v in row.items()))
         if row["series"] not in SERIES:
             unknown("series of an outcome", row["series"], SERIES)
+        value = parse_quantity(row["value"], OUTCOME_UNITS.get(row["series"], "1"),
+                               f"the outcome of {row['series']} in {row['period']}")
         out[(row["series"], row["period"])] = {"value": value, "kind": row.get("kind") or "stated",
                                                "known_by": row.get("known_by", ""), "source": row.get("source", "")}
     return out

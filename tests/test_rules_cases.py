@@ -138,6 +138,10 @@ CASES: list[tuple[dict[str, Any], str, str, str, str, str, str]] = [
     (C(tpp=9000), "MO", "", "2026-02-01", CASE, "US-CBC-2026", "Macau too"),
     (C(tpp=9000), "KH", "", "2026-02-01", DENIAL, "US-3A090A-2023", "not the rest of D:5"),
     (C(tpp=9000), "MY", "CN", "2026-02-01", DENIAL, "US-3A090A-2023", "not by the seat"),
+    (C(tpp=9000), "HK", "CN", "2026-02-01", CASE, "US-CBC-2026", "the seat adds nothing where the place is reviewed"),
+    (C(tpp=9000), "CN", "HK", "2026-02-01", CASE, "US-CBC-2026", "nor the other way round"),
+    (C(tpp=9000), "MO", "CN", "2026-02-01", CASE, "US-CBC-2026", "nor in Macau"),
+    (C(tpp=9000), "KH", "CN", "2026-02-01", DENIAL, "US-3A090A-2023", "the rest of D:5 is not reviewed"),
     (C(tpp=9000), "AE", "", "2026-02-01", APPROVAL, "US-3A090A-2023", "D:4 as before"),
     (C(tpp=2400, pd=2), "CN", "", "2026-02-01", NOTICE, "US-3A090B-2023", ".b is not reviewed"),
     # -- Chinese designs: no gate inside, a prohibition outside

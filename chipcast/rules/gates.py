@@ -108,8 +108,8 @@ def _ways(layer: Layer, ask: Shipment, hq: Layer | None, catalog: Catalogue,
     if layer.reaches(ask.to.groups, ask.on):
         out.append(("destination", (*[g for g in ARMS if g in ask.to.groups], *sorted(ask.to.groups)), state))
     seat = ask.hq.arms_group
-    if not seat or (out and ask.hq.code == ask.to.code):
-        return out
+    if not seat or (out and (ask.hq.code == ask.to.code or ask.to.arms_group)):
+        return out  # a delivery into D:5 or Macau needs the licence by its place already
     if hq is not None and layer.rule_id in hq.modifies:
         doubt = hq.state(ask.on, catalog.as_of) if hq_rule == "as_enforced" else "yes"
         out.append(("headquarters", (seat,), doubt))

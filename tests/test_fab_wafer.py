@@ -93,6 +93,17 @@ def test_the_mean_over_phases_is_met_by_a_regular_sample_of_phases() -> None:
     assert (min(counts), max(counts)) == (73, 82)
 
 
+@pytest.mark.parametrize("notch", [5.0, 30.0, 160.0, 200.0])
+def test_a_strip_kept_free_lowers_the_mean_as_a_regular_sample_of_phases_says(notch: float) -> None:
+    w = Wafer(die_width_mm=20, die_height_mm=17, notch_mm=notch)
+    counts = [place(w, ((a + .5) * w.pitch_x_mm / 60, (b + .5) * w.pitch_y_mm / 60)).dies
+              for a in range(60) for b in range(60)]
+    mean = mean_gross_dies(20, 17, 3, .1, notch_mm=notch)
+    assert np.mean(counts) == pytest.approx(mean, abs=0.1)
+    assert mean < mean_gross_dies(20, 17, 3, .1)
+    assert mean_gross_dies(20, 17, 3, .1, notch_mm=290) == 0
+
+
 @settings(max_examples=25, deadline=None)
 @given(w=sizes, h=sizes, edge=edges, scribe=streets, u=st.floats(0, 1), v=st.floats(0, 1))
 def test_no_phase_beats_the_best_and_the_wafer_is_never_overfull(w: float, h: float, edge: float, scribe: float,

@@ -55,7 +55,7 @@ def dies(width_mm: Annotated[float | None, measured("--width-mm", "mm", "Finishe
     good = good_dies(placed, profile) if by_good else None
     most = good_dies(place(wafer, phase_of(wafer, "best")), profile) if by_good else None
     fields = shots(placed, shared_scribe=not own_scribe, half_field=half_field)
-    mean = mean_gross_dies(w, h, edge_mm, scribe_mm, diameter_mm)
+    mean = mean_gross_dies(w, h, edge_mm, scribe_mm, diameter_mm, notch_mm)
     closed = {name: approximate(wafer, name) for name in APPROXIMATIONS}
     if map_file:
         from chipcast.fab.picture import placement_svg

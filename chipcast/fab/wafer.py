@@ -268,19 +268,23 @@ def _best_with_notch(wafer: Wafer) -> tuple[int, tuple[float, float]]:
 
 
 def mean_gross_dies(die_width_mm: Numeric, die_height_mm: Numeric, edge_mm: Numeric, scribe_mm: Numeric,
-                    diameter_mm: Numeric = WAFER_MM) -> Numeric:
+                    diameter_mm: Numeric = WAFER_MM, notch_mm: Numeric = 0.0) -> Numeric:
     r"""Return the exact mean of the count over all phases, in closed form.
 
     Parameters
     ----------
     die_width_mm, die_height_mm, edge_mm, scribe_mm, diameter_mm : numeric
         Finished die, radial edge exclusion, street, wafer. [mm]
+    notch_mm : numeric, default 0
+        Height of the strip at the bottom of the usable circle that is kept free. [mm]
 
     Notes
     -----
     The mean is |K| / (p_x p_y), K the set of centres from which all four corners lie within R:
     $|K| = 4 (F(U) - F(w/2)) - 2h (U - w/2)$, $U = \sqrt{R^2 - h^2/4}$,
-    $F(x) = (x \sqrt{R^2 - x^2} + R^2 \arcsin(x/R)) / 2$.
+    $F(x) = (x \sqrt{R^2 - x^2} + R^2 \arcsin(x/R)) / 2$. A strip of height t cuts off the centres below
+    h/2 + t - R: with $G(s) = 2 F(s) - w s$, the strip of K at height s of a die's outer edge, that is
+    $G(S) - G(R - t)$, $S = \sqrt{R^2 - w^2/4}$, and more where t reaches past the middle.
     Sources: own derivation.
 
     >>> round(mean_gross_dies(25.8, 25.8, 3, 0.1), 4)
@@ -298,6 +302,15 @@ def mean_gross_dies(die_width_mm: Numeric, die_height_mm: Numeric, edge_mm: Nume
         return area
 
     area = 4 * (F(U) - F(w / 2)) - 2 * h * (U - w / 2)
+    t = np.asarray(notch_mm, dtype=float)
+    top = np.maximum(np.sqrt(np.maximum(R * R - w * w / 4, 0.0)), h / 2)
+
+    def G(s: Array) -> Array:
+        clipped = np.clip(s, h / 2, top)
+        strip: Array = 2 * F(clipped) - w * clipped
+        return strip
+
+    area = np.maximum(area - (G(top) - G(R - t)) - (G(h + t - R) - G(h / 2)), 0.0)
     mean = np.where(fits, area / ((w + s) * (h + s)), 0.0)
     return float(mean) if mean.ndim == 0 else mean
 

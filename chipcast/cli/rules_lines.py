@@ -179,5 +179,6 @@ def world(chip: ChipArg, on: On = "", hq: Hq = "", buyer: Buyer = "platform", sc
                                                                                        else "")]
             for (status, meaning, rule), names in sorted(groups.items(), key=lambda g: -len(g[1]))]
     table(f"{f.model} on {day}" + (f", parent in {hq}" if hq else ""), ["status", "decided by", "countries", "which"],
-          rows, foot=f"Only the rules of this tool: of an embargo it knows the place and not the text, so that a chip which no "
-                     f"other row stops is unknown there. Country groups as recalled from the regulation. {NO_LAWYER}")
+          rows, foot=f"Only the rules of this tool: of an embargo it knows the place and not the text, so that a chip "
+                     f"which no other row stops is unknown there. Country groups as recalled from the regulation. "
+                     f"{NO_LAWYER}")

@@ -160,13 +160,26 @@ QUANTITY_NAMES = {
 }
 
 
+FIT_NAMES = {
+    "fit-hopper": "H100 and H800",
+    "fit-open": "open engine",
+    "fit-best": "maker's engine",
+    "fit-ascend-open": "open engine on Ascend",
+    "fit-ascend-best": "maker's engine on Ascend",
+}
+"""What readers call the parts and engines that a fit of measurements speaks of."""
+
+
 def quantity_name(name: str) -> str:
     """Return the name of a number of `given` as a reader reads it.
 
-    >>> quantity_name("smic_n2.d0_per_cm2")
-    'line: D0 per cm2'
+    >>> quantity_name("smic_n2.d0_per_cm2"), quantity_name("fit-ascend-best.launch_us")
+    ('line: D0 per cm2', "maker's engine on Ascend: launch us")
     """
     item, _, rest = name.partition(".")
+    if item.startswith("fit-"):
+        item = FIT_NAMES.get(item, chip_name(item.removeprefix("fit-")))
+        return f"{item}: {rest.replace('_', ' ')}"
     if item.startswith("stack-"):
         item = " ".join(["software", *item.split("-")[1:]]).replace("ascend", "Ascend").replace("nvidia", "Nvidia")
     words = rest.replace("_", " ").replace("d0", "D0").replace("ai wafer", "AI wafer").replace(" usd", ", USD")

@@ -16,7 +16,7 @@ from chipcast.base.catalog import Catalogue, last_known
 from chipcast.base.errors import InputError
 from chipcast.tokens.beliefs import GROUPS
 from chipcast.tokens.cases import QUANTITIES, case_of, quantity_of
-from chipcast.tokens.fit import digest_of, fit, from_text, log_forecast, prepare, slopes, to_text
+from chipcast.tokens.fit import digest_of, fit, from_text, log_forecast, prepare, rows_ready, slopes, to_text
 from chipcast.tokens.names import GRADES, hardware
 from chipcast.tokens.predict import VINTAGES, predict, sampler, shipped_posterior
 from chipcast.tokens.serve import Workload
@@ -283,3 +283,11 @@ def test_rows_that_contradict_themselves_are_refused_in_a_sentence(quantity: str
 def test_time_per_token_of_a_prefill_row_is_that_of_its_answers() -> None:
     prefill, mixed = ask("tpot_ms", phase="prefill"), ask("tpot_ms", phase="mixed")
     assert prefill.p50 == mixed.p50 and "no quantity of prefill" in prefill.assumed
+
+
+def test_own_measurements_are_read_in_the_columns_of_a_question() -> None:
+    row = {**ROW, "quantity": "tpot_ms", "value": "40", "source_id": "own", "quality": "A"}
+    ready, refused = rows_ready([row, {**row, "value": ""}, {**row, "quantity": ""}], NOW)
+    same, _ = rows_ready([{**row, "quantity": "", "metric": "TPOT_ms", "unit": "ms"}], NOW)
+    assert len(ready) == 1 and ready[0].case == same[0].case and ready[0].log_value == pytest.approx(np.log(40.0))
+    assert "not above zero" in refused[0][1] and "quantity is empty" in refused[1][1]

@@ -202,7 +202,7 @@ def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[s
 
 
 def quantity_of(row: Mapping[str, str]) -> tuple[str, float]:
-    """Return the canonical quantity of a measured row and its value.
+    """Return the canonical quantity of a measured row and its value, by `quantity` or by `metric` and `unit`.
 
     Raises
     ------
@@ -210,7 +210,13 @@ def quantity_of(row: Mapping[str, str]) -> tuple[str, float]:
         If the row's unit does not say what was counted, or speaks of a kernel or a link.
     """
     metric, unit, phase = row.get("metric", ""), row.get("unit", ""), row.get("phase", "")
-    value = number(row, "value")
+    value, asked = number(row, "value"), (row.get("quantity") or "").strip()
+    if asked and not metric:
+        if asked not in QUANTITIES:
+            unknown("quantity", asked, QUANTITIES)
+        return asked, value
+    if not metric:
+        raise InputError(f"quantity is empty; name one of {', '.join(QUANTITIES)}")
     if metric == "throughput_per_chip":
         if unit.startswith("input") or (unit == "tok/s/chip" and phase == "prefill"):
             return QUANTITIES[0], value
@@ -253,8 +259,6 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         If hardware, model or quantity are unknown.
     """
     asked = (quantity or row.get("quantity") or "").strip()
-    if not asked and not (row.get("metric") or "").strip():
-        raise InputError(f"quantity is empty; name one of {', '.join(QUANTITIES)}")
     if not asked:
         asked = quantity_of(row)[0]
     if asked not in QUANTITIES:

@@ -62,6 +62,20 @@ def test_a_bin_s_supply_and_its_rate_come_from_one_die(cli_json: Json, cli: Cli)
     assert cli("fab", "harvest", "--family", "950", "--cores", "36")[0] == 0
 
 
+def test_a_family_s_die_is_large_enough_for_its_largest_bin(cli_json: Json, cli: Cli) -> None:
+    out = cli_json("fab", "harvest", "--family", "950")
+    assert out["cores"] == max(b["need"] for b in out["bins"]) == 36
+    assert [r for r in out["remarks"] if "give --cores" in r]
+    assert [r for r in out["remarks"] if "give --area-mm2" in r]
+    assert "not public" in cli("fab", "harvest", "--family", "950")[1]
+    assert cli_json("fab", "harvest", "--family", "910C")["remarks"] == []
+    told = cli_json("fab", "harvest", "--family", "950", "--cores", "40", "--area-mm2", "500")
+    assert (told["cores"], told["area_mm2"], told["remarks"]) == (40, 500, [])
+    code, _, err = cli("fab", "harvest", "--family", "950", "--cores", "25")
+    assert code == 2
+    assert "reach the largest bin of 950, 36 cores" in err
+
+
 def test_map_reports_the_draws_it_paints(cli_json: Json, tmp_path: Path) -> None:
     out = cli_json("fab", "map", "--clusters", "thomas", "--wafers", "3000", "--out", str(tmp_path / "m.svg"))
     assert out["yield"] == pytest.approx(out["closed_form_yield"], abs=.006)

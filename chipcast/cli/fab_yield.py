@@ -9,6 +9,9 @@ import typer
 from chipcast.cli.common import AsOf, Json, emit_json, measured, say, table, whole
 from chipcast.cli.fab_words import Clustering, Law, needs_of, share_of
 
+DIE_CORES, DIE_MM2 = 25, 665.61
+"""Cores and area of the 910B die, rows of the catalogue and of the priors; what stands where nothing is given."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
@@ -109,9 +112,11 @@ def _forward(area_mm2: float, d0: float, law: str, clustering: float, critical_s
     return float(die_yield(area_mm2, d0, law=law, clustering=clustering, critical_share=critical_share))
 
 
-def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_000)] = 25,
+def harvest(cores: Annotated[int | None, whole("--cores", "Cores on the die; default: the 25 of the 910B, or the "
+                                               "largest bin of --family where that is more.", most=10_000)] = None,
             need: Annotated[str, typer.Option(help="Cores that each bin asks for, from high to low.")] = "24,20",
-            area_mm2: Annotated[float, measured("--area-mm2", "mm2", "Die area.", above=0, most=1e5)] = 665.61,
+            area_mm2: Annotated[float | None, measured("--area-mm2", "mm2", "Die area; default: the 910B's 665.61.",
+                                                       above=0, most=1e5)] = None,
             d0_per_cm2: Annotated[float, measured("--d0-per-cm2", "1/cm2", "Killing defects per cm2.", least=0,
                                                   most=1000)] = 0.2,
             clustering: Annotated[float, measured("--clustering", "1", "Cluster parameter alpha.", above=0)] = 2.0,
@@ -131,10 +136,19 @@ def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_
     from chipcast.fab.harvest import bin_shares, split_means
 
     needs, rates = needs_of(need), {}
+    remarks: list[str] = []
     if family:
         rates = _sold(family, as_of)
-        needs = tuple(n for n in sorted(rates, reverse=True) if n <= cores)
-        require(needs, "cores", f"reach the smallest bin of {family}, {min(rates)} cores", cores)
+        needs = tuple(sorted(rates, reverse=True))
+        require(cores is None or needs[0] <= cores, "cores", f"reach the largest bin of {family}, {needs[0]} cores",
+                cores)
+        if needs[0] > DIE_CORES and cores is None:
+            remarks.append(f"how many cores the die has is not public: read as the {needs[0]} of its largest bin, so "
+                           "none is spare there; give --cores")
+        if not family.upper().startswith("910") and area_mm2 is None:
+            remarks.append(f"the die area is not public: the 910B's {DIE_MM2:g} mm2 stands in; give --area-mm2")
+    cores = cores if cores is not None else max(DIE_CORES, *needs) if family else DIE_CORES
+    area_mm2 = DIE_MM2 if area_mm2 is None else area_mm2
     require(law in ("negative-binomial", "poisson"), "law", "be negative-binomial or poisson here", law)
     require(area_mm2 > 0, "area_mm2", "be above 0", area_mm2)
     require(d0_per_cm2 >= 0, "d0_per_cm2", "not be below 0", d0_per_cm2)
@@ -158,7 +172,7 @@ def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_
         emit_json({"bins": rows, "scrap": float(scrap), "sellable": float(np.sum(shares)), "cores": cores,
                    "area_mm2": area_mm2, "d0_per_cm2": d0_per_cm2, "law": law, "core_share": share,
                    "clustering": None if law == "poisson" else clustering, "repair_share": repair,
-                   "definition": "die.bin", **({"family": family} if family else {})})
+                   "definition": "die.bin", **({"family": family, "remarks": remarks} if family else {})})
         return
     table(f"Bins of a die with {cores} cores, D0 {d0_per_cm2:g} per cm2, {area_mm2:g} mm2, {law}",
           ("bin", "share of gross dies", "binomial on the mean core (wrong under clustering)",
@@ -166,6 +180,8 @@ def harvest(cores: Annotated[int, whole("--cores", "Cores on the die.", most=10_
           [*((f"{r['need']} cores", f"{r['share']:.2%}", f"{r['naive_share']:.2%}",
               *((f"{r['fp16_cube_tflops']:g}", ", ".join(r["skus"][:3])) if family else ())) for r in rows),
            ("scrap", f"{float(scrap):.2%}", f"{1 - sum(naive):.2%}", *(("", "") if family else ()))])
+    for remark in remarks:
+        say(f"note: {remark}")
 
 
 def _sold(family: str, as_of: str) -> dict[int, tuple[float, list[str]]]:

@@ -242,6 +242,9 @@ def test_who_may_build_on_a_day(cli: Cli, cli_json: Json) -> None:
     assert cli_json("rules", "foundry", "--transistors", "34", "--year", "2026", "--packaged-by", "fab")["presumed"]
     assert cli_json("rules", "foundry", "--transistors", "53", "--hbm")["classification"] == "3A090.a"
     assert cli_json("rules", "foundry", "--transistors", "30", "--planar", "--node", "28")["presumed"] is False
+    assert cli_json("rules", "foundry", "--transistors", "30", "--node", "28")["presumed"] is False, "by its node"
+    assert cli_json("rules", "foundry", "--transistors", "30", "--node", "28", "--nonplanar")["presumed"]
+    assert cli_json("rules", "foundry", "--transistors", "30", "--node", "16")["presumed"]
     code, _, err = cli("rules", "foundry", "--transistors", "30", "--packaged-by", "me")
     assert code == 2
     assert "must be fab, approved or other" in err

@@ -72,7 +72,8 @@ def foundry(transistors: Annotated[float, measured("--transistors", "1e9", "Tran
             year: Annotated[int, whole("--year", "Year in which the export is completed.", least=2025)] = 2025,
             hbm: Annotated[bool, typer.Option("--hbm", help="The package holds memory stacks.")] = False,
             node: Annotated[float, measured("--node", "nm", "Process node.", above=0)] = 7.0,
-            planar: Annotated[bool, typer.Option("--planar", help="Made on a planar process.")] = False,
+            planar: Annotated[bool | None, typer.Option("--planar/--nonplanar", help="Shape of its transistors; "
+                                                        "default: planar where the node alone is not caught.")] = None,
             packaged_by: Annotated[str, typer.Option("--packaged-by", help="fab (the front-end fab itself, outside D:5 "
                                                                           "and Macau), approved or other.")] = "other",
             approved: Annotated[bool, typer.Option("--approved-designer", help="Designer is approved or "
@@ -84,7 +85,7 @@ def foundry(transistors: Annotated[float, measured("--transistors", "1e9", "Tran
     if packaged_by not in ("fab", "approved", "other"):
         raise InputError(f"--packaged-by must be fab, approved or other, got '{packaged_by}'")
     presumed, escape = foundry_presumption(
-        transistors, year=year, has_hbm=hbm, node_nm=node, nonplanar=not planar,
+        transistors, year=year, has_hbm=hbm, node_nm=node, nonplanar=planar is False,
         packaged_by_fab_outside=packaged_by == "fab", designer_approved=approved,
         approved_osat=packaged_by == "approved")
     if json:
@@ -92,7 +93,7 @@ def foundry(transistors: Annotated[float, measured("--transistors", "1e9", "Tran
                    "classification": "3A090.a" if presumed else None, "escape": escape or None,
                    "rule_id": "US-FOUNDRY-2025", "not_legal_advice": NO_LAWYER})
         return
-    spared = f"spared by {'escape ' if len(escape) == 1 else ''}{escape}"
+    spared = f"spared by escape {escape}" if len(escape) == 1 else escape
     say(f"{transistors:g} bn transistors in {year}: "
         + ("presumed 3A090.a and for data centres by US-FOUNDRY-2025." if presumed else f"not presumed, {spared}."))
     say(NO_LAWYER)

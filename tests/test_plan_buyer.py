@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +17,11 @@ from chipcast.plan.decide import Asked, Ground, quarters_until, work, written
 from chipcast.plan.foresight import sees_ahead
 from chipcast.plan.judge import recourse
 from chipcast.plan.labels import labels_by_date
-from chipcast.plan.need import quarters_of
+from chipcast.plan.need import need_for, quarters_of
 from chipcast.plan.procure import api_price_usd, case_of
 from chipcast.plan.record import Plan
 from chipcast.plan.value import First
+from chipcast.scenario import load, resolve
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,49 @@ def test_need_refuses_a_buyer_without_demand_or_budget(given: Given) -> None:
         need_from(without("buyer.tokens_per_user_day"), "x", "cloud")
     with pytest.raises(InputError, match="buyer has no budget; write budget_usd: or budget_cny:"):
         need_from(without("buyer.budget_usd"), "x", "cloud")
+
+
+def stated(folder: Path, demand: str, buyer: str) -> Path:
+    """Write a scenario of a buyer."""
+    path = folder / "mine.yaml"
+    path.write_text("buyer:\n  {name: x, segment: private, " + f"demand: {{{demand}}}, {buyer}}}\n", encoding="utf-8")
+    return path
+
+
+USERS = "concurrent_users: 1000, tokens_per_user_day: 40k"
+
+
+@pytest.mark.parametrize(("demand", "buyer", "match"), [
+    (USERS + ", input_share: 100%", "budget_usd: 6M", "input_share must lie above 0% and below 100%"),
+    (USERS + ", input_share: 0%", "budget_usd: 6M", "input_share must lie above 0% and below 100%"),
+    (USERS + ", input_tokens: 0, output_tokens: 300", "budget_usd: 6M", "above 0% and below 100%"),
+    (USERS, "budget_usd: 6M, budget_cny: 40M", "states both budget_usd: and budget_cny:; keep one"),
+    (USERS + ", requests_per_s: 5", "budget_usd: 6M", "states both concurrent_users: and requests_per_s:; keep one"),
+    (USERS + ", input_share: 70%, input_tokens: 3k", "budget_usd: 6M", "both input_share: and input_tokens:; keep one"),
+    (USERS, "budget_usd: 6M, country: US", "say nothing of a buyer in United States; write country: CN, or ask"),
+    (USERS, "budget_usd: 6M, country: Mars", "'Mars' is no country"),
+    (USERS, "budget_usd: 6M, model: gpt-9", "unknown model 'gpt-9'"),
+    (USERS, "", "buyer has no budget; write budget_usd: or budget_cny:"),
+])
+def test_a_buyer_that_cannot_be_meant_is_refused_before_the_long_work(
+        cli: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demand: str,
+        buyer: str, match: str) -> None:
+    """Twice stated, nothing read or written, or a seat where this market does not sell: no figure is dropped unsaid."""
+    monkeypatch.setattr("chipcast.chain.prepare", lambda *_, **__: pytest.fail("computed before it was refused"))
+    code, out, err = cli("plan", str(stated(tmp_path, demand, buyer)))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert match in err
+
+
+def test_a_request_of_so_many_tokens_gives_the_share_that_is_read(tmp_path: Path) -> None:
+    """3k in and 1k out are the input share 75 %, whether users or requests are counted."""
+    needs = []
+    for k, words in enumerate(("input_share: 75%", "input_tokens: 3k, output_tokens: 1k")):
+        (tmp_path / str(k)).mkdir()
+        story = load(stated(tmp_path / str(k), f"{USERS}, {words}", "budget_usd: 6M"))
+        needs.append(need_for(resolve(story, draws=100), story.buyer).mean_tokens_per_s)
+    first, second = needs
+    assert np.array_equal(first, second)
 
 
 def test_quarters_are_those_the_months_touch() -> None:

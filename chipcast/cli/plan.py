@@ -24,6 +24,9 @@ from chipcast.cli.common import (
     whole,
 )
 
+GLANCE = 100
+"""Draws on which a buyer's own figures are read before anything long is computed."""
+
 init_app = typer.Typer(no_args_is_help=True, help="Write a commented template to edit.")
 
 
@@ -139,9 +142,11 @@ def _check(asked: Any, story: Any, compare: str, draws: int) -> Any:
     from chipcast.base.choose import choose
     from chipcast.plan.decide import check, quarters_until
     from chipcast.plan.labels import INFORMATION
-    from chipcast.plan.need import quarters_of
+    from chipcast.plan.need import need_for, quarters_of
     from chipcast.plan.reduce import REDUCE
     from chipcast.plan.sheet import RISK
+    from chipcast.scenario import resolve
+    from chipcast.tokens.config import find, refuse_later
 
     choose(INFORMATION, asked.information, "information")
     choose(RISK, asked.risk, "objective")
@@ -153,6 +158,9 @@ def _check(asked: Any, story: Any, compare: str, draws: int) -> Any:
         for name in compare.split(","):
             choose(known, name.strip(), "strategy")
     check(asked, draws)
+    need_for(resolve(story, draws=GLANCE), story.buyer)
+    find(story.buyer.model)
+    refuse_later(story.buyer.model, story.as_of)
     quarters, _ = quarters_of(month_range(f"{story.as_of:%Y-%m}", story.until))
     quarters_until(quarters, asked.decide_until or story.buyer.decide_until or None)
     return story

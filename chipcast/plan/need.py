@@ -11,6 +11,7 @@ from chipcast.base.calendar import quarter_name
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
+from chipcast.rules.place import MAINLAND, place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,9 +90,23 @@ def need_from(given: Given, name: str, segment: str, *, model: str = "", country
     Raises
     ------
     InputError
-        If demand is stated in neither way, or there is no budget.
+        If demand or budget is stated in no way or in two, nothing is read or nothing written, or the buyer sits
+        where this market does not sell.
     """
+    if place(country).code not in MAINLAND:
+        raise InputError(f"the market that plans buy from is China's: its prices, gates and queues say nothing of a "
+                         f"buyer in {place(country).name}; write country: CN, or ask 'chipcast rules check CHIP --to "
+                         f"{place(country).code}' what may be bought there")
+    for one, other in (("concurrent_users", "requests_per_s"), ("budget_usd", "budget_cny"),
+                       ("input_share", "input_tokens")):
+        if f"buyer.{one}" in given and f"buyer.{other}" in given:
+            raise InputError(f"buyer states both {one}: and {other}:; keep one")
     share = given["buyer.input_share"] if "buyer.input_share" in given else given["plan.input_share"]
+    if "buyer.input_tokens" in given and "buyer.output_tokens" in given:
+        share = given["buyer.input_tokens"] / (given["buyer.input_tokens"] + given["buyer.output_tokens"])
+    if not 0 < np.min(share) <= np.max(share) < 1:
+        raise InputError("buyer.input_share must lie above 0% and below 100%: every request reads something and "
+                         "writes something; write for example input_share: 70%")
     if "buyer.concurrent_users" in given:
         if "buyer.tokens_per_user_day" not in given:
             raise InputError("buyer.demand states concurrent_users without tokens_per_user_day; add it, "
@@ -102,8 +117,6 @@ def need_from(given: Given, name: str, segment: str, *, model: str = "", country
             raise InputError("buyer.demand states requests_per_s without output_tokens; add it, "
                              "for example output_tokens: 500")
         mean = given["buyer.requests_per_s"] * given["buyer.output_tokens"]
-        if "buyer.input_tokens" in given:
-            share = given["buyer.input_tokens"] / (given["buyer.input_tokens"] + given["buyer.output_tokens"])
     else:
         raise InputError("buyer.demand states no need; write concurrent_users: with tokens_per_user_day:, "
                          "or requests_per_s: with output_tokens:")
@@ -113,7 +126,10 @@ def need_from(given: Given, name: str, segment: str, *, model: str = "", country
         budget = given.middle("buyer.budget_cny") / given.middle("ownership.cny_per_usd")
     else:
         raise InputError("buyer has no budget; write budget_usd: or budget_cny:")
-    outside = f"{segment}.offsite_share_max" if f"{segment}.offsite_share_max" in given else "plan.offsite_share_max"
+    outside = f"{segment}.offsite_share_max"
+    if outside not in given or (given.rows["plan.offsite_share_max"].kind == "scenario"
+                                and given.rows[outside].kind != "scenario"):
+        outside = "plan.offsite_share_max"      # what a buyer states outweighs what is assumed of the class
     growth = given["buyer.growth_per_month"] if "buyer.growth_per_month" in given else np.zeros(given.draws)
     return Need(name=name, segment=segment, model=model, mean_tokens_per_s=mean, growth_per_month=growth,
                 peak_to_mean=given["demand.peak_to_mean"], input_share=np.broadcast_to(share, (given.draws,)),

@@ -13,6 +13,7 @@ from plan_world import service_of, verdicts_of, world_of
 from chipcast.base.catalog import read_table
 from chipcast.base.errors import InfeasibleError, InputError
 from chipcast.base.given import Given
+from chipcast.cli import common
 from chipcast.plan import Need, need_from
 from chipcast.plan.assemble import assemble
 from chipcast.plan.conflict import conflict, nearest
@@ -115,6 +116,15 @@ def test_rent_and_api_together_stay_within_what_may_leave_the_house(done: Ground
     from_outside = np.maximum(done.fresh.need - judged.missing - own, 0.0)
     assert done.fresh.outside_cap is not None
     assert (from_outside <= done.fresh.outside_cap + 1e-9).all()
+
+
+@pytest.mark.parametrize(("stated", "share"), [
+    ((), 0.0), (("plan.offsite_share_max=40%",), 0.4),
+    (("plan.offsite_share_max=40%", "clinic_school.offsite_share_max=10%"), 0.1)])
+def test_what_a_clinic_states_on_work_outside_outweighs_its_class(stated: tuple[str, ...], share: float) -> None:
+    own = common.load("hospital-group", sets=stated)
+    table = resolve(own, draws=10, seed=1, chips=("h20-96",))
+    assert need_for(table, own.buyer).offsite_share_max == pytest.approx(share)
 
 
 def test_power_stands_at_the_sites_or_over_them(given: Given) -> None:

@@ -220,7 +220,9 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
         first_question=answer.first_question(buyer, case, mean_cost, float(served.mean()), api),
         reasons=answer.reasons(case, w.solved, decide), assumed=answer.share_of_supply(case, orders),
         detail={**answer.detail(case, w.solved, w.fresh, w.judged["plan"], seen, costs, fails),
-                **sweeps(case, decide, risk, w.pool),
+                **sweeps(case, decide, risk, w.pool, {
+                    f"{o.name} by {o.contract}{' for ' + o.site if o.site else ''} decided now"
+                    for o in orders if o.now}),
                 "tornado": tornado(case, decide, risk, w.pool, {k: v[seen] for k, v in case.causes.items()},
                                    costs["plan"])})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,11 +76,12 @@ def _words(o: Offer, names: Mapping[str, str]) -> str:
 
 
 def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[float, ...] = (0.01, 0.03, 0.05),
-         names: Mapping[str, str] | None = None, most: int | None = None
-         ) -> dict[str, dict[str, tuple[float, float]]]:
+         names: Mapping[str, str] | None = None, most: int | None = None,
+         first: Collection[str] = ()) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the range of each quantity over all plans within a share of the best cost.
 
-    With `most`, only of the units in all and of so many offers, those that the best plan orders most of first.
+    With `most`, only of the units in all and of so many offers: those named in `first`, then those that the best plan
+    orders most of.
 
     Returns
     -------
@@ -100,8 +101,8 @@ def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[floa
     out: dict[str, dict[str, tuple[float, float]]] = {}
     asked = quantities(best, names)
     if most is not None:
-        asked = [*asked[:1], *sorted(asked[2:], key=lambda q: -float(best.solution.x[q.columns.astype(int)] @ q.values)
-                                     )[:most]]
+        asked = [*asked[:1], *sorted(asked[2:], key=lambda q: (
+            q.name not in first, -float(best.solution.x[q.columns.astype(int)] @ q.values)))[:most]]
     for e in shares:
         limit = best.solution.objective + e * abs(best.solution.objective)
         session = Session(with_row(program, program.cost, limit))
@@ -170,14 +171,15 @@ ROOM_SHARE, ROOM_OFFERS = 0.03, 5
 """Share of the best cost within which the picture lets orders move [1], and offers it shows beside the sum."""
 
 
-def sweeps(case: Case, decide: int, risk: Risk, pool: npt.NDArray[np.intp]) -> dict[str, Any]:
+def sweeps(case: Case, decide: int, risk: Risk, pool: npt.NDArray[np.intp], ordered: Collection[str] = ()
+           ) -> dict[str, Any]:
     """Return cost by decision date, the frontier of mean and tail [USD], and the room of orders now [cards].
 
-    All on a small set of futures.
+    All on a small set of futures; `ordered` names the orders of the plan itself, as `quantities` does.
     """
     small, tiny = few(case, pool), few(case, pool, ROOM)
     room = near(tiny, labels_by_date(len(tiny.quarters), decide, tiny.size), decide, risk, (ROOM_SHARE,), case.names,
-                ROOM_OFFERS) if decide else {}
+                ROOM_OFFERS, ordered) if decide else {}
     dates = tuple(n for n in (0, 1, 2, 3, 4, 6, 8) if n <= len(small.quarters))
     return {"room": {"share": ROOM_SHARE, "orders": {k: list(*r.values()) for k, r in room.items()}},
             "by_date": [{"quarters": n, "until": small.quarters[n - 1] if n else "", "cost": v * small.money}

@@ -81,14 +81,24 @@ def _calendar(plan: Plan, rows: Sequence[Mapping[str, Any]], tones: Mapping[str,
               color=SOFT, strokeWidth=1.4)], rows)
 
 
+OWNED = ("spot", "framework", "option")
+"""Contracts by which cards come to be owned."""
+
+
 def room(plan: Plan) -> Picture | None:
     """Draw how far each order of now may move while the plan stays nearly as good."""
     found = plan.detail.get("room", {})
     rows: list[dict[str, Any]] = []
+    mine: dict[str, float] = {}
+    for o in plan.orders:
+        if o.now and o.contract in OWNED:
+            name = f"{o.name or o.chip} by {o.contract}{' for ' + o.site if o.site else ''} decided now"
+            mine |= {name: mine.get(name, 0.0) + o.units, "": mine.get("", 0.0) + o.units}
     for name, (low, high) in found.get("orders", {}).items():
         words = "all cards" if name == "units decided now" else readable(name.removesuffix(" decided now"))
         text = f"{max(low, 0.0):,.0f} to {max(high, 0.0):,.0f}"
-        rows.append({"order": wrapped(words, 30), "low": sig(max(low, 0.0)), "high": sig(max(high, 0.0)), "text": text})
+        rows.append({"order": wrapped(words, 30), "low": sig(max(low, 0.0)), "high": sig(max(high, 0.0)), "text": text,
+                     "plan": sig(mine.get("" if name == "units decided now" else name, 0.0))})
     rows = [r for r in rows if r["high"] >= 0.5 or r is rows[0]]
     if not any(r["high"] >= 0.5 for r in rows):
         return None
@@ -97,16 +107,19 @@ def room(plan: Plan) -> Picture | None:
     spec = base(AXIS_PX + 34 * len(rows), [
         layer("bar", {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}}, color=ACCENT, opacity=0.65,
               height={"band": 0.4}),
+        layer("tick", {"y": y, "x": {**x, "field": "plan"}}, color=INK, thickness=2, size=20),
         layer("text", {"y": y, "x": {**x, "field": "low"}, "text": {"field": "text"}}, align="left", baseline="bottom",
               dx=2, dy=-8, fontSize=11, color=SOFT)], rows)
     first = rows[0]
     return Picture(
         id="room", rows=rows, panels=(Panel(spec=spec),), marks=("plan", "market", "buyer"),
         title=f"Plans within {found['share']:.0%} of the best cost buy from {first['text']} cards now"
-        + (": how many is hardly told by cost" if 2 * first["low"] < first["high"] else ""),
-        note="How far each order may move while the others follow and the cost stays that near to the best. The ends "
-        "of the bars do not go together: more of one chip means less of another. On a small set of futures, before "
-        "rounding to whole servers.")
+        + (f"; this plan, made on more futures, buys {first['plan']:,.0f}"
+           if not 0.99 * first["low"] <= first["plan"] <= 1.01 * first["high"] else
+           ": how many is hardly told by cost" if 2 * first["low"] < first["high"] else ""),
+        note="Dark tick: this plan. Bar: how far each order may move while the others follow and the cost stays that "
+        "near to the best. The ends of the bars do not go together: more of one chip means less of another. On a small "
+        "set of futures, before rounding to whole servers.")
 
 
 def failures(plan: Plan) -> Picture | None:

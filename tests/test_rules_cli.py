@@ -58,7 +58,8 @@ def test_the_explanation_of_the_chapter(cli: Cli) -> None:
 def test_measure_gives_every_input_with_its_source(cli_json: Json) -> None:
     r = cli_json("rules", "measure", "l20")
     assert r["tpp"] == 1912
-    assert r["pd"] == pytest.approx(3.1422, abs=5e-5)
+    assert r["performance_density"] == r["pd"] == pytest.approx(3.1422, abs=5e-5)
+    assert r["performance_density"] == pytest.approx(r["tpp"] / r["applicable_die_mm2"])
     assert {"fp16_tflops", "applicable_die_mm2"} <= {x["name"] for x in r["inputs"]}
     assert all(x["source"] and x["unit"] and x["kind"] for x in r["inputs"])
 

@@ -26,23 +26,23 @@ MOST_CHIPS = 10_000_000
 """A job of more chips than this is taken for a slip."""
 
 
-def sizes_of(text: str) -> tuple[int, ...]:
+def sizes_of(text: str, name: str = "--chips") -> tuple[int, ...]:
     """Read `8192`, `1024,4096` or `1024..16384` (doubling)."""
     from chipcast.base.units import parse_quantity
 
     def whole(word: str) -> int:
-        number = parse_quantity(word, "chips", "--chips")
+        number = parse_quantity(word, "chips", name)
         if number < 1 or number != int(number):
-            raise InputError(f"--chips must be whole numbers of 1 or more, got '{word.strip()}'")
+            raise InputError(f"{name} must be whole numbers of 1 or more, got '{word.strip()}'")
         if number > MOST_CHIPS:
-            raise InputError(f"--chips must be {MOST_CHIPS:,} or less, got '{word.strip()}'")
+            raise InputError(f"{name} must be {MOST_CHIPS:,} or less, got '{word.strip()}'")
         return int(number)
 
     if ".." in text:
         low, _, high = text.partition("..")
         first, last = whole(low), whole(high)
         if first > last:
-            raise InputError(f"--chips must rise from left to right, got '{text}'")
+            raise InputError(f"{name} must rise from left to right, got '{text}'")
         out = [first]
         while out[-1] * 2 <= last:
             out.append(out[-1] * 2)
@@ -52,7 +52,7 @@ def sizes_of(text: str) -> tuple[int, ...]:
 
 def one_size(text: str, name: str = "--chips") -> int:
     """Read one whole number of chips or nodes."""
-    sizes = sizes_of(text)
+    sizes = sizes_of(text, name)
     if len(sizes) != 1:
         raise InputError(f"{name} must be one number here, got '{text}'")
     return sizes[0]

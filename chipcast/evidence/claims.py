@@ -229,8 +229,8 @@ def small_firms(g: Ground, row: Mapping[str, str]) -> Answer:
     """Judge whether the smallest deployment fits the example buyer's budget."""
     verdict = judge_interval(g.deployment_usd, 0.0, g.budget_usd, g.deployment_usd)
     computed = f"the smallest deployment ({g.deployment}) costs {span(g.deployment_usd)} USD"
-    why = (f"it fits a budget of {short(g.budget_usd)} USD in {verdict.probability:.0%} of draws; a full R1 needs a "
-           "server or two, so a single clinic joins through a group or a smaller model")
+    why = (f"it fits the budget of this run's buyer, {short(g.budget_usd)} USD, in {verdict.probability:.0%} of draws; "
+           "a full R1 needs a server or two, so a single clinic joins through a group or a smaller model")
     return verdict, computed, why, g.deployment_usd
 
 

@@ -14,6 +14,7 @@ from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.summary import short
 from chipcast.base.types import Array
+from chipcast.base.units import UNITS, convert
 from chipcast.chain import Ready, World, prepare, trade, whatif_draws
 from chipcast.evidence import claims
 from chipcast.evidence.explain import explain, holds, parse_claim
@@ -71,10 +72,10 @@ def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str
         If the text is neither, or a share is claimed outside 0 to 1.
     """
     story = load(scenario, as_of=as_of)
-    text = NICKNAMES.get(text.strip(), text.strip())
-    if text in {row["id"] for row in read_table("claims")}:
+    claim = NICKNAMES.get(text.strip().lower(), text.strip().lower())
+    if claim in {row["id"] for row in read_table("claims")}:
         before = blind(story, draws=min(draws, BEFORE), seed=seed, prior=True)
-        return _of_the_news(blind(story, draws=draws, seed=seed, speed=before.setting.speed), before, text)
+        return _of_the_news(blind(story, draws=draws, seed=seed, speed=before.setting.speed), before, claim)
     few = prepare(story, draws=GLANCE, seed=seed, prior=True)
     _read(few, trade(few.setting, few.given), text)  # a text that cannot be read is refused before the long work
     return _of_a_quantity(blind(story, draws=draws, seed=seed), text)
@@ -169,7 +170,8 @@ def _of_a_quantity(ready: Ready, text: str) -> dict[str, Any]:
     mask = np.asarray(holds(known, sign, value), dtype=bool)
     before, _ = named_quantities(ready, trade(ready.setting, ready.evidence.prior))
     prior = before[name] if name in before else ready.evidence.prior[name]
-    says = f"{value:.0%}" if unit == "1" and value <= 1 else short(value, 4) + ("" if unit == "1" else f" {unit}")
+    says = (f"{short(value, 4)} {unit}" if UNITS[unit][0] != "number" else f"{100 * value:.4g}%"
+            if unit == "1" and value <= 1 else short(convert(value, unit, "1"), 4) + (" USD" if "_usd_" in name else ""))
     answer: dict[str, Any] = {"claim": f"{name} {sign} {says}",
                               "odds": odds(float(np.mean(holds(prior, sign, value))), float(mask.mean()))}
     if name in ("910c.yield", "910b.yield"):

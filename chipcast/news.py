@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from chipcast.fab.record import LIMITS, Line
 from chipcast.market.filed import h20_2024
 from chipcast.market.forecast import periods_of, series
 from chipcast.market.record import DOMESTIC, Cells, Market
+from chipcast.market.shocks import line_factor
 from chipcast.scenario import Scenario, load
 
 CLAIM_YEAR, CLAIM_MONTH, YEAR_EARLIER = "2025", "2025-02", "2024-02"
@@ -246,6 +247,9 @@ def with_orders(ready: Ready, world: World) -> Array:
 def named_quantities(ready: Ready, world: World) -> tuple[dict[str, Array], dict[str, str]]:
     """Return what a claim may speak of, per draw, and its unit: outputs by name and every uncertain row. (draw)"""
     given, line = world.given, world.line
+    steps = cast(Any, [e for e in ready.setting.scenario.events if e.gate == "yield"])
+    if steps:  # what-ifs of the market that multiply what the line delivers
+        line = replace(line, packages=line.packages * line_factor(given, steps, line.months))
     now, earlier = yield_in_reading(given)
     month = f"{given.as_of:%Y-%m}"
     k = line.months.index(month) if month in line.months else 0
@@ -296,6 +300,10 @@ SERIES_UNITS = {
 """Unit of each forecast series; revenue is in billions of USD, as its name says."""
 
 
+ROUNDED = 1e-9
+"""Two worlds that differ relatively by less than this differ by rounding, which is no effect."""
+
+
 def effects(first: str, second: str, *, draws: int, seed: int) -> list[dict[str, Any]]:
     """Return second less first for every named output, paired: the second reuses the first's posterior.
 
@@ -317,6 +325,7 @@ def effects(first: str, second: str, *, draws: int, seed: int) -> list[dict[str,
     for ready in (one, two):
         outcomes.append(named_quantities(ready, trade(ready.setting, ready.given)))
     (before, units), (after, _) = outcomes
-    return [{"name": n, "unit": units[n], "effect": interval(after[n] - before[n]),
-             "p_positive": float(np.mean(after[n] > before[n])), "first": interval(before[n]),
-             "second": interval(after[n])} for n in before if n in after]
+    paired = {n: np.where(np.isclose(after[n], before[n], rtol=ROUNDED, atol=0), 0.0, after[n] - before[n])
+              for n in before if n in after}
+    return [{"name": n, "unit": units[n], "effect": interval(effect), "p_positive": float(np.mean(effect > 0)),
+             "first": interval(before[n]), "second": interval(after[n])} for n, effect in paired.items()]

@@ -180,3 +180,17 @@ def test_odd_claims_get_one_sentence(cli: Callable[..., tuple[int, str, str]], t
     assert words in err
     assert len(err.strip().splitlines()) == 1
     assert not out
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("910c.yield > 39.5%", "910c.yield > 39.5%"),
+    ("H20_revenue_usd_bn.2025 over $12.5 billion", "h20_revenue_usd_bn.2025 > 12.5bn USD"),
+])
+def test_a_claim_is_said_back_as_it_was_meant(cli_json: Callable[..., Any], text: str, said: str) -> None:
+    got = cli_json("explain", text, "--draws", "200")
+    assert got["claim"] == said
+    assert 0.05 < got["probability"] < 0.95
+
+
+def test_an_id_of_the_news_is_read_in_any_case(cli_json: Callable[..., Any]) -> None:
+    assert cli_json("explain", "H20-Million", "--draws", "200")["claim"].startswith("Nvidia sold a million H20")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from chipcast.market.gates import Event
 from chipcast.market.record import CHIPS, DOMESTIC, Market
 from chipcast.market.simulate import simulate
 from chipcast.market.world import World, first_state, world_of
+from chipcast.news import effects
 from chipcast.rules.record import CN_WORDS, US_WORDS
 from chipcast.scenario import SEGMENTS, load, with_events
 
@@ -308,3 +310,27 @@ def test_two_events_of_a_day_that_contradict_are_refused(first: dict[str, str], 
     with pytest.raises(InputError, match="events contradict: on 2025-05-01"):
         with_events(load("february-2025"), [day | first, day | second])
     with_events(load("february-2025"), [day | first, day | first])  # the same thing twice is no contradiction
+
+
+def test_a_yield_step_raises_what_the_line_is_counted_to_make(tmp_path: Path) -> None:
+    """Cards made and cards sold are of one world: half as much again shows in both, a factor of 1 in none."""
+    for name, factor in (("up", 1.5), ("same", 1.0)):
+        (tmp_path / f"{name}.yaml").write_text("events:\n  - {on: 2025-03-01, gate: yield, value: " + f"{factor}}}\n",
+                                               encoding="utf-8")
+    up, same = ({r["name"]: r for r in effects("february-2025", str(tmp_path / f"{name}.yaml"), draws=200, seed=1)}
+                for name in ("up", "same"))
+    assert not any(any(r["effect"].values()) or r["p_positive"] for r in same.values())
+    for year in ("huawei_ascend_cards.2026", "huawei_910c_packages.2026"):
+        assert up[year]["second"]["p50"] == pytest.approx(1.5 * up[year]["first"]["p50"])
+    made, sold = up["huawei_ascend_cards.2025"], up["china_total_cards.2025"]
+    assert made["p_positive"] > 0.95 and sold["effect"]["p50"] > 0
+
+
+def test_rounding_is_no_effect(tmp_path: Path) -> None:
+    """Closing the tools moves wafers and rounds cards elsewhere: what differs by rounding has no sign."""
+    (tmp_path / "b.yaml").write_text("events:\n  - {on: 2025-03-01, gate: tools, to: closed}\n", encoding="utf-8")
+    rows = effects("february-2025", str(tmp_path / "b.yaml"), draws=200, seed=1)
+    assert any(r["effect"]["p05"] < 0 for r in rows)
+    for r in rows:
+        for q in r["effect"].values():
+            assert q == 0 or abs(q) > 1e-10 * abs(r["first"]["p50"]), r["name"]

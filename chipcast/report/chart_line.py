@@ -60,9 +60,9 @@ def output(line: Line, given: Given) -> Picture:
     ticks = [{"product": k, "plan": v / 1000} for k, v in wanted.items()]
     rows += [{**r, "quarter": year, "plan": wanted.get(r["product"], 0) / 1000} for r in year_rows]
     extra = [layer("tick", {"y": {"field": "product", "type": "nominal", "sort": list(totals)}, "x": number("plan")},
-                   ticks, thickness=3, size=26, color="#b5392d")] if ticks else []
+                   ticks, thickness=3, size=16, color="#b5392d")] if ticks else []
     panels.append(Panel(title=f"All of {year} against the plan", spec=ranges(
-        year_rows, label="product", by="product", colours=tones, zero=True, extra=extra, step=46,
+        year_rows, label="product", by="product", colours=tones, zero=True, extra=extra, lift=9, step=46,
         x_title=f"thousand packages, {SPREAD}")))
     limits = {LIMIT_NAMES[k]: LIMIT_COLOURS[k] for k in LIMITS}
     capacity = binding_by_quarter(line)

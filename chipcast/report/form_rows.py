@@ -26,11 +26,12 @@ from chipcast.report.theme import ACCENT, INK, SOFT
 def ranges(rows: Rows, *, label: str, x_title: str, colours: Mapping[str, str] | None = None, by: str = "",
            log: bool = False, percent: bool = False, step: int = 34, zero: bool = False, offset: str = "",
            extra: Iterable[Spec] = (), text: str = "text", domain: tuple[float, float] | None = None,
-           root: bool = False, hold: Sequence[float] = ()) -> Spec:
+           root: bool = False, hold: Sequence[float] = (), lift: int = 2) -> Spec:
     """Draw one interval per row: thin 90 percent, thick 50 percent, a dot for the median, the numbers beside it.
 
     With `root` the axis grows with the square root, so that small and large ones show beside each other; a
-    logarithmic one also reaches the values of `hold`, which marks in `extra` stand at.
+    logarithmic one also reaches the values of `hold`, which marks in `extra` stand at. Numbers stand `lift` pixels
+    above their line.
     """
     axis = below(x_title, **({"format": ".0%"} if percent else {}))
     scale: Spec = {"domain": list(domain)} if domain else {"zero": zero, **({"type": "sqrt"} if root else {})}
@@ -56,7 +57,7 @@ def ranges(rows: Rows, *, label: str, x_title: str, colours: Mapping[str, str] |
     if any(r.get(text) for r in rows):
         words = {k: v for k, v in channels.items() if k != "color"}
         layers.append(layer("text", {**words, "x": {**x, "field": "mid"}, "text": {"field": text}}, align="left",
-                            baseline="bottom", dx=5, dy=-2, fontSize=11, color=SOFT))
+                            baseline="bottom", dx=5, dy=-lift, fontSize=11, color=SOFT))
     return base(AXIS_PX + int(step * len(order) * max(1.0, 0.62 * groups)), [*layers, *extra], rows)
 
 

@@ -77,7 +77,8 @@ PREFIXES = {
         "software",
         "adaptive",
     ),
-    "tokens": ("fit-", "stack-", "overlap", "serving", "engine", "routing", "tokens", "ascend", "maturity", "op_", "layer"),
+    "tokens": ("fit-", "stack-", "overlap", "serving", "engine", "routing", "tokens", "ascend", "maturity", "op_",
+               "layer"),
     "ownership": ("ownership", "card", "server"),
     "rules": ("us_gate", "gates", "no_controls", "cn_gate", "country_", "rules"),
     "market": (

@@ -170,8 +170,9 @@ def _of_a_quantity(ready: Ready, text: str) -> dict[str, Any]:
     mask = np.asarray(holds(known, sign, value), dtype=bool)
     before, _ = named_quantities(ready, trade(ready.setting, ready.evidence.prior))
     prior = before[name] if name in before else ready.evidence.prior[name]
-    says = (f"{short(value, 4)} {unit}" if UNITS[unit][0] != "number" else f"{100 * value:.4g}%"
-            if unit == "1" and value <= 1 else short(convert(value, unit, "1"), 4) + (" USD" if "_usd_" in name else ""))
+    says = (f"{100 * value:.4g}%" if unit == "1" and value <= 1
+            else f"{short(value, 4)} {unit}" if UNITS[unit][0] != "number"
+            else short(convert(value, unit, "1"), 4) + (" USD" if "_usd_" in name else ""))
     answer: dict[str, Any] = {"claim": f"{name} {sign} {says}",
                               "odds": odds(float(np.mean(holds(prior, sign, value))), float(mask.mean()))}
     if name in ("910c.yield", "910b.yield"):

@@ -198,6 +198,11 @@ def test_past_the_horizon_the_answer_is_unknown_with_the_last_state() -> None:
     assert "last known state is licence" in sentence(v)
 
 
+def test_a_return_between_what_is_known_and_the_day_is_told() -> None:
+    v = at("h20", "2026-12-01", catalog=Catalogue(date(2025, 12, 31)))
+    assert (date(2026, 11, 10), "US-AFF-2025") in {(d, r) for d, r, _ in v.scheduled}
+
+
 def test_before_the_first_rule_the_answer_is_free() -> None:
     v = at("a100", "2021-03-01")
     assert v.status == "free"

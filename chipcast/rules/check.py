@@ -127,7 +127,7 @@ def scheduled(catalog: Catalogue, on: date) -> tuple[tuple[date, str, str], ...]
             if last.year < 9999 and last > max(on, catalog.as_of):
                 out.append((last, x.rule_id, "ends"))
         out += [(day, x.rule_id, "may return; the outcome is not in the sources")
-                for day, _ in x.flips(catalog.as_of) if day > on]
+                for day, _ in x.flips(catalog.as_of) if day > min(on, catalog.as_of)]
     return tuple(sorted(set(out)))
 
 

@@ -259,7 +259,8 @@ def test_map_verb_and_its_warning(cli: Callable[..., Any], cli_json: Callable[..
     assert r["countries"]["CN"]["status"] == "denied"
     assert r["countries"]["DE"]["status"] == "free"
     assert r["countries"]["AE"]["status"] == "licence"
-    assert "embargoes" in cli("rules", "map", "h100", "--on", "2024-08-01")[1]
+    assert "of an embargo it knows the place" in " ".join(cli("rules", "map", "h100", "--on", "2024-08-01")[1].split())
+    assert cli_json("rules", "map", "l20", "--on", "2024-08-01")["countries"]["IR"]["status"] == "unknown"
     assert "embargoes" in cli("rules", "check", "l20", "--to", "Iran", "--on", "2025-03-01")[1]
 
 

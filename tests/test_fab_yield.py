@@ -304,3 +304,10 @@ def test_harvest_agrees_with_drawn_dies() -> None:
     good = (rng.poisson(g * fixed) == 0) & (rng.binomial(25, np.exp(-g * core)) >= 20)
     expected = float(at_least(25, 20, core, fixed, alpha))
     assert abs(good.mean() - expected) < 4 * math.sqrt(expected * (1 - expected) / n)
+
+
+@pytest.mark.parametrize("law", YIELD_LAWS)
+def test_a_perfect_yield_asks_for_zero_defects_and_not_for_minus_zero(law: str) -> None:
+    found = float(d0_of_yield(1.0, 100, law=law))
+    assert found == pytest.approx(0, abs=1e-15)
+    assert math.copysign(1, found) == 1

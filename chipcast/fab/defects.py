@@ -203,7 +203,7 @@ def d0_of_yield(share: Numeric, die_area_mm2: Numeric, *, law: str = "negative-b
     require(np.all((np.asarray(share) > 0) & (np.asarray(share) <= 1)), "yield", "lie above 0 and not above 1", share)
     require(np.all(np.asarray(die_area_mm2) > 0), "die_area_mm2", "be above 0", die_area_mm2)
     mean = choose(YIELD_LAWS, law, "yield law").inverse(share, clustering)
-    return mean * MM2_PER_CM2 / (die_area_mm2 * critical_share)
+    return mean * MM2_PER_CM2 / (die_area_mm2 * critical_share) + 0.0  # no minus before a zero
 
 
 def negative_binomial_slope(mean: Numeric, alpha: Numeric) -> Numeric:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from chipcast.base.calendar import parse_date
 from chipcast.base.document import line_of
 from chipcast.base.errors import InputError, nearest
+from chipcast.base.units import parse_quantity
 
 
 class _Strict(BaseModel):
@@ -34,6 +35,17 @@ class Event(_Strict):
     @classmethod
     def _on(cls, value: object) -> date:
         return day(value)
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _value(cls, value: object) -> object:
+        """Read `60%` as 0.6, as everywhere else."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_quantity(value, "1", "value")
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _whole(self) -> Event:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chipcast.base.errors import InputError
-from chipcast.scenario import load, resolve, shipped
+from chipcast.scenario import load, resolve, shipped, with_events
 
 
 def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
@@ -117,3 +117,16 @@ def test_what_is_set_on_top_wins_over_the_file_and_keeps_the_rest(tmp_path: Path
     assert above.middle("smic_n2.line_yield") == plain.middle("smic_n2.line_yield")
     with pytest.raises(InputError, match=r"--set: unknown quantity 'h20-96\.price'"):
         resolve(load(path, overrides={"h20-96.price": "1"}), draws=10)
+
+
+@pytest.mark.parametrize(("text", "value"), [("60%", 0.6), ("0.6", 0.6), (0.6, 0.6)])
+def test_the_value_of_an_event_may_be_a_percentage(text: object, value: float) -> None:
+    story = with_events(load("february-2025"), [{"on": "2025-06-01", "gate": "quota", "value": text}])
+    assert story.events[-1].value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("text", "match"), [("150%", "least domestic share of new cards, 0 to 1"),
+                                             ("much", "value must be a number, for example '12', got 'much'")])
+def test_a_value_that_is_no_share_is_refused(text: str, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        with_events(load("february-2025"), [{"on": "2025-06-01", "gate": "quota", "value": text}])

@@ -25,6 +25,7 @@ from chipcast.plan.value import (
     First,
     Risk,
     functional,
+    news_costs,
     paired,
     solve_plan,
     tail_mean,
@@ -49,6 +50,17 @@ def objective(p: Problem, decide: int, **risk: float) -> float:
 def test_perfect_news_costs_least_and_the_mean_plan_most(p: Problem, weight: float) -> None:
     worth, _ = values(p, 4, Risk(at_cut=SECURE, tail_weight=weight))
     assert worth["ws"] <= worth["sp"] + 1e-6 <= worth["eev"] + 2e-6
+
+
+def test_perfect_news_is_not_held_to_what_an_order_seems_to_need(p: Problem) -> None:
+    """Later orders are shares of a need that may look like nothing; who knows the future orders in units, from the
+    first quarter on, and in every scenario pays no more."""
+    few = np.where(np.arange(p.size) % 2, 0.0, 3.0)
+    seen = replace(p, scale=np.broadcast_to(few, (len(p.offers), len(p.quarters), p.size)))
+    risk = Risk(at_cut=SECURE)
+    found = solve_plan(seen, labels_by_date(len(p.quarters), 4, p.size), 4, risk)
+    assert (news_costs(seen, risk) <= found.costs + 1e-6).all()
+    assert np.array_equal(news_costs(seen, risk), news_costs(p, risk))
 
 
 def test_deciding_later_never_costs_more(p: Problem) -> None:

@@ -249,8 +249,12 @@ class Fixed:
 
 
 def news_costs(p: Problem, risk: Risk) -> Array:
-    """Return the cost of each scenario with perfect news, by which every scenario decides for itself. (scenario)"""
-    program = assemble(replace(p, serve_share=0.0), labels_by_date(len(p.quarters), 0, p.size), at_cut=risk.at_cut)
+    """Return the cost of each scenario with perfect news, by which every scenario decides for itself. (scenario)
+
+    Orders are in units here: who knows the future is not held to shares of what an order seems to need.
+    """
+    free = replace(p, serve_share=0.0, scale=None)
+    program = assemble(free, labels_by_date(len(p.quarters), 0, p.size), at_cut=risk.at_cut)
     return program.scenario_costs(solve(program).x)
 
 

@@ -320,7 +320,7 @@ def _buyer_rows(buyer: Buyer) -> list[Row]:
             continue
         unit = BUYER_UNITS[key]
         bounds = {"input_share": (0.0, 1.0), "min_domestic_share": (0.0, 1.0),
-                  "growth_per_month": (-1.0, math.inf)}.get(key, (0.0, math.inf))
+                  "growth_per_month": (-1.0, 1.0)}.get(key, (0.0, math.inf))
         reads_as = "1" if key == "growth_per_month" and isinstance(text, str) else unit
         law = parse_law(text, reads_as, f"buyer.{key}", bounds=bounds)
         out.append(Row(name=f"buyer.{key}", law=law, unit=unit, kind="scenario", source="scenario", why=buyer.name))

@@ -58,6 +58,10 @@ BAD = {
     "wrong unit": ("set:\n  h20.price_usd: 96 GB\n", r"mine.yaml:2: h20-96.price_usd: '96 GB' is a bytes, but USD"),
     "negative area": ("set:\n  smic_n2.edge_exclusion_mm: -3\n", r"mine.yaml:2: .* must lie within 0 to inf, got -3"),
     "share above one": ("set: {smic_n2.line_yield: 1.2}\n", r"must lie within 0 to 1, got 1.2"),
+    "growth too fast": ("buyer:\n  name: x\n  segment: private\n  demand: {concurrent_users: 5, growth_per_month: "
+                               "300%}\n", r"growth_per_month must lie within -1 to 1, got 3"),
+    "growth below minus one": ("buyer:\n  name: x\n  segment: private\n  demand: {concurrent_users: 5, "
+                               "growth_per_month: -150%}\n", r"growth_per_month must lie within -1 to 1, got -1.5"),
     "no date": ("as_of: 2025-13-01\n", r"mine.yaml:1: as_of: '2025-13-01' is no date; write YYYY-MM-DD"),
     "too early": ("as_of: 2024-01-01\n", r"lies before the first vintage"),
     "end before start": ("until: 2024-01\n", r"until 2024-01-31 lies before as_of 2025-02-25"),

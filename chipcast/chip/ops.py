@@ -80,10 +80,6 @@ def bound(flop: Numeric, moved_bytes: Numeric, *, flop_per_s: Numeric, bytes_per
     return np.argmax(np.stack(times), axis=0)
 
 
-BOUNDS = ("compute", "memory", "overhead")
-"""Words of `bound`."""
-
-
 def rounded(rows: Numeric, tile: Numeric) -> Numeric:
     """Return rows rounded up to whole tiles of the matrix unit. [rows]
 

@@ -150,10 +150,3 @@ def region_of(text: str) -> str:
     if word and word not in known:
         unknown("region with rules of its own", text, known.values())
     return known.get(word, "")
-
-
-def places_for(countries: str, known: list[str]) -> list[str]:
-    """Return the codes of countries written with commas, or a default list."""
-    from chipcast.rules.place import place
-
-    return [place(w).code for w in countries.split(",") if w.strip()] if countries else known

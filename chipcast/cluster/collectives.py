@@ -150,14 +150,6 @@ def two_shot_all_reduce(ranks: Numeric, size: Numeric, alpha_s: Numeric, bytes_s
     return 2 * one_shot_half(ranks, size, alpha_s, bytes_s)
 
 
-def in_switch_all_reduce(depth: Numeric, size: Numeric, alpha_s: Numeric, bytes_s: Numeric) -> Numeric:
-    """Return the seconds of an all-reduce that switches add up: 2 depth alpha + n / B, half the ring's bytes.
-
-    Needs switches that can add; no entry of `COLLECTIVES`, as it beats their lower bound.
-    """
-    return 2 * depth * alpha_s + size / bytes_s
-
-
 COLLECTIVES: Mapping[str, Mapping[str, Algorithm]] = MappingProxyType({
     "all-reduce": {"ring": ring_all_reduce, "doubling": doubling_all_reduce,
                    "rabenseifner": halving_doubling_all_reduce, "double_tree": double_tree_all_reduce},

@@ -15,7 +15,7 @@ from chipcast.cluster.record import PARTS, Fleet
 from chipcast.cluster.renewal import best_interval, daly, young
 from chipcast.cluster.simulate import simulate, typical_and_bad
 from chipcast.cluster.spares import spares_for_nodes_down
-from chipcast.cluster.trace import LAGS_DAYS, Trace, nodes_down, recurrence
+from chipcast.cluster.trace import Trace, nodes_down
 
 
 def by_size(fleet: Fleet) -> list[dict[str, Any]]:
@@ -84,12 +84,6 @@ def down_over_time(trace: Trace, *, every: int = 5) -> list[dict[str, float]]:
     """Return rows (day, down) of a log played back."""
     day, down = nodes_down(trace)
     return [{"day": float(a), "down": float(b)} for a, b in zip(day[::every], down[::every], strict=True)]
-
-
-def recurrence_rows(trace: Trace) -> list[dict[str, float]]:
-    """Return rows (from_day, to_day, times): the rate on the same node after a fault over the fleet's."""
-    return [{"from_day": float(a), "to_day": float(b), "times": float(v)}
-            for a, b, v in zip(LAGS_DAYS, LAGS_DAYS[1:], recurrence(trace), strict=False)]
 
 
 def claims_plane(losses_min: Sequence[float] = (2.5, 5.0, 10.0, 30.0), hours: Sequence[float] = ()

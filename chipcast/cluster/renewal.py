@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from chipcast.base.errors import require
 from chipcast.base.types import Numeric
 
 LARGEST_EXPONENT = 600.0
@@ -199,9 +198,3 @@ def two_level_overhead(rate_near: Numeric, cost_near: Numeric, rate_far: Numeric
     0.062796
     """
     return np.sqrt(2 * cost_near * rate_near) + np.sqrt(2 * cost_far * rate_far)
-
-
-def progress_possible(rate: Numeric, work: Numeric, checkpoint: Numeric) -> Numeric:
-    """Return whether a segment is likely enough to finish between stops that the job makes progress."""
-    require(np.all(np.asarray(work) > 0), "work between checkpoints", "be above 0", work)
-    return rate * (work + checkpoint) < LARGEST_EXPONENT

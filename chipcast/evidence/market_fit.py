@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 from scipy import special
@@ -347,8 +347,3 @@ def backtest(*, conditional: bool, ahead: int = 3, seed: int = 1, particles: int
                                     series="nvda_china_revenue_usd_bn", period=fiscal_quarter(end), vintage=str(day),
                                     kind=outcomes[end]["kind"], baselines=rivals))
     return tuple(scored)
-
-
-def day_before(day: date) -> date:
-    """Return the day before, for vintages that must not see a filing."""
-    return day - timedelta(days=1)

@@ -7,7 +7,7 @@ The op list of `ops` prices the forward pass; backward is twice its products. So
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -283,11 +283,6 @@ def training_ledger(model: Model, job: Job, speed: Speed) -> dict[str, Numeric]:
             "optimizer": shared(recipe.optimizer, 1), "activations": held, "reserve": speed.reserve_bytes}
 
 
-def with_precision(job: Job, speed: Speed) -> Job:
-    """Return the job in 16 bits where the chip does not count in its precision."""
-    return job if PRECISION[job.precision].arithmetic in speed.peak else replace(job, precision="bf16")
-
-
 __all__ = ["CAUSES", "LEDGER", "RECOMPUTE", "SCHEDULES", "STATES", "ZERO", "Job", "TrainStep", "activation_bytes",
            "all_reduce_s", "fits_training", "gpt_flop", "hfu", "mfu", "model_flop_per_token", "state_bytes",
-           "train_step", "training_ledger", "with_precision"]
+           "train_step", "training_ledger"]

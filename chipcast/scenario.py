@@ -139,7 +139,7 @@ def with_events(scenario: Scenario, more: Sequence[Mapping[str, Any]]) -> Scenar
             events += (Event.model_validate(keys),)
         except ValidationError as error:
             first = error.errors()[0]
-            said = first["msg"].removeprefix("Value error, ")
+            said = "missing; add it" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
             place = f"{first['loc'][0]}: " if first["loc"] else ""
             raise InputError(f"event {' '.join(f'{k}={v}' for k, v in keys.items())}: {place}"
                              f"{said[0].lower() + said[1:]}") from None

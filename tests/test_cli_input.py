@@ -88,6 +88,8 @@ BAD = [
     ("plan --near=150%", "--near must lie from 0% to 100%"),
     ("plan --near=nan", "--near must be a number"),
     ("plan --tail-weight=nan", "--tail-weight must be"),
+    ("market --event on=2025-04-09", "event on=2025-04-09: gate: missing; add it"),
+    ("score pyproject.toml", "name a file that `chipcast freeze` wrote"),
     ("market --without=treat", "did you mean 'threat'?"),
     ("init plan /nonexistent/a.yaml", "cannot write"),
 ]

@@ -216,7 +216,8 @@ def score(
     try:
         content = loads(_read(Path(forecast)))
     except JSONDecodeError as error:
-        raise InputError(f"{forecast}:{error.lineno}: not valid JSON: {error.msg}") from None
+        raise InputError(f"{forecast}:{error.lineno}: not valid JSON: {error.msg}; name a file that "
+                         "`chipcast freeze` wrote") from None
     rows = grade.check_frozen(content, forecast)
     extra = list(csv.DictReader(_read(Path(outcomes)).splitlines())) if outcomes else []
     result = {"as_of": content["as_of"], "standing": content["standing"], "hash": content["hash"],

@@ -183,3 +183,21 @@ def test_numbers_in_json_are_finite_or_null(cli: Cli) -> None:
     code, out, err = cli("fab", "cost", "ascend-910c", "--draws", "100", "--json")
     assert (code, err) == (0, "")
     json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} in JSON"))
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("4", "4")])
+def test_matrix_products_take_one_thread_unless_the_user_says_otherwise(
+        before: str | None, after: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import os
+
+    from chipcast.cli import ONE_THREAD, entry
+
+    for name in ONE_THREAD:
+        monkeypatch.setenv(name, before or "")
+        if before is None:
+            monkeypatch.delenv(name)
+    monkeypatch.setattr("sys.argv", ["chipcast", "--version"])
+    with pytest.raises(SystemExit):
+        entry()
+    assert {os.environ[name] for name in ONE_THREAD} == {after}
+    assert capsys.readouterr().out.startswith("chipcast ")

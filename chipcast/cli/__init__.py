@@ -5,6 +5,7 @@ Station modules import what they compute with inside their functions, so that `-
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import lru_cache
 from importlib import import_module
@@ -20,6 +21,10 @@ STATIONS = ("fab", "chip", "rules", "cluster", "tokens")
 
 VERBS = ("run", "market", "evidence", "plan")
 """Modules whose `register(app)` adds verbs that stand alone."""
+
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""Settings of libraries for matrix products: ours are small, threads that wait for one another cost more than they
+save, and a sum must not depend on the number of cores."""
 
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """The family of wrong words on the command line, wherever Typer keeps it."""
@@ -76,5 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def entry() -> None:
-    """Entry point of the installed command."""
+    """Entry point of the installed command; what the user's environment says of threads is left alone."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
     sys.exit(main())

@@ -318,7 +318,7 @@ def decide(ready: Ready, market: Market, *, draws: int = PLAN_DRAWS, **options: 
     """Return what the scenario's buyer should order, on the market's own draws."""
     given = ready.given.block(0, min(draws, ready.given.draws))
     buyer = ready.setting.scenario.buyer
-    need = need_for(given, buyer)
+    need = need_for(given, buyer, ready.setting.scenario.chips)
     options.setdefault("decide_until", buyer.decide_until or None)
     return plan(given, need, cut(market, given.draws), serve_buyer(ready.setting, given), ready.setting.verdicts,
                 **options)

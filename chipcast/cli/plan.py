@@ -104,7 +104,7 @@ def plan(scenario: ScenarioName = "february-2025",
     asked = replace(asked, decide_until=asked.decide_until or story.buyer.decide_until or None)
     ready = chain.prepare(story, draws=draws, seed=seed)
     given, setting = ready.given, ready.setting
-    need = need_for(given, story.buyer)
+    need = need_for(given, story.buyer, story.chips)
     market = chain.trade(setting, given).market
     service = chain.serve_buyer(setting, given)
     with _Progress() as progress:
@@ -158,7 +158,7 @@ def _check(asked: Any, story: Any, compare: str, draws: int) -> Any:
         for name in compare.split(","):
             choose(known, name.strip(), "strategy")
     check(asked, draws)
-    need_for(resolve(story, draws=GLANCE), story.buyer)
+    need_for(resolve(story, draws=GLANCE), story.buyer, story.chips)
     find(story.buyer.model)
     refuse_later(story.buyer.model, story.as_of)
     quarters, _ = quarters_of(month_range(f"{story.as_of:%Y-%m}", story.until))

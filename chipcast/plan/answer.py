@@ -132,6 +132,13 @@ def reasons(case: Case, solved: Solved, decide: int) -> tuple[str, ...]:
     return tuple(text for _, text in sorted(ranked, key=lambda r: r[0]))
 
 
+def assumptions(case: Case, orders: tuple[Order, ...]) -> str:
+    """Return what was assumed of the buyer's weight in the market, and of chips that no market trades."""
+    own = [f"{case.names[chip]} is given the price path, waits, gates and contracts of {case.names[base]}; its "
+           "figures, and what the rules say of them, are its own." for chip, base in case.own.items()]
+    return " ".join([share_of_supply(case, orders), *own])
+
+
 def share_of_supply(case: Case, orders: tuple[Order, ...]) -> str:
     """Return how much of what all buyers get the first orders are, and so whether the buyer moves the market."""
     first: dict[str, float] = {}

@@ -15,7 +15,7 @@ from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.plan.need import Site
-from chipcast.plan.ownership import HOURS_PER_MONTH, SERVER, Owning, World, first_block, rate_of
+from chipcast.plan.ownership import HOURS_PER_MONTH, SERVER, Owning, World, first_block, kin, rate_of, rows_of
 from chipcast.plan.problem import Offer
 
 
@@ -80,7 +80,8 @@ def option(w: World, o: Owning, stock: int, site: Site) -> Terms:
 def rent(w: World, o: Owning) -> Terms:
     """Return a chip rented by the quarter: its rent follows the price of the chip, no lead time, no deposit."""
     scarcity = o.price / o.price[:1]
-    usd = w.given[f"{o.chip}.rent_usd_per_h"] * w.months[:, None] * HOURS_PER_MONTH * scarcity
+    per_hour = w.given.first(*rows_of(w.given, w.need, o.chip, "rent_usd_per_h"))
+    usd = per_hour * w.months[:, None] * HOURS_PER_MONTH * scarcity
     return _by_quarter(w, o.chip, "rental", "rent", usd, o.most * w.need.offsite_share_max, o.rate, o.block, o.domestic)
 
 
@@ -114,8 +115,8 @@ def _pay_later(w: World, o: Owning) -> Array:
 
 def _to_own(w: World, o: Owning, stock: int, site: Site, contract: str, cost: Array, spend: Array,
             quote: Array, *, take: float = 0.0, least: float = 0.0, untaken: Array | None = None) -> Terms:
-    offer = Offer(chip=o.chip, supplier=vendor(w.given, o.chip), contract=contract, domestic=o.domestic, stock=stock,
-                  lot=float(SERVER), first_block=o.block, take=take, least_signed=least, site=site.name)
+    offer = Offer(chip=o.chip, supplier=vendor(w.given, kin(w.need, o.chip)), contract=contract, domestic=o.domestic,
+                  stock=stock, lot=float(SERVER), first_block=o.block, take=take, least_signed=least, site=site.name)
     return Terms(offer=offer, cost=cost, spend=spend, arrive=o.shipped, lead=o.lead, cap=o.most * o.may_order,
                  rate=o.rate, untaken=np.zeros(w.given.draws) if untaken is None else untaken, quote=quote)
 

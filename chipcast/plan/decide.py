@@ -218,7 +218,7 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
                 "leaves": int(np.unique(w.solved.labels[-1]).size)},
         sentence=answer.answer(orders, signed, beside, said, int(seen.size)), signed=signed,
         first_question=answer.first_question(buyer, case, mean_cost, float(served.mean()), api),
-        reasons=answer.reasons(case, w.solved, decide), assumed=answer.share_of_supply(case, orders),
+        reasons=answer.reasons(case, w.solved, decide), assumed=answer.assumptions(case, orders),
         detail={**answer.detail(case, w.solved, w.fresh, w.judged["plan"], seen, costs, fails),
                 **sweeps(case, decide, risk, w.pool, {
                     f"{o.name} by {o.contract}{' for ' + o.site if o.site else ''} decided now"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from chipcast.base.calendar import quarter_name
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
+from chipcast.rules.own import own_chip
 from chipcast.rules.place import MAINLAND, place
 
 
@@ -28,6 +30,16 @@ class Site:
     """Facility power over equipment power; not-a-number for the segment's. [1]"""
     usd_per_kwh: float = np.nan
     """Price of electricity; not-a-number for the segment's. [USD/kWh]"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Own:
+    """A chip of the buyer's own scenario, which no market trades under its name."""
+
+    base: str = ""
+    """Chip whose price path, waits, gates and contracts it shares; empty where none is named."""
+    domestic: bool = False
+    """Whether its maker is Chinese."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +80,8 @@ class Need:
     """Least domestic share of cards to own that the buyer sets itself, beside what the rules ask for. [1]"""
     sites: tuple[Site, ...] = ()
     """Rooms with their limits; empty for one room with the power limit above."""
+    own: Mapping[str, Own] = field(default_factory=dict)
+    """Chips of the scenario's own, by id."""
 
     @property
     def rooms(self) -> tuple[Site, ...]:
@@ -141,17 +155,23 @@ def need_from(given: Given, name: str, segment: str, *, model: str = "", country
                 offsite_share_max=given.middle(outside), ttft_s=ttft_s, tpot_ms=tpot_ms)
 
 
-def need_for(given: Given, buyer: Any) -> Need:
+def need_for(given: Given, buyer: Any, chips: Mapping[str, Mapping[str, Any]] | None = None) -> Need:
     """Return the need of a scenario's buyer: its texts from the scenario, its figures from `given`.
+
+    Parameters
+    ----------
+    chips : mapping, optional
+        Chips of the scenario's own, as it states them.
 
     Raises
     ------
     InputError
         As `need_from`; or if a site has no name of its own, or power stands both at the sites and over them.
     """
-    chips = tuple(c if f"{c}.price_usd" in given else given.catalog.resolve_chip(c) for c in buyer.chips)
-    need = need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=chips,
-                     ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms)
+    own = {name: _own(given, name, fields) for name, fields in (chips or {}).items()}
+    wanted = tuple(c if c in own or f"{c}.price_usd" in given else given.catalog.resolve_chip(c) for c in buyer.chips)
+    need = replace(need_from(given, buyer.name, buyer.segment, model=buyer.model, country=buyer.country, chips=wanted,
+                             ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms), own=own)
     if "buyer.min_domestic_share" in given:
         need = replace(need, min_domestic_share=given.middle("buyer.min_domestic_share"))
     names = [s.name for s in buyer.sites]
@@ -171,6 +191,12 @@ def need_for(given: Given, buyer: Any) -> Need:
     return replace(need, sites=sites)
 
 
+def _own(given: Given, name: str, fields: Mapping[str, Any]) -> Own:
+    base = fields.get("base")
+    return Own(base=given.catalog.resolve_chip(str(base)) if base else "",
+               domestic=own_chip(fields, name=name, catalog=given.catalog).domestic)
+
+
 def quarters_of(months: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
     """Return the calendar quarters that months touch, and months in each. (quarter)"""
     names: list[str] = [quarter_name(m) for m in months]
@@ -178,4 +204,4 @@ def quarters_of(months: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
     return unique, np.array([float(names.count(q)) for q in unique])
 
 
-__all__ = ["Need", "Site", "need_for", "need_from", "quarters_of"]
+__all__ = ["Need", "Own", "Site", "need_for", "need_from", "quarters_of"]

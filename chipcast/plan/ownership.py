@@ -99,9 +99,31 @@ class Owning:
     """Delivered share of what this buyer orders. [1] (quarter, draw)"""
 
 
-def is_domestic(chip: str, given: Given) -> bool:
+def kin(need: Need, chip: str) -> str:
+    """Return the chip itself, or the base of a chip of the buyer's own."""
+    own = need.own.get(chip)
+    return (own.base or chip) if own else chip
+
+
+def traded_as(need: Need, chip: str) -> str:
+    """Return the traded chip whose gates, waits, fill and price path a chip follows."""
+    base = kin(need, chip)
+    return MARKET_CHIP.get(base, base)
+
+
+def rows_of(given: Given, need: Need, chip: str, column: str) -> list[str]:
+    """Return the rows that hold a figure of a chip, the one that counts first; empty if there is none.
+
+    What a scenario states of a chip of its own counts; what it leaves out is its base's, draw by draw.
+    """
+    mine, base = f"{chip}.{column}", f"{kin(need, chip)}.{column}"
+    stated = mine in given and given.rows[mine].kind == "scenario"
+    return [n for n in dict.fromkeys((mine, base) if stated else (base, mine)) if n in given]
+
+
+def is_domestic(need: Need, chip: str) -> bool:
     """Return whether a chip's vendor is Chinese."""
-    return MARKET_CHIP.get(chip, chip) in DOMESTIC or chip.startswith("ascend")
+    return need.own[chip].domestic if chip in need.own else traded_as(need, chip) in DOMESTIC
 
 
 def month_row(verdicts: Verdicts, month: str) -> int:
@@ -113,15 +135,14 @@ def month_row(verdicts: Verdicts, month: str) -> int:
 
 def permitted(verdicts: Verdicts, need: Need, chip: str, months: list[str]) -> Array:
     """Return 1 where neither gate bars the chip by the rules known at the date. (quarter)"""
-    name = next((n for n in (chip, MARKET_CHIP.get(chip, chip)) if n in verdicts.chips), None)
+    name = next((n for n in (chip, traded_as(need, chip)) if n in verdicts.chips), None)
     if name is None:
         return np.ones(len(months))
     rows = [month_row(verdicts, m) for m in months]
     s, c = verdicts.segments.index(need.segment), verdicts.chips.index(name)
     us = np.array([US_WORDS[i] for i in verdicts.us[rows, s, c]])
     cn = np.array([CN_WORDS[i] for i in verdicts.cn[rows, s, c]])
-    home = chip.startswith("ascend")
-    barred = ((us == "licence_denial") & (not home)) | (cn == "barred")
+    barred = ((us == "licence_denial") & (not is_domestic(need, chip))) | (cn == "barred")
     return np.where(barred, 0.0, 1.0)
 
 
@@ -145,13 +166,14 @@ def own(w: World, chip: str) -> Owning:
     lost. A lot that is not filled this month waits for a later one: 1/fill - 1 months on average.
     """
     g, m, T = w.given, w.market, w.quarters
-    c = m.chips.index(MARKET_CHIP.get(chip, chip))
+    c = m.chips.index(traded_as(w.need, chip))
     i = w.service.chips.index(chip)
     draws = m.price_usd.shape[-1]
     path = m.price_usd[c, w.first] / np.maximum(m.price_usd[c, w.first[:1]], 1e-9)
-    system = g.first(f"{w.need.segment}.server_factor", f"{chip}.server_factor", "ownership.server_factor") \
+    system = g.first(f"{w.need.segment}.server_factor", *rows_of(g, w.need, chip, "server_factor"),
+                     "ownership.server_factor") \
         * (1 + g["ownership.network_share"])
-    price = g[f"{chip}.price_usd"] * path * system
+    price = g.first(*rows_of(g, w.need, chip, "price_usd")) * path * system
     open_ = m.us_open[c].astype(float) * m.cn_open[c]
     fill = np.clip(m.fill[c, w.first].astype(float), 0.0, 1.0)
     if w.need.segment in SMALL:
@@ -170,11 +192,11 @@ def own(w: World, chip: str) -> Owning:
     lead = (ready_q - np.arange(T)[:, None]).astype(np.int32)
     legal = permitted(w.verdicts, w.need, chip, [m.months[k] for k in w.first])
     in_time = ready_q < T
-    domestic = is_domestic(chip, g)
+    domestic = is_domestic(w.need, chip)
     open_at_end = np.ones(draws) if domestic else open_[-1]
     resale = np.where(in_time, _resale(w, open_at_end, ready_q), 0.0)
     rate = rate_of(w, i)
-    kw = g.first(f"{chip}.tdp_w") / 1000 * g["ownership.node_power_factor"]
+    kw = g.first(*rows_of(g, w.need, chip, "tdp_w")) / 1000 * g["ownership.node_power_factor"]
     block = float(first_block(w.service, i))
     useful = rate.min(axis=0) > 0
     cards = (w.need_q / np.where(useful, rate, 1.0)).max(axis=0)[useful]

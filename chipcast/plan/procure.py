@@ -17,17 +17,19 @@ from chipcast.plan.labels import Seen
 from chipcast.plan.need import Need, quarters_of
 from chipcast.plan.ownership import (
     HOURS_PER_MONTH,
-    MARKET_CHIP,
     SERVER,
     Owning,
     World,
     first_block,
     hold_cost,
     is_domestic,
+    kin,
     month_row,
     own,
     permitted,
+    rows_of,
     site_kw,
+    traded_as,
 )
 from chipcast.plan.problem import Problem
 from chipcast.rules.record import Verdicts
@@ -66,6 +68,8 @@ class Case:
     """Chips and contracts in a reader's words, by id."""
     supply_cards: dict[str, float]
     """Median cards of each chip that all buyers together get in a quarter. [cards]"""
+    own: dict[str, str]
+    """Chips of the buyer's own that are offered, and the chip whose waits, gates and contracts each shares, by id."""
 
 
 def case_of(given: Given, need: Need, market: Market, service: Service, verdicts: Verdicts, *,
@@ -87,7 +91,7 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
     owning = [own(w, chip) for chip in chips]
     unit_usd = {o.chip: float(np.median(o.price[0])) for o in owning}
     money = float(np.median(list(unit_usd.values())))
-    names = {c: name_of(given, c) for c in service.chips}
+    names = {c: name_of(given, c) for c in (*service.chips, *(o.base for o in need.own.values() if o.base))}
     _affordable(w, owning, names)
     _room(w, owning, names)
     sites = need.rooms
@@ -129,12 +133,13 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
         serve_share=serve_share, seconds=seconds)
     all_by_token = None if api is None else (api * to_service * need_s).sum(axis=0)
     got = market.deliveries.sum(axis=0)
-    per_quarter = {c: float(np.median(got[market.chips.index(MARKET_CHIP.get(c, c))].mean(axis=0))) * 3 for c in chips}
+    per_quarter = {c: float(np.median(got[market.chips.index(traded_as(need, c))].mean(axis=0))) * 3 for c in chips}
     return Case(problem=problem, features=futures.features(w, owning, worth), stratum=futures.cut_quarter(w, owning),
                 reopens=futures.reopening(w, owning), seen=futures.seen(w, owning),
                 causes=futures.causes(w, owning, names, worth), unit_usd=unit_usd, model=need.model,
                 service_unit=w.service_unit, seconds=seconds, left_out=left_out, api_usd=all_by_token,
-                names={**names, **contracts, "api": "by the token"}, supply_cards=per_quarter)
+                names={**names, **contracts, "api": "by the token"}, supply_cards=per_quarter,
+                own={c: kin(need, c) for c in chips if c in need.own})
 
 
 def _world(given: Given, need: Need, market: Market, service: Service, verdicts: Verdicts) -> World:
@@ -166,10 +171,13 @@ def _candidates(w: World) -> tuple[tuple[str, ...], dict[str, str]]:
             why[chip] = "not among the chips the buyer would consider"
         elif first_block(w.service, i) <= 0 or w.service.feasible[i] <= 0:
             why[chip] = w.service.reasons[i] or "no layout keeps the promise"
-        elif f"{chip}.price_usd" not in w.given:
+        elif chip in need.own and not need.own[chip].base:
+            why[chip] = "no market trades it; give it a base: whose waits, gates and contracts it shares"
+        elif not rows_of(w.given, need, chip, "price_usd"):
             why[chip] = "its price is not known"
-        elif MARKET_CHIP.get(chip, chip) not in w.market.chips:
-            why[chip] = "the market does not trade it openly"
+        elif traded_as(need, chip) not in w.market.chips:
+            why[chip] = "the market does not trade it openly" if chip not in need.own else \
+                f"the market does not trade its base, {name_of(w.given, kin(need, chip))}, openly"
         elif not permitted(w.verdicts, need, chip, starts).any():
             why[chip] = "the rules in force bar it for this buyer"
         else:
@@ -235,11 +243,11 @@ def _terms(w: World, owning: list[Owning], contracts: dict[str, str], left_out: 
                     continue
                 out.append(terms(w, o, k * len(owning) + c, site))
     if w.need.offsite_share_max > 0 and "rent" in contracts:
-        out += [rent(w, o) for o in owning if f"{o.chip}.rent_usd_per_h" in w.given]
+        out += [rent(w, o) for o in owning if rows_of(w.given, w.need, o.chip, "rent_usd_per_h")]
     if w.need.offsite_share_max > 0 and "lease" in contracts and w.need.country == "CN":
         out += [lease(w, chip) for i, chip in enumerate(w.service.chips)
                 if chip in left_out and f"{chip}.rent_usd_per_h" in w.given and first_block(w.service, i) > 0
-                and w.service.feasible[i] > 0 and not is_domestic(chip, w.given)]
+                and w.service.feasible[i] > 0 and not is_domestic(w.need, chip)]
     return out
 
 

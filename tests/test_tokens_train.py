@@ -43,7 +43,7 @@ POINTS = [  # hidden, layers, heads, tp, pp, v, chips, batch, micro, full recomp
 def a100() -> Speed:
     """A rank of an A100 80 GB with Megatron; nine round numbers, none fitted to single points."""
     return Speed(chip="a100-sxm-80", ranks_per_chip=1, peak={"bf16": 312e12}, memory_bytes_s=2.039e12,
-                 memory_bytes=80 * 2.0**30, reserve_bytes=0.0, domain=8, gemm_narrow=0.8, gemm_wide=0.84, grouped=0.6,
+                 memory_bytes=80 * 2.0**30, reserve_bytes=0.0, domain=8, gemm_narrow=0.8, gemm_wide=0.76, grouped=0.6,
                  core_decode=0.5, core_prefill=0.5, stream=0.85, stream_few=0.8, core_stream=0.85, rows_half=8.0,
                  tile=128.0, launch_s=0.0, layer_s=0.0, host_s=0.0, request_s=0.0, maturity=1.0, even=0.9, hidden=0.5,
                  alpha_s=(5e-6, 20e-6), link_bytes_s=(240e9, 21e9))
@@ -57,14 +57,15 @@ def gpt(point: tuple[Any, ...]) -> Any:
 def job(point: tuple[Any, ...], recompute: str) -> Job:
     _, _, _, tp, pp, v, chips, batch, micro = point[:9]
     return Job(chips_ranks=chips, tp=tp, pp=pp, virtual=v, sequence=2048, batch=batch, micro=micro, recompute=recompute,
-               schedule="interleaved" if v > 1 else "1f1b", causal=False, flash=False)
+               schedule="interleaved" if v > 1 else "1f1b", causal=False, flash=False,
+               sequence_parallel=recompute != "full")
 
 
 def test_eight_published_steps_on_a100_are_met_within_four_percent_on_average() -> None:
     errors = [float(train_step(gpt(p), job(p, kind), a100()).total_s) / seconds - 1
               for p in POINTS for kind, seconds in (("full", p[9]), ("selective", p[10]))]
     assert np.mean(np.abs(errors)) < 0.04
-    assert np.max(np.abs(errors)) < 0.11
+    assert np.max(np.abs(errors)) < 0.09
 
 
 def test_activations_and_states_match_the_published_formulas_exactly() -> None:

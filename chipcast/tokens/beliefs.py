@@ -145,6 +145,7 @@ def speed_from(chip: Part, family: str, group: str, stack: str, engine: str, dra
         request_s=s["request_us"] * 1e-6, maturity=s["maturity"] / young, even=c["even"], hidden=c["hidden"],
         alpha_s=(c["alpha_fast_us"] * 1e-6, c["alpha_slow_us"] * 1e-6),
         link_bytes_s=(chip.fast * c["link"], chip.slow * c["link"]),
+        hidden_sums=belief(stack, "hidden_sums", engine, draw) if stack == "train" else 0.0,
         mesh=family == "ascend" and chip.domain == 8)
     return speed, s
 

@@ -12,7 +12,7 @@ from chipcast.base.errors import InfeasibleError
 from chipcast.base.types import Numeric
 from chipcast.tokens.beliefs import Part, constant
 from chipcast.tokens.cases import Case
-from chipcast.tokens.jobs import MOST_PIECES, Found, Wish, best_job
+from chipcast.tokens.jobs import MOST_PIECES, Found, Wish, best_job, with_room
 from chipcast.tokens.jobs import words as layout_words
 from chipcast.tokens.memory import most_requests, weight_bytes
 from chipcast.tokens.model import PRECISION
@@ -245,7 +245,8 @@ def base_job(case: Case, part: Part) -> Job:
                batch=batch, cp=float(case.cp), recompute=case.recompute or "selective")
 
 
-SEARCHED = ("gemm_wide", "gemm_narrow", "core_prefill", "grouped", "stream", "maturity", "launch_s", "hidden")
+SEARCHED = ("gemm_wide", "gemm_narrow", "core_prefill", "grouped", "stream", "maturity", "launch_s", "hidden",
+            "hidden_sums")
 """Shares by which two searches for a layout are told apart."""
 
 _FOUND: dict[tuple[Any, ...], Found] = {}
@@ -264,7 +265,11 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
         job = replace(base, tp=float(case.tp), pp=pp, ep=float(max(case.ep, 1)) if experts else 1.0,
                       virtual=pieces_of(case, pp) if case.interleaved else 1.0,
                       schedule="interleaved" if case.interleaved else "1f1b", zero=3 if case.sharded else 1)
-        return replace(job, batch=case.local_batch * job.dp) if case.local_batch else job, ()
+        job = replace(job, batch=case.local_batch * job.dp) if case.local_batch else job
+        if case.recompute:
+            return job, ()
+        job = with_room(case.model, job, speed)
+        return job, (f"{job.recompute} recomputation, by memory",)
     if case.tp:
         return replace(base, tp=float(case.tp), zero=3), ()
     wish = Wish(pp=case.pp, ep=max(case.ep, 0), recompute=case.recompute, cp=case.cp if case.cp > 1 else 0)

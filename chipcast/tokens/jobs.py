@@ -16,7 +16,7 @@ from chipcast.tokens.footprint import RECOMPUTE
 from chipcast.tokens.model import Model
 from chipcast.tokens.pipeline import why_not
 from chipcast.tokens.step import Speed
-from chipcast.tokens.train import Job, train_step, training_ledger
+from chipcast.tokens.train import Job, fits_training, train_step, training_ledger
 
 TENSOR = (1, 2, 4, 8)
 """Tensor-parallel ranks that are tried."""
@@ -179,6 +179,15 @@ def best_job(model: Model, base: Job, speed: Speed, wish: Wish | None = None) ->
     return Found(job=kept[0][1], next_best=tuple(others[:5]), fell=fell)
 
 
+def with_room(model: Model, job: Job, speed: Speed) -> Job:
+    """Return a layout with the least recomputation of `AGAIN` with which it fits in memory, else the most."""
+    for again in AGAIN:
+        eased = replace(job, recompute=again)
+        if float(np.max(fits_training(model, eased, speed))) <= 1:
+            return eased
+    return replace(job, recompute=AGAIN[-1])
+
+
 def refuse_if_none(found: Found, model: Model, chips: int, chip: str, speed: Speed) -> Job:
     """Return the layout, or raise `InfeasibleError` that says what stands in the way."""
     if found.job is not None:
@@ -192,4 +201,4 @@ def refuse_if_none(found: Found, model: Model, chips: int, chip: str, speed: Spe
     raise InfeasibleError(f"no legal layout of {model.name} on {chips} x {chip}: " + "; ".join(list(found.fell)[:3]))
 
 
-__all__ = ["RECOMPUTE", "Found", "Wish", "best_job", "candidates", "illegal", "refuse_if_none", "words"]
+__all__ = ["RECOMPUTE", "Found", "Wish", "best_job", "candidates", "illegal", "refuse_if_none", "with_room", "words"]

@@ -75,6 +75,8 @@ class Speed:
     """Time of a small message inside and beyond the fast domain. [s]"""
     link_bytes_s: tuple[Numeric, Numeric]
     """Reached rate of a rank inside and beyond the fast domain, one direction. [B/s]"""
+    hidden_sums: Numeric = 0.0
+    """Part of the sums over tensor-parallel ranks hidden behind compute; none in serving. [1]"""
     mesh: bool = False
     """Whether the fast domain is a full mesh, in which few ranks reach few links."""
 

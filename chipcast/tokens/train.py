@@ -134,7 +134,8 @@ def _training_ops(model: Model, job: Job, plan: Plan, speed: Speed) -> tuple[tup
                 moved = moved + _constant("unfused_bytes") * scores
             op = op._replace(flop=flop, moved=moved)
         elif op.kind == "small":
-            op = op._replace(moved=op.moved * _constant("small_factor"))
+            cut = job.tp if job.sequence_parallel and op.name != "activation" else 1.0
+            op = op._replace(moved=op.moved * _constant("small_factor") / cut)
         out.append(op)
     return tuple(out), messages
 
@@ -182,8 +183,9 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     T = m (F + B) + bubble + exposed traffic + optimizer. Backward products are twice the forward ones, flash
     attention's core 2.5 times; recomputation adds forward work. Gradient traffic hides under the backward of the last
     micro-batch only; with ZeRO 3 every micro-batch gathers the weights twice and shares its gradients, of which the
-    part `hidden` goes on beside the work. DualPipe hides the exchange of experts'
-    rows under the work of the opposite direction.
+    part `hidden` goes on beside the work. Of the sums over tensor-parallel ranks the part `hidden_sums` goes on beside
+    the products that make and use them, at most as long as those last. DualPipe hides the exchange of experts' rows
+    under the work of the opposite direction.
     """
     require(np.all(np.asarray(job.dp) >= 1), "chips", "hold at least one copy of tp x pp x cp", job.chips_ranks)
     dealt = np.asarray(job.ep) > 1
@@ -200,6 +202,7 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     busy = sum(work.products) + sum(work.core)
     hidden = 1.0 if job.schedule == "dualpipe" else speed.hidden
     exchange = exchange - hidden * np.minimum(exchange, busy)
+    link = link - speed.hidden_sums * np.minimum(link, busy)
     per = 1.0 / (speed.maturity * job.pp)
     times = (3 + again_forward, 1 + core_back + again_core)
     comm = per * (link + exchange)

@@ -15,6 +15,7 @@ from chipcast.tokens.beliefs import at_centre
 from chipcast.tokens.cases import case_of
 from chipcast.tokens.fit import log_forecast, prepare
 from chipcast.tokens.guess import dense_model, model_for
+from chipcast.tokens.jobs import AGAIN, with_room
 from chipcast.tokens.model import load
 from chipcast.tokens.pipeline import BURDEN, why_not
 from chipcast.tokens.step import Speed
@@ -160,6 +161,46 @@ def test_bad_training_input_is_one_sentence(cli: Callable[..., tuple[int, str, s
                                             code: int, match: str) -> None:
     got, _, err = cli("tokens", "train", "deepseek-v3", *arguments)
     assert got == code and match in err
+
+
+def test_hiding_sums_gives_about_the_published_gain_and_never_more_than_the_sums_take() -> None:
+    rows = {r["id"]: float(r["value"]) for r in Catalogue(last_known()).rows("measurements")}
+    published = rows["TITAN-012"] / rows["TITAN-011"]
+    model, base = load("llama-3.1-70b"), Job(chips_ranks=256, tp=8, batch=512, sequence=8192)
+    times = [train_step(model, base, replace(a100(), hidden_sums=h)) for h in (0.0, 0.25, 1.0)]
+    plain, some, whole = (float(t.total_s) for t in times)
+    assert 1 + 0.5 * (published - 1) < plain / some < 1 + 2 * (published - 1)
+    sums = float(times[0].ledger["exposed"])
+    assert plain - whole == pytest.approx(sums - float(times[2].ledger["exposed"]))
+    assert plain - some == pytest.approx((plain - whole) / 4)
+
+
+def test_no_sum_is_hidden_where_there_is_no_work_to_hide_it_behind() -> None:
+    model, base = load("llama-3.1-70b"), Job(chips_ranks=256, tp=8, batch=512, sequence=8192)
+    slow = replace(a100(), link_bytes_s=(1e9, 1e9), hidden_sums=1.0)
+    assert float(train_step(model, base, slow).ledger["exposed"]) > 0.5 * float(train_step(model, base, slow).total_s)
+
+
+def test_sequence_parallel_norms_take_one_over_the_tensor_ranks() -> None:
+    model = load("llama-3.1-70b")
+    base = Job(chips_ranks=64, tp=8, batch=64, sequence=8192)
+    cut, whole = (float(train_step(model, replace(base, sequence_parallel=s), a100()).causes["memory"])
+                  for s in (True, False))
+    small = 3 * 80 * 64 / 8 * 10 * 8192 * 8192 * 2.0 * 1.5 / (2.039e12 * 0.85)
+    assert whole - cut == pytest.approx(small * 7 / 8, rel=0.02)
+
+
+@pytest.mark.parametrize(("sequence", "kind"), [(2048, "selective"), (12288, "half"), (131072, "full")])
+def test_a_stated_layout_does_over_again_only_what_memory_asks(sequence: int, kind: str) -> None:
+    model = load("llama-3.1-8b")
+    job_ = Job(chips_ranks=8, tp=1, pp=1, batch=8, sequence=sequence, zero=3)
+    eased = with_room(model, job_, a100())
+    assert eased.recompute == kind
+    if kind != "full":
+        assert float(fits_training(model, eased, a100())) <= 1
+    if kind != "selective":
+        less = replace(eased, recompute=AGAIN[AGAIN.index(kind) - 1])
+        assert float(fits_training(model, less, a100())) > 1
 
 
 def titan(notes: str) -> Any:

@@ -49,6 +49,8 @@ AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="Information 
 Sets = Annotated[list[str], typer.Option(
     "--set", metavar="NAME=VALUE",
     help="A figure of your own, such as 'h20-96.price_usd=12k to 15k'; may be repeated.")]
+InUnit = Annotated[str, typer.Option("--in", metavar="h100e", help="Count cards in a second unit too: h100e, "
+                                     "H100-equivalents by dense 16-bit peak.")]
 ScenarioName = Annotated[str, typer.Argument(metavar="[SCENARIO]", help="A shipped scenario or a YAML file.")]
 
 TEXT_FROM = 34
@@ -85,6 +87,22 @@ def load(scenario: str, *, as_of: str = "", sets: Sequence[str] = ()) -> Any:
             raise InputError(f"--set gives {name} twice, '{stated[name]}' and '{text}'; keep one")
         stated[name] = text
     return read(scenario, as_of=as_of or None, overrides=stated)
+
+
+def check_unit(unit: str) -> bool:
+    """Return whether `--in` asks for H100-equivalents.
+
+    Raises
+    ------
+    InputError
+        If it names another unit.
+    """
+    from chipcast.base.errors import InputError
+
+    if unit.lower() not in ("", "h100e"):
+        raise InputError(f"--in '{unit}' is no unit of compute; write --in h100e, or leave it out: the product's own "
+                         "unit is the useful token")
+    return bool(unit)
 
 
 def given(scenario: str = "february-2025", *, as_of: str = "", draws: int = 2000, seed: int = 1,

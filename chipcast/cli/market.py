@@ -7,7 +7,21 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, Sets, emit_json, load, say, table, whole
+from chipcast.cli.common import (
+    AsOf,
+    Draws,
+    InUnit,
+    Json,
+    ScenarioName,
+    Seed,
+    Sets,
+    check_unit,
+    emit_json,
+    load,
+    say,
+    table,
+    whole,
+)
 
 WITHOUT = ("threat", "controls", "local-push")
 """What a market can be run without, on the same draws."""
@@ -28,21 +42,25 @@ def register(app: typer.Typer) -> None:
 
     @app.command("market")
     def market(scenario: ScenarioName = "february-2025", without: Without = None, event: Events = None,
-               feedback: Feedback = False, sets: Sets = [],  # noqa: B006 - typer copies it
+               feedback: Feedback = False, unit: InUnit = "", sets: Sets = [],  # noqa: B006 - typer copies it
                draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
         """Who orders, gets and holds which chips, month by month, and at what price."""
-        left_out, happens = tuple(without or ()), tuple(event or ())
+        left_out, happens, counted = tuple(without or ()), tuple(event or ()), check_unit(unit)
         results, given, changes = _run(load(scenario, as_of=as_of, sets=sets), draws=draws, seed=seed, without=left_out,
                                        events=happens, feedback=feedback)
         # with the thing less without it: what is left out is missing in the first run, an event is there
         effects = _effects(results[::-1] if happens and not left_out else results) if len(results) > 1 else []
         what = " and ".join((*left_out, *(f"'{e}'" for e in happens)))
+        cards = in_h100s(results[0], given) if counted else {}
         if as_json:
             emit_json(payload(results[0], scenario=scenario, given=given, without=left_out)
                       | ({"events": list(happens)} if happens else {}) | ({"effects": effects} if effects else {})
+                      | ({"h100e": cards} if counted else {})
                       | ({"feedback": {"changes": list(changes)}} if feedback else {}))
         else:
             _print(results[0], without=left_out)
+            if counted:
+                _print_h100s(cards)
             if effects:
                 _print_effects(effects, what)
             if feedback:
@@ -247,14 +265,55 @@ def payload(market: Any, *, scenario: str, given: Any, without: tuple[str, ...] 
     }
 
 
-def _print(market: Any, *, without: tuple[str, ...]) -> None:
-    """Print orders, deliveries and stocks by chip and by buyer over the first two years."""
-    from chipcast.base.calendar import quarter_name
+def in_h100s(market: Any, given: Any) -> dict[str, Any]:
+    """Return what was delivered and what is kept in stock, by quarter and chip, in H100-equivalents."""
+    import numpy as np
+
+    from chipcast.base.summary import intervals
+    from chipcast.chip.equivalent import MEANING, h100_equivalents
+    from chipcast.market.record import DOMESTIC
+
+    worth = h100_equivalents(given, market.chips)
+    home = np.array([float(c in DOMESTIC) for c in market.chips])
+    quarters = _quarters(market.months)
+
+    def by_quarter(cells: Any, *, ends: bool) -> dict[str, Any]:
+        cards = [cells[..., i[-1], :] if ends else cells[..., i, :].sum(axis=-2) for i in quarters.values()]
+        compute = np.stack([c.sum(axis=0) * worth for c in cards])
+        rows = {c: compute[:, k] for k, c in enumerate(market.chips)}
+        rows |= {"all": compute.sum(axis=1), "domestic": (compute * home[:, None]).sum(axis=1)}
+        return {name: intervals(values) for name, values in rows.items()}
+
+    return {"unit": "H100-equivalents", "meaning": MEANING, "quarters": list(quarters),
+            "per_card": {c: intervals(worth[k][None])[0] for k, c in enumerate(market.chips)},
+            "delivered": by_quarter(market.deliveries, ends=False), "in_stock": by_quarter(market.stocks, ends=True)}
+
+
+def _print_h100s(cards: dict[str, Any]) -> None:
     from chipcast.base.summary import span
 
+    shown = cards["quarters"][:5]
+    for title, key in (("Delivered", "delivered"), ("Kept in stock at the end", "in_stock")):
+        table(f"{title}, in H100-equivalents (a second unit)", ("chip", *shown),
+              [(name, *(span(v) for v in values[:5])) for name, values in cards[key].items()])
+    say(f"Here {cards['meaning']}.")
+
+
+def _quarters(months: Any) -> dict[str, list[int]]:
+    """Return the places of the months of each quarter."""
+    from chipcast.base.calendar import quarter_name
+
     quarters: dict[str, list[int]] = {}
-    for i, month in enumerate(market.months):
+    for i, month in enumerate(months):
         quarters.setdefault(quarter_name(month), []).append(i)
+    return quarters
+
+
+def _print(market: Any, *, without: tuple[str, ...]) -> None:
+    """Print orders, deliveries and stocks by chip and by buyer over the first two years."""
+    from chipcast.base.summary import span
+
+    quarters = _quarters(market.months)
     shown = list(quarters)[:5]
     note = f" without {', '.join(without)}" if without else ""
     names = [f"{q} ({len(quarters[q])} m)" if len(quarters[q]) < 3 else q for q in shown]

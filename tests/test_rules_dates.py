@@ -293,6 +293,17 @@ def test_the_array_says_what_the_single_question_says() -> None:
                     assert table.decided_by[i, j, k] == v.deciding.decided_by or v.past_horizon
 
 
+@pytest.mark.parametrize("as_of", ["2025-02-25", "2026-05-01", "2026-08-31"])
+def test_the_end_of_the_sources_is_the_same_whatever_was_known(as_of: str) -> None:
+    """What the sources do not speak of is unknown; before their end the answer is the law as then known."""
+    then = Catalogue(date.fromisoformat(as_of))
+    within, past = (verdict(then, ask_for(then, "h100", date(2026, *d))) for d in ((6, 30), (7, 1)))
+    assert within.status != "unknown"
+    assert (past.status, past.last_status) == ("unknown", within.status)
+    assert str(past.unknown_after) == str(within.unknown_after) == "2026-06-30"
+    assert ("as known on" in sentence(past)) is (as_of < "2026-06-30")
+
+
 def test_months_past_the_horizon_can_carry_the_last_state() -> None:
     months = ("2026-06", "2026-12")
     plain = verdicts(NOW, chips=("h20-96",), segments=("platform",), months=months)
@@ -306,11 +317,13 @@ def test_months_past_the_horizon_can_carry_the_last_state() -> None:
 def test_a_forecast_never_sees_a_later_row() -> None:
     months = month_range("2025-01", "2027-12")
     early = Catalogue(date(2025, 2, 25))
-    table = verdicts(early, chips=("h20-96", "h100-sxm"), segments=SEGMENTS, months=months)
+    table = verdicts(early, chips=("h20-96", "h100-sxm"), segments=SEGMENTS, months=months, beyond="last")
     assert (table.us[:, :, 0] == 0).all()
     seen = {r for r in np.unique(table.decided_by) if r}
     assert all(layer(r).known_by <= early.as_of for r in seen)
-    assert table.unknown_after == "2025-02-25"
+    assert table.unknown_after == "2026-06-30"
+    plain = verdicts(early, chips=("h20-96",), segments=SEGMENTS, months=months)
+    assert [US_WORDS[w] for w in plain.us[:, 0, 0]] == ["free"] * 18 + ["unknown"] * 18
 
 
 def test_a_dated_what_if_replaces_the_word_from_its_day_on() -> None:

@@ -43,7 +43,7 @@ def history(chip: ChipArg, to: To = "CN", hq: Hq = "", buyer: Buyer = "platform"
                      default=catalog.as_of)
     start = parse_date(begin) if begin else max(parse_date(f.announced) if f.announced else first_rule,
                                                 first_rule - timedelta(days=182))
-    stop = parse_date(until) if until else max(unknown_after(catalog), start) + timedelta(days=184)
+    stop = parse_date(until) if until else max(min(unknown_after(catalog), catalog.as_of), start) + timedelta(days=184)
     ask = ask_for(catalog, f, start, to=to, hq=hq, segment=segment_of(buyer))
     spans = station.history(catalog, ask, begin=start, until=stop, as_known_then=then,
                             events=source.events)

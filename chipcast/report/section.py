@@ -111,9 +111,8 @@ def legal(story: Story, pictures: Pictures) -> Section | None:
             "Two gates stand between a chip and a Chinese buyer: American export rules and Chinese guidance. In "
             f"{day_words(story.as_of[:7])}, by the stricter of both: "
             + "; ".join(f"{word}: {', '.join(chips)}" for word, chips in by.items())
-            + f". The sources used here speak until {day_words(v.unknown_after)}. This says what published text "
-            f"says and is no "
-            "legal advice."
+            + f". The sources used here speak until {day_words(min(v.unknown_after, story.as_of))}. "
+            "This says what published text says and is no legal advice."
         )
         tables = (listed,)
     return Section(

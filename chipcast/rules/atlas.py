@@ -17,7 +17,7 @@ from chipcast.rules.gates import cn_touches
 from chipcast.rules.measure import Figures
 from chipcast.rules.place import MAINLAND, Place, place, places
 from chipcast.rules.record import STATUS_ORDER
-from chipcast.rules.rule import Laws, all_layers, horizon, live_layers
+from chipcast.rules.rule import Laws, all_layers, live_layers, sources_end
 
 CODES = {word: i for i, word in enumerate(STATUS_ORDER)} | {"disputed": STATUS_ORDER.index("unknown")}
 """Position of each status."""
@@ -78,10 +78,10 @@ def atlas(catalog: Catalogue, chips: Sequence[str], destinations: Sequence[str],
     out = np.zeros((len(chips), len(destinations), len(days)), np.int8)
     at = [place(d) for d in destinations]
     alike = [[j for j, p in enumerate(at) if p in group] for group in kinds(at, catalog.laws).values()]
-    end = horizon(catalog)
-    out[:, :, [k for k, day in enumerate(days) if end is not None and day > end]] = CODES["unknown"]
+    end = sources_end()
+    out[:, :, [k for k, day in enumerate(days) if day > end]] = CODES["unknown"]
     spans = [(day, columns, live_layers(catalog, day)) for day, columns in spans_of(catalog, days)
-             if end is None or day <= end]
+             if day <= end]
     states = [us_state(catalog, live, day) for day, _, live in spans]
     seat = place(hq) if hq else None
     for i, chip in enumerate(chips):

@@ -46,7 +46,9 @@ def points(f: Figures, tests: Iterable[Node], *, from_us: bool = True) -> dict[s
                 other = pair[1 - pair.index(name)]
                 cuts |= {limit - x for x in (*limits.get(other, ()), *base[other]) if math.isfinite(x) and x < limit}
         axes[name] = between(low, high, cuts)
-    pairs = [(tpp, pd) for tpp in between(float(f.tpp[0]), float(f.tpp[1]), limits.get("tpp", ()))
+    # of a chip whose area is known, density crosses its lines as performance moves
+    crossed = [limit * area for limit in limits.get("pd", ()) for area in f.area_mm2 if 0 < area < math.inf]
+    pairs = [(tpp, pd) for tpp in between(float(f.tpp[0]), float(f.tpp[1]), [*limits.get("tpp", ()), *crossed])
              for pd in _densities(f, tpp, limits.get("pd", ()))]
     grid = np.array([(*pair, *rest) for pair in pairs for rest in itertools.product(*axes.values())], dtype=float)
     out: dict[str, Interval] = {n: (grid[:, i], grid[:, i]) for i, n in enumerate(("tpp", "pd", *axes))}

@@ -20,7 +20,7 @@ from chipcast.rules.measure import Figures, figures
 from chipcast.rules.overrule import overrule_table, overruled
 from chipcast.rules.place import MAINLAND, place
 from chipcast.rules.record import CN_WORDS, STATUS_OF, STATUS_ORDER, US_WORDS, Verdicts
-from chipcast.rules.rule import Layer, horizon, known_layers, live_layers
+from chipcast.rules.rule import Layer, horizon, known_layers, live_layers, sources_end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,7 @@ def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None
     Dated what-ifs come last: from its day on an event replaces the word of its gate, see `overrule`.
     """
     end = horizon(catalog)
-    past = end is not None and ask.on > end
+    past = ask.on > sources_end()
     within = replace(ask, on=end) if past and end is not None else ask
     us, cn, last = gates(catalog, within, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope, events=events)
     if past:
@@ -110,8 +110,8 @@ def _sources_differ(figures: Figures, us: Answer) -> bool:
 
 
 def unknown_after(catalog: Catalogue) -> date:
-    """Return the last day that the sources speak of, as known by the catalogue's date."""
-    ends = [horizon(catalog) or catalog.as_of]
+    """Return the day after which the answer is unknown: the end of the sources, or a scheduled change known by then."""
+    ends = [sources_end()]
     ends += [day for x in known_layers(catalog) for day, _ in x.flips(catalog.as_of)]
     return min(ends)
 
@@ -188,7 +188,7 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
                 answers[alike[i]] = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope,
                                             live=lives[i])
             first = answers[alike[i]]
-            past = end is not None and day > end and beyond == "unknown"
+            past = day > sources_end() and beyond == "unknown"
             us[i, :, k] = US_WORDS.index("unknown" if past else first.word)
             by[i, :, k], prong[i, :, k], distance[i, :, k] = first.decided_by, first.prong, signed(first)
             if past:
@@ -232,7 +232,7 @@ def spans_of(catalog: Catalogue, days: Sequence[date]) -> list[tuple[date, list[
     known = known_layers(catalog)
     groups: dict[tuple[Any, ...], tuple[date, list[int]]] = {}
     for i, day in enumerate(days):
-        past = end is not None and day > end
+        past = day > sources_end()
         at = end if past and end is not None else day
         key = (past, *[(x.phase(at, catalog.as_of), x.state(at, catalog.as_of)) for x in known],
                *[min(at, later) == later for x in known for later in x.scope_from.values()])

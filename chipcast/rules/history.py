@@ -16,7 +16,7 @@ from chipcast.rules.assess import assessor
 from chipcast.rules.check import Verdict, verdict
 from chipcast.rules.overrule import begins
 from chipcast.rules.record import STATUS_OF
-from chipcast.rules.rule import all_layers, horizon, known_layers
+from chipcast.rules.rule import all_layers, known_layers, sources_end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,9 +61,7 @@ def changes(catalog: Catalogue, *, as_known_then: bool = False, events: Iterable
         days |= set(x.scope_from.values())
         if as_known_then:
             days |= {x.known_by, *(known for _, _, known in x.enforced)}
-    end = horizon(catalog)
-    if end is not None:
-        days.add(end + timedelta(days=1))
+    days.add(sources_end() + timedelta(days=1))
     return tuple(sorted(days))
 
 

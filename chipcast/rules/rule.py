@@ -185,12 +185,17 @@ def layer(rule_id: str, laws: Laws = ()) -> Layer:
     raise RuleError(f"no rule '{rule_id}' in rules.csv")
 
 
+def sources_end() -> date:
+    """Return the last day that the sources speak of: what holds after it is unknown, whatever the information date."""
+    return max(x.horizon for x in layers())
+
+
 def horizon(catalog: Catalogue) -> date | None:
     """Return the last day that the sources speak of if the catalogue holds them all, else none.
 
-    A run as of an earlier date asks what was known then, and the law as known then has no such end.
+    The law as known on an earlier date has no such end; its last known state is that of the day asked for.
     """
-    last = max(x.horizon for x in layers())
+    last = sources_end()
     return last if catalog.as_of >= last else None
 
 

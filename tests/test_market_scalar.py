@@ -18,7 +18,8 @@ from chipcast.base.given import Given
 from chipcast.market import gates
 from chipcast.market.record import CHIPS, DOMESTIC
 from chipcast.market.simulate import simulate
-from chipcast.market.world import first_state, world_of
+from chipcast.market.state import first_state
+from chipcast.market.world import world_of
 
 COUNT = 20
 SPEED = {"public_centre": {"h20-96": 1.6, "ascend-910c": 3.0, "ascend-910b3": 2.5}, "private": {"h20-96": 1.3}}
@@ -64,18 +65,19 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
     world = world_of(block, line_of(block, months), verdicts_of(months), service_of(block), months, threat=True,
                      controls=True, local_push=True, events=events, speed=SPEED)
     start = first_state(world)
-    S, C = len(world.segments), len(CHIPS)
+    chips = world.chips
+    S, C = len(world.segments), len(chips)
     segments = world.segments
 
     def g(name: str, otherwise: float = 0.0) -> float:
         return float(block[name][0]) if name in block else otherwise
 
-    domestic = [c in DOMESTIC for c in CHIPS]
-    grey = [c == "h800-sxm" for c in CHIPS]
+    domestic = [c in DOMESTIC for c in chips]
+    grey = [c == "h800-sxm" for c in chips]
     gated = [not d and not x for d, x in zip(domestic, grey, strict=True)]
     places = [c for c in range(C) if gated[c]]
     nest = [1 if d else 2 if x else 0 for d, x in zip(domestic, grey, strict=True)] + [3]
-    rates = [[float(x) * SPEED.get(segments[s], {}).get(STANDS.get(CHIPS[c], CHIPS[c]), 1.0)
+    rates = [[float(x) * SPEED.get(segments[s], {}).get(STANDS.get(chips[c], chips[c]), 1.0)
               for c, x in enumerate(world.cards.rate[:, 0])] for s in range(S)]
     price0 = world.cards.price_usd[:, 0].tolist()
     hourly, system = world.cards.usd_per_h[:, 0].tolist(), world.cards.system_usd[:, 0].tolist()
@@ -100,8 +102,8 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
     slope, p, h = g("choice.cost_sensitivity"), g("market.shortage_cost_ratio"), g("market.holding_cost_per_month")
     r = g("market.carrying_rate_per_year")
     beta = (1 + r) ** (-1 / 12)
-    handling = [float(block.first(f"{c}.lead_time_days", "ascend-910b2.lead_time_days")[0]) for c in CHIPS]
-    h20 = CHIPS.index("h20-96")
+    handling = [float(block.first(f"{c}.lead_time_days", "ascend-910b2.lead_time_days")[0]) for c in chips]
+    h20 = chips.index("h20-96")
     z = NormalDist().inv_cdf((p - 1) / (p - 1 + h + 1 - beta)) if p > 1 else 0.0
     safe = max(z, 0) * g("market.demand_cv_per_month") * math.sqrt(handling[h20] / 30.4375 + 1)
     level = float(world.paths.us[h20, 0, 0] > 0)
@@ -124,7 +126,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
                         + (g("choice.porting_cost_ln") * learnt if domestic[c] else 0.0)
                         - (float(world.pull[0]) if c == h20 else 0.0) for c in range(C)]
             cheapest = min(math.log(hourly[c] / rate[c]) for c in range(C)
-                           if not grey[c] and CHIPS[c] != "nvidia_next")
+                           if not grey[c] and chips[c] != "nvidia_next")
             belief[s] += (float(world.paths.threat[m, 0]) - belief[s]) * (1 - math.exp(-1 / lag[s]))
             us = base * (world.paths.us_hazard[m, 0] > 0) + belief[s] * max(after - base, 0)
             q = max(1 - (1 - min(us, 1)) * (1 - g("cn_gate.closing_hazard_per_month")),
@@ -189,7 +191,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
         for c in range(C):
             asked = sum(backlog[s][c] for s in range(S))
             cap = float(world.capacity[c, m, 0])
-            if CHIPS[c] == "nvidia_other":
+            if chips[c] == "nvidia_other":
                 cap += (g("past.shut_share_left") * float(world.capacity[h20, m, 0]) * price0[h20] / price0[c] * shut
                         * (1 - float(world.following[m, 0])))
             if c == h20:
@@ -197,7 +199,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
             if grey[c]:
                 cap *= 1 + (g("grey.flow_factor_when_closed") - 1) * shut
             made = cap
-            if CHIPS[c] not in ("ascend-910b", "ascend-910c"):
+            if chips[c] not in ("ascend-910b", "ascend-910c"):
                 made = min(cap, max(asked + (0 if grey[c] else cap) - shelf[c], 0)) * (door[c] if gated[c] else 1)
             ready = (shelf[c] + made) * (door[c] if gated[c] else 1)
             sent = share_out([backlog[s][c] for s in range(S)], ratio, min(ready, asked))
@@ -211,7 +213,7 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
                 out["written_down_usd"][c, m] = (ends * goods * g("h20-96.vendor_asp_usd")
                                                  * g("h20-96.inventory_cost_share") * g("market.write_down_share"))
             unfilled = max(1 - shipped / max(truly, 1e-9), 0) if truly > 0 else 0.0
-            if gated[c] and CHIPS[c] != "nvidia_next":
+            if gated[c] and chips[c] != "nvidia_next":
                 unfilled = max(unfilled, (1 - float(world.paths.us[c, m, 0])) * float(world.paths.cn[c, m, 0]))
             asks = g("grey.premium_max") * (1 - math.exp(-g("grey.premium_kappa") * unfilled))
             premium[c] += (asks - premium[c]) * (1 - math.exp(-1 / g("market.price_adjust_months")))
@@ -251,7 +253,9 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
             out["useful_tokens"][s, m] = float(world.need.tokens[s, m, 0]) * 30.4375 * serving
             out["cover_months"][s, m], out["leased_abroad"][s, m] = all_cover[s], leased[s]
             out["short_share"][s, m] = 1 - serving
-    return out
+    place = [chips.index(c) for c in CHIPS]
+    by_chip = (*names, "price_usd", "lead_time_days", "shipped", "under_way", "shelf", "backlog", "written_down_usd")
+    return {n: cells[..., place, :] if n in by_chip else cells for n, cells in out.items()}
 
 
 @pytest.mark.parametrize("events", [(), (

@@ -16,11 +16,13 @@ from chipcast import chain
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.laws import point
-from chipcast.market import choice, demand, hoard
+from chipcast.market import buy, choice, demand, hoard
 from chipcast.market.gates import Event
 from chipcast.market.record import CHIPS, DOMESTIC, Market
 from chipcast.market.simulate import simulate
-from chipcast.market.world import World, first_state, world_of
+from chipcast.market.state import first_state
+from chipcast.market.world import HOME as HOME_GROUP
+from chipcast.market.world import World, world_of
 from chipcast.news import effects
 from chipcast.rules.record import CN_WORDS, US_WORDS
 from chipcast.scenario import SEGMENTS, load, with_events
@@ -258,18 +260,19 @@ def test_growth_settles_from_its_first_rate_to_its_later_one() -> None:
 
 
 def test_shares_of_a_month_sum_to_one_with_every_gate_at_work(some: Given) -> None:
-    from chipcast.market.buy import shares_of
-
     months = months_of(some)[:6]
     verdicts = verdicts_of(months)
     verdicts.us[:, :, 0] = US_WORDS.index("licence_case")
     world = world_of(some, line_of(some, months), verdicts, service_of(some), months, threat=True, controls=True,
                      local_push=True, events=(CUT, Event(on=date(2025, 3, 1), gate="quota", value=0.5)))
-    state = first_state(world)
-    door = world.paths.us[:, 3] * world.paths.cn[:, 3]
-    share = shares_of(world, np.exp(-world.steep * (world.log_cost - world.cheapest)), door, 3)
-    assert share.sum(axis=1) == pytest.approx(np.ones_like(state.belief))
+    offer = buy.weights(world, first_state(world), np.ones_like(world.log_weight), 3) * world.taste
+    share, each = buy.shares_of(world, offer, 3)
+    assert share.sum(axis=0) == pytest.approx(np.ones_like(world.phi))
     assert (share >= 0).all()
+    bought = 1 - share[-1]
+    assert (share[HOME_GROUP] >= world.floor[3] * bought - 1e-12).all() and (world.floor[3] > 0).any()
+    for g, chips in enumerate((world.gated, world.grey, world.home)):
+        assert (offer[:, chips].sum(axis=1) * each[g])[share[g] > 1e-9] == pytest.approx(1.0)
 
 
 def test_market_and_line_settle(given: Given) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from chipcast.base.types import Array
-from chipcast.market.clear import total
-from chipcast.market.world import State, World
+from chipcast.market.sell import NOTHING
+from chipcast.market.state import State
+from chipcast.market.sums import total
+from chipcast.market.world import World
 
 
 class Books:
@@ -16,7 +18,7 @@ class Books:
 
     def __init__(self, world: World, state: State) -> None:
         """Open the books on the first state."""
-        self.gated = list(world.gated)
+        self.gated = world.gated
         self.installed = state.installed.copy()
         self.backlog = state.backlog.copy()
         self.shelf = state.shelf.copy()
@@ -26,18 +28,19 @@ class Books:
 
     def enter(self, step: Mapping[str, Array]) -> None:
         """Book one month from its flows."""
-        self.installed += step["deliveries"]
+        sent, arrived, back = step["sent"], step["deliveries"], step["sent_back"]
+        self.installed += arrived
         self.installed -= step["retired"]
-        self.backlog += step["orders"]
-        self.backlog -= step["cancelled"]
-        self.backlog -= step["sent"]
-        self.under_way += step["sent"][:, self.gated]
-        self.under_way -= step["deliveries"][:, self.gated]
-        self.under_way -= step["sent_back"]
-        shipped = total(step["sent"])
+        self.backlog += step["net"]
+        self.backlog -= sent
+        self.under_way += sent[:, self.gated]
+        self.under_way -= arrived[:, self.gated]
+        shipped = total(sent)
         self.shelf += step["made"]
         self.shelf -= shipped
-        self.shelf[self.gated] += total(step["sent_back"])
+        if back is not NOTHING:
+            self.under_way -= back
+            self.shelf[self.gated] += total(back)
         self.wallet += step["budget"]
         self.wallet -= step["systems_usd"]
         self.wallet -= step["lapsed_usd"]

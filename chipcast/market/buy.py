@@ -8,30 +8,34 @@ import numpy as np
 
 from chipcast.base.types import Array
 from chipcast.market import choice, clear
-from chipcast.market.clear import total
-from chipcast.market.world import TINY, State, World, over_chips
+from chipcast.market.state import State
+from chipcast.market.sums import of_chips, over_chips, total
+from chipcast.market.world import FOREIGN, GREY, HOME, TINY, WAIT, World
+
+DOMESTIC_ONLY = np.array([float(g == HOME) for g in range(WAIT + 1)])
+"""1 for the group that a floor on domestic cards favours. (group)"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
     """What buyers want in a month."""
 
-    price: Array
-    """Street price. [USD] (chip, draw)"""
+    move: Array
+    """Street price over the list price of the date. [1] (chip, draw)"""
     cover: Array
     """Months of additions wanted as a hoard. [months] (segment, draw)"""
     wanted: Array
     """Cards for need alone. [cards] (segment, chip, draw)"""
-    both: Array
-    """Cards for need and hoard within budget and power. [cards] (segment, chip, draw)"""
     orders: Array
     """Cards newly ordered, inflated where rationing is expected. [cards] (segment, chip, draw)"""
-    cancelled: Array
-    """Cards no longer wanted. [cards] (segment, chip, draw)"""
+    net: Array
+    """The same less cards no longer wanted. [cards] (segment, chip, draw)"""
     backlog: Array
     """Cards on order after both. [cards] (segment, chip, draw)"""
+    truly: Array
+    """Cards for need and hoard within budget and power, not inflated, over all buyers. [cards] (chip, draw)"""
     asked: Array
-    """The same over all buyers. [cards] (chip, draw)"""
+    """Cards on order over all buyers. [cards] (chip, draw)"""
 
 
 def fear(world: World, state: State, m: int) -> Array:
@@ -42,88 +46,133 @@ def fear(world: World, state: State, m: int) -> Array:
     state.belief += (world.paths.threat[m] - state.belief) * world.follow
     if not world.threat:
         return np.zeros_like(state.belief)
-    given = world.given
-    base = given["us_gate.closing_hazard_base_per_month"]
-    rise = np.maximum(given["us_gate.closing_hazard_after_threat_per_month"] - base, 0.0)
-    hazard = state.belief * rise
-    hazard += base * (world.paths.us_hazard[m] > 0)
+    hazard = state.belief * world.pace.threat_hazard
+    hazard += world.pace.base_hazard * (world.paths.us_hazard[m] > 0)
     np.minimum(hazard, 1.0, out=hazard)
     hazard += (1 - hazard) * world.paths.cn_hazard
-    return np.asarray(np.maximum(hazard, world.paths.announced[m]))
+    return np.asarray(np.maximum(hazard, world.paths.announced[m], out=hazard))
 
 
-def wishes(world: World, state: State, door: Array, m: int) -> Wish:
-    """Return what buyers want and order in a month, given how far each chip's door is open. (chip, draw)"""
-    given, need, cards = world.given, world.need, world.cards
-    carrying = given["market.carrying_rate_per_year"]
+def wishes(world: World, state: State, m: int) -> Wish:
+    """Return what buyers want and order in a month."""
+    given, need = world.given, world.need
     cover = world.phi * world.cover_rule(fear(world, state, m), 1.0, given["market.shortage_cost_ratio"],
-                                         given["market.holding_cost_per_month"], carrying,
+                                         given["market.holding_cost_per_month"],
+                                         given["market.carrying_rate_per_year"],
                                          given["us_gate.opening_hazard_per_month"])
-    move = (1 + state.premium) * given["market.list_price_ratio_per_year"] ** (m / 12)
-    cost = world.log_cost + np.log(move)
-    cost += carrying * state.lead_days / 365.25
-    learnt = clear.wright(np.maximum(state.domestic_used / np.maximum(world.first_used, 1.0), 1.0),
-                          given["choice.porting_learning_rate"])
-    cost[list(world.home)] += given["choice.porting_cost_ln"] * learnt
-    share, gated = shares_of(world, np.exp(-world.steep * (cost - world.cheapest)), door, m), list(world.gated)
+    move = (1 + state.premium) * world.outside.list_ratio[m]
+    offer = weights(world, state, move, m) * world.taste
+    share, scale = shares_of(world, offer, m)
 
     # a hoard is kept while it is wanted: it fills no need until fear or the foreign door is gone
-    bought = np.maximum(1 - share[:, -1], TINY)
-    foreign = np.full_like(bought, TINY)
-    for c in gated:
-        foreign += share[:, c]
     work, ahead = need.work[:, m], need.work[:, m + world.lookahead] + world.safety * need.additions[:, m]
-    cover_work = cover * need.additions[:, m] * foreign / bought
+    foreign = share[FOREIGN] + TINY
+    cover_work = cover * need.additions[:, m] * foreign / np.maximum(1 - share[WAIT], TINY)
     kept = np.minimum(np.maximum(state.have - work, 0.0), cover_work)
-    stock = state.have + state.coming - kept
-    gap = np.maximum(ahead - stock, 0.0)
-    hoard = np.maximum(cover_work - kept - np.maximum(stock - ahead, 0.0), 0.0) / foreign
+    over = state.have + state.coming - kept - ahead
+    gap = np.maximum(-over, 0.0)
+    hoard = np.maximum(cover_work - kept - np.maximum(over, 0.0), 0.0) / foreign
     within_grey_flow(world, share, gap, m)
+    scale *= share[:WAIT]
 
-    wanted = share[:, :-1]
-    wanted *= world.per_rate
-    both = wanted * (gap[:, None])
-    for c in gated:
-        both[:, c] += wanted[:, c] * hoard
-    wanted *= gap[:, None]
-    ahead_months = 1 + 3 * given["market.budget_commit_quarters"]
-    scale = np.maximum(state.wallet + world.budget * ahead_months, 0.0)
-    scale /= np.maximum(over_chips(both, cards.system_usd), TINY)
-    count = total(np.moveaxis(both, 1, 0))
-    np.minimum(scale, world.power_cards * ahead_months / np.maximum(count, TINY), out=scale)
-    both *= np.minimum(scale, 1.0)[:, None]
-    backlog = both * np.maximum(1 + (given["allocation.order_inflation"] - 1) * state.scarcity, 1.0)
-    orders = backlog - state.backlog
-    cancelled = np.minimum(orders, 0.0)
-    orders -= cancelled
-    np.negative(cancelled, out=cancelled)
-    return Wish(price=cards.price_usd * move, cover=cover, wanted=wanted, both=both, orders=orders,
-                cancelled=cancelled, backlog=backlog, asked=total(backlog))
+    # cards for one unit of work of each segment, then for what it lacks
+    cards = np.multiply(offer, world.per_rate, out=offer)
+    due = scale * gap
+    wanted = by_group(world, cards, due, np.empty_like(cards))
+    due[FOREIGN] += scale[FOREIGN] * hoard
+    due *= affordable(world, state, cards, due)
+    both = by_group(world, cards, due, cards)
+    truly = total(both)
+    inflated = np.maximum(1 + (given["allocation.order_inflation"] - 1) * state.scarcity, 1.0)
+    backlog = np.multiply(both, inflated, out=both)
+    net = backlog - state.backlog
+    return Wish(move=move, cover=cover, wanted=wanted, orders=np.maximum(net, 0.0), net=net, backlog=backlog,
+                truly=truly, asked=truly * inflated)
 
 
-def shares_of(world: World, weight: Array, door: Array, m: int) -> Array:
-    """Return what share of a segment's gap goes to each chip, and to waiting at the end. (segment, chip + 1, draw)
+def weights(world: World, state: State, move: Array, m: int) -> Array:
+    """Return the weight of each card by its price, its wait and the porting to it, 0 where none ships. (chip, draw)"""
+    given = world.given
+    cost = np.log(move)
+    cost += world.pace.waiting_cost * state.lead_days
+    learnt = clear.wright(np.maximum(state.domestic_used / np.maximum(world.first_used, 1.0), 1.0),
+                          given["choice.porting_learning_rate"])
+    cost[world.home] += given["choice.porting_cost_ln"] * learnt
+    cost *= world.steep
+    out: Array = np.exp(np.subtract(world.log_weight, cost, out=cost), out=cost)
+    out[world.gated] *= world.outside.offered[:, m]
+    return out
+
+
+def by_group(world: World, cards: Array, factor: Array, out: Array) -> Array:
+    """Return cards (segment, chip, draw) times the factor of their group (group, segment, draw)."""
+    for g, chips in enumerate((world.gated, world.grey, world.home)):
+        np.multiply(cards[:, chips], factor[g][:, None], out=out[:, chips])
+    return out
+
+
+def affordable(world: World, state: State, cards: Array, due: Array) -> Array:
+    """Return the part of what is due that fits the budget and the power of each segment. [1] (segment, draw)"""
+    ahead = 1 + 3 * world.given["market.budget_commit_quarters"]
+    room = np.maximum(state.wallet + world.budget * ahead, 0.0)
+    cost, plugs = np.zeros_like(room), list(world.plugged)
+    count = np.zeros_like(room[plugs])
+    for g, chips in enumerate((world.gated, world.grey, world.home)):
+        if chips.start < chips.stop:
+            cost += due[g] * over_chips(cards[:, chips], world.cards.system_usd[chips])
+            count += due[g][plugs] * of_chips(cards[plugs], chips)
+    room /= np.maximum(cost, TINY)
+    room[plugs] = np.minimum(room[plugs], world.power_cards * ahead / np.maximum(count, TINY))
+    return np.minimum(room, 1.0, out=room)
+
+
+def shares_of(world: World, offer: Array, m: int) -> tuple[Array, Array]:
+    """Return what share of a segment's gap goes to each group of cards and to waiting, and one over a group's weight.
 
     What no rule lets a segment take is removed; where licences or guidance let part through, the rest goes to what is
-    open in full; a floor on domestic cards is a constraint after the choice.
+    open in full; a floor on domestic cards is a constraint after the choice. A card's share is its weight times the
+    share of its group over the weight of its group.
+
+    Parameters
+    ----------
+    offer : array (segment, chip, draw)
+        Weights of cards in the choice; what rules keep back is taken out, in place.
+
+    Returns
+    -------
+    tuple of arrays
+        Shares (group, segment, draw), the last that of waiting, and (group without waiting, segment, draw).
     """
-    S, C, D = world.taste.shape
-    share = np.empty((S, C + 1, D))
-    np.multiply(weight, world.taste, out=share[:, :C])
-    for c in world.gated:
-        share[:, c] *= world.permits.may(m, c) * (door[c] * world.capacity[c, m] > 0)
-    share[:, C] = world.waiting
-    options = np.moveaxis(share, 1, 0)
-    choice.nest_shares(options, world.nests, world.likeness)
-    partly = [c for c in world.gated if not world.permits.in_full(m, c)]
-    if partly:
-        kept, full = np.ones((C + 1, S, D)), np.ones((C + 1, S, D))
-        for c in partly:
-            kept[c] = world.permits.share(m, c)
-            full[c] = kept[c] >= 1
-        choice.pass_on(options, kept, full)
-    choice.raise_to(options, np.array([float(c in world.home) for c in range(C + 1)]), world.floor[m], C)
-    return share
+    if not world.outside.all_may[m]:
+        offer[:, world.gated] *= world.outside.may[m][:, :, None]
+    share = np.empty((WAIT + 1, *world.phi.shape))
+    for g, chips in enumerate((world.gated, world.grey, world.home)):
+        of_chips(offer, chips, out=share[g])
+    share[WAIT] = world.waiting
+    each = np.maximum(share[:WAIT], choice.TINY)
+    np.divide(1.0, each, out=each)
+    choice.nest_shares(share, world.nests, world.likeness)
+    if not world.outside.in_full[m]:
+        let_through(world, offer, share, each, m)
+    if world.any_floor[m]:
+        choice.raise_to(share, DOMESTIC_ONLY, world.floor[m], WAIT)
+    return share, each
+
+
+def let_through(world: World, offer: Array, share: Array, each: Array, m: int) -> None:
+    """Keep, in place, only what licences and guidance let through of foreign cards; the rest goes to what is open."""
+    foreign = np.moveaxis(offer[:, world.gated], 1, 0)
+    options = np.concatenate([foreign * (each[FOREIGN] * share[FOREIGN]), share[GREY:]])
+    kept, full = np.ones_like(options), np.ones_like(options)
+    for c in range(world.gated.stop):
+        kept[c] = world.permits.share(m, c)
+        full[c] = kept[c] >= 1
+    choice.pass_on(options, kept, full)
+    count = world.gated.stop
+    foreign[:] = options[:count]
+    share[FOREIGN] = total(options[:count])
+    share[GREY:] = options[count:]
+    np.divide(1.0, np.maximum(share[FOREIGN], choice.TINY), out=each[FOREIGN])
 
 
 def within_grey_flow(world: World, share: Array, gap: Array, m: int) -> None:
@@ -132,9 +181,9 @@ def within_grey_flow(world: World, share: Array, gap: Array, m: int) -> None:
     Nobody queues for years at a door that has no order book: what the flow cannot give goes to the other options,
     waiting included, in proportion.
     """
-    for c in world.grey:
-        flow = world.capacity[c, m] * world.given["grey.flow_factor_when_closed"] * max(world.lookahead, 1)
-        asked = total(share[:, c] * gap * world.per_rate[:, c])
-        kept = share[:, c] * np.minimum(1.0, flow / np.maximum(asked, TINY))
-        share *= ((1 - kept) / np.maximum(1 - share[:, c], TINY))[:, None]
-        share[:, c] = kept
+    for i, c in enumerate(range(world.grey.start, world.grey.stop)):
+        flow = world.outside.grey_flow[i, m] * max(world.lookahead, 1)
+        asked = total(share[GREY] * gap * world.per_rate[:, c])
+        kept = share[GREY] * np.minimum(1.0, flow / np.maximum(asked, TINY))
+        share *= (1 - kept) / np.maximum(1 - share[GREY], TINY)
+        share[GREY] = kept

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from chipcast.base.types import Array, Numeric
+from chipcast.market.sums import total
 
 TINY = 1e-30
 """Keeps quotients finite where nothing is asked for."""
 
 
-def total(cells: Array) -> Array:
-    """Return the sum over the first axis, added in order so that no bit depends on the block of draws."""
-    out: Array = cells[0].copy()
-    for part in cells[1:]:
-        out += part
-    return out
-
-
-def proportional(orders: Array, supply: Array, priority: Array | None = None) -> Array:
-    r"""Return what each buyer gets when supply is shared in proportion to orders.
+def fill_shares(orders: Array, supply: Array, priority: Array | None = None) -> Array:
+    r"""Return the share of its orders that each buyer gets when supply is shared in proportion. [1] (buyer, ...)
 
     Parameters
     ----------
@@ -32,25 +27,38 @@ def proportional(orders: Array, supply: Array, priority: Array | None = None) ->
 
     Notes
     -----
-    Without priorities $x_i = w_i \min(1, K/\sum w)$. With them, what the favoured cannot use goes to the rest, so
-    that nothing stays on the shelf while somebody wants it.
+    Without priorities $\min(1, K/\sum w)$. With them, what the favoured cannot use goes to the rest, so that nothing
+    stays on the shelf while somebody wants it.
+    """
+    if priority is None:
+        return np.broadcast_to(np.minimum(1.0, supply / np.maximum(total(orders), TINY)), orders.shape)
+    weighted = orders * priority
+    first: Array = np.minimum(priority * (supply / np.maximum(total(weighted), TINY)), 1.0)
+    rest = 1 - first
+    left = np.maximum(supply - total(orders * first), 0.0)
+    rest *= np.minimum(1.0, left / np.maximum(total(orders * rest), TINY))
+    first += rest
+    return first
+
+
+def proportional(orders: Array, supply: Array, priority: Array | None = None,
+                 ranks: Sequence[slice] = ()) -> Array:
+    """Return what each buyer gets when supply is shared in proportion to orders, see `fill_shares`.
 
     >>> proportional(np.array([100.0, 50.0, 10.0]), np.array(90.0)).tolist()
     [56.25, 28.125, 5.625]
     """
-    if priority is None:
-        return np.asarray(orders * np.minimum(1.0, supply / np.maximum(total(orders), TINY)))
-    weighted = orders * priority
-    fill = supply / np.maximum(total(weighted), TINY)
-    given = np.minimum(weighted * fill, orders)
-    rest = orders - given
-    left = np.maximum(supply - total(given), 0.0)
-    rest *= np.minimum(1.0, left / np.maximum(total(rest), TINY))
-    given += rest
-    return np.asarray(given)
+    if priority is None or not ranks:
+        return np.asarray(orders * fill_shares(orders, supply, priority))
+    asked = np.stack([total(orders[r]) for r in ranks])
+    fill = fill_shares(asked, supply, np.stack([priority[r.start] for r in ranks]))
+    out = np.empty_like(orders)
+    for share, r in zip(fill, ranks, strict=True):
+        np.multiply(orders[r], share, out=out[r])
+    return out
 
 
-def water_fill(orders: Array, supply: Array, priority: Array | None = None) -> Array:
+def water_fill(orders: Array, supply: Array, priority: Array | None = None, ranks: Sequence[slice] = ()) -> Array:
     """Return what each buyer gets when all are filled to one level: small orders first in full.
 
     >>> water_fill(np.array([100.0, 50.0, 10.0]), np.array(90.0)).tolist()
@@ -67,7 +75,7 @@ def water_fill(orders: Array, supply: Array, priority: Array | None = None) -> A
     return np.asarray(np.where(short.any(axis=0), np.minimum(orders, np.maximum(level, 0.0)), orders))
 
 
-def in_order(orders: Array, supply: Array, priority: Array | None = None) -> Array:
+def in_order(orders: Array, supply: Array, priority: Array | None = None, ranks: Sequence[slice] = ()) -> Array:
     """Return what each buyer gets when contracts are served one after the other, highest priority first."""
     if priority is None:
         rank = np.broadcast_to(np.arange(orders.shape[0]).reshape((-1,) + (1,) * (orders.ndim - 1)), orders.shape)
@@ -82,7 +90,8 @@ def in_order(orders: Array, supply: Array, priority: Array | None = None) -> Arr
 
 
 ALLOCATION = {"proportional": proportional, "water_fill": water_fill, "priority": in_order}
-"""How scarce supply is shared: orders (buyer, ...), supply (...), priority (buyer, ...) to deliveries."""
+"""How scarce supply is shared: orders (buyer, ...), supply (...), priority (buyer, ...) and slices of buyers that are
+served alike, to deliveries."""
 
 
 def grey_premium(unfilled_share: Numeric, premium_max: Numeric, kappa: Numeric) -> Numeric:

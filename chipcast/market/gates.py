@@ -17,7 +17,7 @@ from chipcast.base.calendar import days_in_month, month_index, parse_date
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
-from chipcast.market.record import LEADING
+from chipcast.market.record import CHIPS, LEADING
 
 NEVER = 1e9
 """Days until an effect that is not announced."""
@@ -247,7 +247,7 @@ def scripted(given: Given, chips: Sequence[str], months: Sequence[str], gates: G
         names = [c for c, f in zip(chips, foreign, strict=True) if f]
         if event.chip:
             names = [event.chip if event.chip in chips else given.catalog.resolve_chip(event.chip)]
-            require(names[0] in chips, "the chip of an event at a gate of the market", f"be one of {', '.join(chips)}",
+            require(names[0] in chips, "the chip of an event at a gate of the market", f"be one of {', '.join(CHIPS)}",
                     f"'{event.chip}'")
         if event.to in OPEN_WORDS:
             state: Numeric = 1.0

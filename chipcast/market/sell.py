@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from chipcast.base.types import Array
-from chipcast.market import clear, legal
+from chipcast.market import clear
 from chipcast.market.buy import Wish
-from chipcast.market.clear import total
-from chipcast.market.world import TINY, State, World, over_chips
+from chipcast.market.state import State
+from chipcast.market.sums import over_chips, total
+from chipcast.market.world import TINY, World
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,167 +30,145 @@ class Sale:
     """Cards stopped on the way, back on the maker's shelf. [cards] (segment, gated chip, draw)"""
     written_down_usd: Array
     """Goods written off. [USD] (chip, draw)"""
-    scarcity: Array
-    """Unfilled share of what was truly wanted. [1] (chip, draw)"""
     shipped: Array
     """Cards shipped over all buyers. [cards] (chip, draw)"""
     fill: Array
     """Share of what was truly wanted that left. [1] (chip, draw)"""
 
 
-def sell(world: World, state: State, wish: Wish, door: Array, m: int) -> Sale:
+def sell(world: World, state: State, wish: Wish, m: int) -> Sale:
     """Make, hand out and ship, and move shelf, backlog, premium and lead time of the state."""
-    given, gated = world.given, list(world.gated)
-    made = production(world, state, wish.asked, door, m)
+    given, outside, gated = world.given, world.outside, world.gated
+    made = production(world, state, wish.asked, m)
     ready = state.shelf + made
-    ready[gated] *= door[gated]
-    supply = np.minimum(ready, wish.asked)
-    sent = world.allocate(wish.backlog, supply, world.priority)
+    ready[gated] *= outside.door[:, m]
+    supply = np.minimum(ready, wish.asked, out=ready)
+    sent = world.allocate(wish.backlog, supply, world.priority, world.ranks)
     shipped = total(sent)
-    arrived, back = move_on(world, state, sent, door)
-    written = write_down(world, state, made, door, m)
-    truly = total(wish.both)
-    some = truly > 0
-    fill = shipped / np.maximum(truly, TINY)
-    scarcity = np.maximum(1 - fill, 0.0) * some
-    shut_out(world, scarcity, door, m)
-    state.shelf = state.shelf + made - shipped
-    state.shelf[gated] += total(back)
+    written = write_down(world, state, made, m)
+    some = wish.truly > 0
+    fill = shipped / np.maximum(wish.truly, TINY)
+    scarcity = np.maximum(1 - fill, 0.0)
+    scarcity *= some
+    # the street knows the price of a card that Washington holds back; guidance at home lowers what is wanted
+    np.maximum(scarcity[gated], outside.barred[:, m], out=scarcity[gated])
+    state.backlog = np.subtract(wish.backlog, sent, out=wish.backlog)
+    arrived, back = move_on(world, state, sent, m)
+    state.shelf += made
+    state.shelf -= shipped
+    if outside.any_sent_back[m]:
+        state.shelf[gated] += total(back)
     asks = clear.grey_premium(scarcity, given["grey.premium_max"], given["grey.premium_kappa"])
-    state.premium += (asks - state.premium) * -np.expm1(-1 / given["market.price_adjust_months"])
+    asks -= state.premium
+    asks *= world.pace.price_step
+    state.premium += asks
     state.scarcity = scarcity
     state.lead_days = clear.lead_time_days(world.first_days, wish.asked - shipped, np.maximum(made, shipped))
-    state.backlog = wish.backlog - sent
-    state.door = door[gated]
+    np.minimum(fill, 1.0, out=fill)
+    fill *= some
     return Sale(made=made, supply=supply, sent=sent, arrived=arrived, sent_back=back, written_down_usd=written,
-                scarcity=scarcity, shipped=shipped, fill=np.minimum(fill, 1.0) * some)
+                shipped=shipped, fill=fill)
 
 
 CRUMB = 1e-3
 """Less than so many cards under way have arrived: an exponential tail has no end. [cards]"""
 
 
-def move_on(world: World, state: State, sent: Array, door: Array) -> tuple[Array, Array]:
+def move_on(world: World, state: State, sent: Array, m: int) -> tuple[Array, Array]:
     """Return arrivals of all chips and what is stopped at the gate, and move the cards under way of the state.
 
-    One stage with its exact step: with $\\lambda$ = 1 month / mean, a part $e^{-\\lambda}$ of what was under way and
-    $(1-e^{-\\lambda})/\\lambda$ of what was sent in the month are still under way. Where a door shuts, a share of what
-    is under way goes back to the maker.
+    One stage with its exact step, see `pace_of`. Where a door shuts, a share of what is under way goes back to the
+    maker.
     """
-    given, gated = world.given, list(world.gated)
-    speed = 1 / given["market.transit_months"]
-    stays = np.exp(-speed)
-    new_stays = -np.expm1(-speed) / speed
-    lost = given["market.transit_loss_share"] * np.maximum(state.door - door[gated], 0.0)
-    arrived = sent.copy()
-    back = np.zeros_like(state.under_way)
-    for g, c in enumerate(gated):
-        before = state.under_way[:, g] + sent[:, c]
-        left = state.under_way[:, g] * stays + sent[:, c] * new_stays
-        left *= left > CRUMB
-        arrived[:, c] = before - left
-        if lost[g].any():
-            back[:, g] = left * lost[g]
-            left -= back[:, g]
-        state.under_way[:, g] = left
+    gated, pace = world.gated, world.pace
+    arrived, way, new = sent.copy(), state.under_way, sent[:, gated]
+    came = np.add(way, new, out=arrived[:, gated])
+    way *= pace.stays
+    way += new * pace.sent_stays
+    way *= way > CRUMB
+    came -= way
+    if not world.outside.any_sent_back[m]:
+        return arrived, NOTHING
+    back = way * world.outside.sent_back[:, m]
+    way -= back
     return arrived, back
 
 
-def shut_out(world: World, scarcity: Array, door: Array, m: int) -> None:
-    """Raise scarcity, in place, where the US gate holds a card back that buyers could have: the street knows its price.
-
-    Guidance at home lowers what is wanted and so does not count; a card that nobody has seen yet has no street price.
-    """
-    for c in world.gated:
-        if world.chips[c] != legal.NEXT:
-            us, _ = world.widest[c][m]
-            held = 1 - world.paths.us[c, m] * us
-            scarcity[c] = np.maximum(scarcity[c], held * world.paths.cn[c, m])
+NOTHING = np.zeros((1, 1, 1))
+"""What is sent back in a month in which no door shuts. [cards] (segment, gated chip, draw)"""
 
 
-def write_down(world: World, state: State, made: Array, door: Array, m: int) -> Array:
+def write_down(world: World, state: State, made: Array, m: int) -> Array:
     """Return what sellers of gated cards write off as a door shuts: finished cards and what is on order for it. [USD]
 
     All of it in the month of the closing, at booked price times the share of cost; the units stay on the shelf and
     sell if the door opens again.
     """
-    given = world.given
+    given, c = world.given, world.lead
     out = np.zeros_like(state.shelf)
-    c = world.lead
-    after = world.paths.us_end[m] * world.paths.cn_end[m]
-    closing = np.maximum(state.level - after, 0.0)
-    state.level = after
-    if closing.any():
+    if world.outside.any_closing[m]:
         goods = state.shelf[c] + made[c] + given["h20-96.commitment_months"] * world.capacity[c, 0] * state.growth
-        out[c] = (closing * goods * given["h20-96.vendor_asp_usd"] * given["h20-96.inventory_cost_share"]
-                  * given["market.write_down_share"])
+        out[c] = (world.outside.closing[m] * goods * given["h20-96.vendor_asp_usd"]
+                  * given["h20-96.inventory_cost_share"] * given["market.write_down_share"])
     return out
 
 
-def production(world: World, state: State, asked: Array, door: Array, m: int) -> Array:
+def production(world: World, state: State, asked: Array, m: int) -> Array:
     """Return the cards that sellers finish in the month, and move the capacity of the leading foreign card.
 
     The line's output is its own. Others make what the backlog and one month on the shelf ask for; foreign ones only
     while their door is open, and the leading card's capacity answers a long backlog with a delay. The grey flow
     rises when the legal door is shut, and until a redesign follows lesser permitted boards take over the part of the
-    leading card's sales that earlier cut-offs left.
+    leading card's sales that earlier cut-offs left: both are in `Outside.able`.
     """
-    given, lead = world.given, world.lead
-    cap = world.capacity[:, m].copy()
+    given, lead, outside = world.given, world.lead, world.outside
+    cap = outside.able[:, m].copy()
     pressed = asked[lead] > 3 * cap[lead]
-    goal = np.where(pressed, given["h20-96.capacity_response_ratio"], 1.0)
-    state.growth = np.maximum(state.growth, state.growth + (goal - state.growth)
-                              / given["h20-96.capacity_response_months"])
-    shut = shut_share(world, door, m)
-    for c in world.gated:
-        if world.chips[c] == "nvidia_other":
-            worth = world.cards.price_usd[lead] / world.cards.price_usd[c]
-            cap[c] += given["past.shut_share_left"] * cap[lead] * worth * shut * (1 - world.following[m])
+    step = np.where(pressed, given["h20-96.capacity_response_ratio"], 1.0)
+    step -= state.growth
+    step /= given["h20-96.capacity_response_months"]
+    state.growth += np.maximum(step, 0.0, out=step)
     cap[lead] *= state.growth
-    for c in world.grey:
-        cap[c] *= 1 + (given["grey.flow_factor_when_closed"] - 1) * shut
     goal = asked + cap
-    for c in world.grey:
-        goal[c] = asked[c]
-    made = np.minimum(cap, np.maximum(goal - state.shelf, 0.0))
-    for c in world.gated:
-        made[c] *= door[c]
-    made[world.from_line > 0] = cap[world.from_line > 0]
+    goal[world.grey] = asked[world.grey]
+    goal -= state.shelf
+    made = np.minimum(cap, np.maximum(goal, 0.0, out=goal), out=goal)
+    made[world.gated] *= outside.door[:, m]
+    for c in world.from_line:
+        made[c] = cap[c]
     return made
 
 
-def shut_share(world: World, door: Array, m: int) -> Array:
-    """Return how far the leading card is held back, by rules in force and by gates. [1] (draw)"""
-    us, _ = world.widest[world.lead][m]
-    return np.asarray(1 - door[world.lead] * us)
-
-
-def lease(world: World, state: State, unserved: Array, door: Array, m: int) -> None:
+def lease(world: World, state: State, unserved: Array, m: int) -> None:
     """Add leases abroad to the state: unmet work that may leave the country, within a flow that rises with a shut door.
 
     The headquarters rule stops a part of them; leases end after their term.
     """
-    given, lead = world.given, world.lead
-    shut = shut_share(world, door, m)
-    flow = given["overseas.cards_per_quarter"] / 3 * (1 + (given["overseas.flow_factor_when_closed"] - 1) * shut)
-    flow *= 1 - given["overseas.headquarters_rule_share"]
-    want = unserved * world.abroad * world.per_rate[:, lead]
-    state.leased *= np.exp(-1 / given["overseas.lease_months"])
-    state.leased += want * np.minimum(1.0, flow / np.maximum(total(want), TINY))
+    want = unserved * world.abroad
+    want *= world.per_rate[:, world.lead]
+    state.leased *= world.pace.lease_kept
+    want *= np.minimum(1.0, world.outside.lease_flow[m] / np.maximum(total(want), TINY))
+    state.leased += want
 
 
-def settle(world: World, state: State, arrived: Array) -> tuple[Array, Array]:
-    """Put arrivals in place: return retired cards and installed ones, and move work and domestic use of the state."""
-    retired = state.installed * (world.given["market.retirement_per_year"] / 12)
-    installed = state.installed - retired
-    installed += arrived
-    state.installed = installed
-    own = over_chips(installed, world.rate)
-    state.have = own + state.leased * world.rate[:, world.lead]
-    coming = np.zeros_like(state.coming)
-    for g, c in enumerate(world.gated):
-        coming += state.under_way[:, g] * world.rate[:, c]
-    state.coming = coming
-    for c in world.home:
-        state.domestic_used = state.domestic_used + total(arrived[:, c])
-    return retired, own
+def settle(world: World, state: State, arrived: Array) -> tuple[Array, Array, Array]:
+    """Put arrivals in place, and move work and domestic use of the state.
+
+    Returns
+    -------
+    tuple of arrays
+        Retired cards (segment, chip, draw), and the work of foreign and of domestic cards (segment, draw). [tokens/s]
+    """
+    retired = state.installed * world.pace.retired
+    state.installed -= retired
+    state.installed += arrived
+    lead, home = world.lead, world.home
+    foreign = over_chips(state.installed[:, : home.start], world.rate[:, : home.start])
+    domestic = over_chips(state.installed[:, home], world.rate[:, home])
+    state.have = state.leased * world.rate[:, lead]
+    state.have += foreign
+    state.have += domestic
+    state.coming = over_chips(state.under_way, world.rate[:, world.gated])
+    for c in range(home.start, home.stop):
+        state.domestic_used += total(arrived[:, c])
+    return retired, foreign, domestic

@@ -18,20 +18,23 @@ from chipcast.base.types import Array
 from chipcast.fab.record import Line
 from chipcast.market.books import Books
 from chipcast.market.buy import wishes
-from chipcast.market.clear import total
 from chipcast.market.gates import Event
-from chipcast.market.record import Market
+from chipcast.market.record import CHIPS, Market
 from chipcast.market.sell import lease, sell, settle
-from chipcast.market.world import DAYS_PER_MONTH, TINY, State, World, first_state, over_chips, world_of
+from chipcast.market.state import State, first_state
+from chipcast.market.sums import of_chips, over_chips, total
+from chipcast.market.world import DAYS_PER_MONTH, TINY, World, world_of
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
 FIELDS = ("need", "orders", "deliveries", "stocks", "installed")
 """Results by segment and chip."""
 
-BY_CHIP = ("price_usd", "fill", "lead_time_days", "shipped", "under_way", "shelf", "backlog", "written_down_usd",
-           "us_open", "cn_open")
+BY_CHIP = ("price_usd", "fill", "lead_time_days", "shipped", "under_way", "shelf", "backlog", "written_down_usd")
 """Results by chip."""
+
+DOORS = ("us_open", "cn_open")
+"""Results by chip that no buyer moves."""
 
 BY_SEGMENT = ("cover_months", "useful_tokens", "unserved_tokens", "leased_abroad", "idle_share", "short_share",
               "spent_usd")
@@ -45,7 +48,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
              threat: bool = True, controls: bool = True, local_push: bool = True, events: Sequence[Event] = (),
              gate: str = "two_key", cover: str = "markov", allocation: str = "proportional",
              choose_by: str = "nested_logit", demand: str = "local_trend",
-             speed: Mapping[str, Mapping[str, float]] | None = None, line_as_is: Line | None = None) -> Market:
+             speed: Mapping[str, Mapping[str, float]] | None = None, line_as_is: Line | None = None,
+             room: Mapping[str, Any] | None = None) -> Market:
     """Run the market for one block of draws.
 
     Parameters
@@ -70,6 +74,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
         Segment -> chip -> rate under the latency that the segment promises, over the rate in `service`.
     line_as_is : Line, optional
         The line as it is, where `line` is a counterfactual one: need is anchored in what was bought in fact.
+    room : mapping, optional
+        Arrays of `room_for` to fill and to give back, such as this block's part of those of a whole run.
 
     Raises
     ------
@@ -84,87 +90,84 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
                      choose_by=choose_by, demand=demand, speed=speed,
                      line_as_is=line_as_is)
     state = first_state(world)
-    S, C, M, D = len(world.segments), len(world.chips), len(months), given.draws
-    out: dict[str, Any] = {name: np.empty((S, C, M, D), dtype=np.float32) for name in FIELDS}
-    out |= {name: np.empty((C, M, D), dtype=np.float32) for name in BY_CHIP}
-    out |= {name: np.empty((S, M, D), dtype=np.float32) for name in BY_SEGMENT}
-    out |= {name: np.empty((M, D), dtype=np.float32) for name in SHARES}
-    products = [world.chips.index(p) for p in line.products]
-    line_orders = np.empty((len(products), M, D))
+    made_by_line = [world.chips.index(p) for p in line.products]
+    out = room_for(world.segments, len(months), given.draws, len(made_by_line)) if room is None else room
+    places = [CHIPS.index(c) for c in world.chips]
+    out["threat"][:] = world.paths.heard()
+    for name in DOORS:
+        out[name][places] = getattr(world.outside, name)
     books = Books(world, state)
-    for m in range(M):
+    for m in range(len(months)):
         step = month_of(world, state, m)
         books.enter(step)
         for name in FIELDS:
-            out[name][:, :, m] = step[name]
-        for name in (*BY_CHIP, *BY_SEGMENT):
+            for cells, place in zip(np.moveaxis(step[name], 1, 0), places, strict=True):
+                out[name][:, place, m] = cells
+        for name in BY_CHIP:
+            out[name][places, m] = step[name]
+        for name in BY_SEGMENT:
             out[name][:, m] = step[name]
         for name in SHARES:
             out[name][m] = step[name]
-        line_orders[:, m] = total(step["orders"])[products]
-    return Market(months=tuple(months), segments=world.segments, chips=world.chips, line_orders=line_orders,
-                  threat=world.paths.heard().astype(np.float32), books=books.close(state), **out)
+        for p, c in enumerate(made_by_line):
+            out["line_orders"][p, m] = total(step["orders"][:, c])
+    return Market(months=tuple(months), segments=world.segments, chips=CHIPS, books=books.close(state), **out)
+
+
+def room_for(segments: Sequence[str], months: int, draws: int, products: int) -> dict[str, Any]:
+    """Return empty arrays for all that a market gives, by field of `Market`."""
+    S, C = len(segments), len(CHIPS)
+    shapes = (dict.fromkeys(FIELDS, (S, C)) | dict.fromkeys((*BY_CHIP, *DOORS), (C,)) | dict.fromkeys(BY_SEGMENT, (S,))
+              | dict.fromkeys((*SHARES, "threat"), ()))
+    out: dict[str, Any] = {n: np.empty((*shape, months, draws), dtype=np.float32) for n, shape in shapes.items()}
+    return out | {"line_orders": np.empty((products, months, draws))}
 
 
 def month_of(world: World, state: State, m: int) -> dict[str, Array]:
     """Move the state by one month in the order of `docs/method.md` and return what a reader would ask for."""
-    us, cn = world.paths.us[:, m], world.paths.cn[:, m]
-    door = us * cn
-    wallet = state.wallet
-    wish = wishes(world, state, door, m)
-    sale = sell(world, state, wish, door, m)
-    lease(world, state, np.maximum(world.need.work[:, m] - state.have, 0.0), door, m)
-    retired, own = settle(world, state, sale.arrived)
+    wallet, work = state.wallet, world.need.work[:, m]
+    wish = wishes(world, state, m)
+    sale = sell(world, state, wish, m)
+    lease(world, state, np.maximum(work - state.have, 0.0), m)
+    retired, foreign, domestic = settle(world, state, sale.arrived)
 
-    work = world.need.work[:, m]
+    own = foreign + domestic
     serving = np.minimum(1.0, state.have / np.maximum(work, TINY))
     tokens = world.need.tokens[:, m] * DAYS_PER_MONTH
     useful = tokens * serving
-    systems = over_chips(sale.arrived, world.cards.system_usd)
-    left = wallet + world.budget - systems
+    at_list = sale.arrived * world.cards.price_usd
+    systems = of_chips(at_list, slice(0, len(world.chips))) * world.cards.system_ratio
+    left = wallet + world.budget
+    left -= systems
     state.wallet = np.minimum(left, 0.0)
-    home = np.zeros_like(serving[0])
-    for c in world.home:
-        home = home + total(sale.arrived[:, c])
     arrived = total(sale.arrived)
     under_way = np.zeros_like(sale.shipped)
-    under_way[list(world.gated)] = total(state.under_way)
-    us_wide, cn_wide = us.copy(), cn.copy()
-    for c in world.gated:
-        us_rule, cn_rule = world.widest[c][m]
-        us_wide[c] *= us_rule
-        cn_wide[c] *= cn_rule
-    home_work = np.zeros_like(home)
-    for c in world.home:
-        home_work += total(state.installed[:, c] * world.rate[:, c])
+    under_way[world.gated] = total(state.under_way)
     return {
-        "need": wish.wanted, "orders": wish.orders, "deliveries": sale.arrived, "sent": sale.sent,
-        "stocks": stocks_of(world, state.installed, own, work), "installed": state.installed,
-        "cover_months": wish.cover, "price_usd": wish.price, "fill": sale.fill, "lead_time_days": state.lead_days,
-        "shipped": sale.shipped, "under_way": under_way, "shelf": np.maximum(state.shelf, 0.0),
-        "backlog": np.maximum(total(state.backlog), 0.0), "written_down_usd": sale.written_down_usd,
-        "us_open": us_wide, "cn_open": cn_wide, "useful_tokens": useful,
-        "unserved_tokens": tokens - useful, "leased_abroad": state.leased,
+        "need": wish.wanted, "orders": wish.orders, "net": wish.net, "deliveries": sale.arrived, "sent": sale.sent,
+        "stocks": stocks_of(world, state.installed, foreign, own, work), "installed": state.installed,
+        "cover_months": wish.cover, "price_usd": world.cards.price_usd * wish.move, "fill": sale.fill,
+        "lead_time_days": state.lead_days, "shipped": sale.shipped, "under_way": under_way,
+        "shelf": np.maximum(state.shelf, 0.0), "backlog": np.maximum(total(state.backlog), 0.0),
+        "written_down_usd": sale.written_down_usd, "useful_tokens": useful, "unserved_tokens": tokens - useful,
+        "leased_abroad": state.leased,
         "idle_share": 1 - (1 - world.idle) * np.minimum(1.0, work / np.maximum(own, TINY)),
-        "short_share": 1 - serving, "spent_usd": over_chips(sale.arrived, wish.price),
-        "domestic_share_cards": home / np.maximum(total(arrived), TINY),
-        "domestic_share_tokens": home_work / np.maximum(total(own), TINY),
-        "cancelled": wish.cancelled, "retired": retired, "made": sale.made, "supply": sale.supply, "tokens": tokens,
-        "sent_back": sale.sent_back, "budget": world.budget, "systems_usd": systems,
-        "lapsed_usd": np.maximum(left, 0.0),
+        "short_share": 1 - serving, "spent_usd": over_chips(at_list, wish.move),
+        "domestic_share_cards": total(arrived[world.home]) / np.maximum(total(arrived), TINY),
+        "domestic_share_tokens": total(domestic) / np.maximum(total(own), TINY),
+        "retired": retired, "made": sale.made, "supply": sale.supply, "tokens": tokens, "sent_back": sale.sent_back,
+        "budget": world.budget, "systems_usd": systems, "lapsed_usd": np.maximum(left, 0.0),
     }
 
 
-def stocks_of(world: World, installed: Array, have: Array, work: Array) -> Array:
+def stocks_of(world: World, installed: Array, foreign: Array, have: Array, work: Array) -> Array:
     """Return cards held beyond the month's use, counted on foreign cards first: those are what buyers hoard."""
     spare = np.maximum(have - work, 0.0)
-    on_foreign = np.zeros_like(have)
-    for c in range(len(world.chips)):
-        if c not in world.home:
-            on_foreign += installed[:, c] * world.rate[:, c]
-    first = np.minimum(1.0, spare / np.maximum(on_foreign, TINY))
-    rest = np.clip((spare - on_foreign) / np.maximum(have - on_foreign, TINY), 0.0, 1.0)
+    first = np.minimum(1.0, spare / np.maximum(foreign, TINY))
+    spare -= foreign
+    spare /= np.maximum(have - foreign, TINY)
+    rest = np.minimum(np.maximum(spare, 0.0, out=spare), 1.0, out=spare)
     out = np.empty_like(installed)
-    for c in range(len(world.chips)):
-        np.multiply(installed[:, c], rest if c in world.home else first, out=out[:, c])
+    for part, chips in ((first, slice(0, world.home.start)), (rest, world.home)):
+        np.multiply(installed[:, chips], part[:, None], out=out[:, chips])
     return out

@@ -1,9 +1,10 @@
-"""What a month of the market starts from: all that stays, and the stocks that one month hands to the next."""
+"""What a month of the market starts from: all that stays from month to month."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,20 +13,25 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.fab.record import Line
 from chipcast.market import choice, clear, gates, hoard, legal, shocks, supply
-from chipcast.market.clear import total
 from chipcast.market.demand import Need, need_of
 from chipcast.market.filed import best_quarter
 from chipcast.market.gates import Event, Gates
 from chipcast.market.legal import Permits
+from chipcast.market.outside import Outside, Pace, outside_of, pace_of
 from chipcast.market.record import CHIPS, DOMESTIC
+from chipcast.market.sums import over_chips, total
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
 TINY = 1e-9
 """Keeps quotients finite where nothing is asked for."""
 
-FOREIGN_NEST, DOMESTIC_NEST, GREY_NEST, WAIT_NEST = range(4)
-"""Nests of the choice."""
+ARRANGED = tuple(sorted(CHIPS, key=lambda c: (c in DOMESTIC, c == supply.GREY)))
+"""Chips as months work on them: foreign ones that pass the gates, then the grey one, then domestic ones, so that each
+group is one slice."""
+
+FOREIGN, GREY, HOME, WAIT = range(4)
+"""Groups of options, and with the nested logit its nests."""
 
 SMALL = ("state_funded", "public_centre", "private", "clinic_school")
 """Segments that sellers serve after the large ones."""
@@ -46,7 +52,7 @@ class World:
     segments: tuple[str, ...]
     """Buyer classes. (segment)"""
     chips: tuple[str, ...]
-    """Chips traded. (chip)"""
+    """Chips traded, in the order of `ARRANGED`. (chip)"""
     cards: supply.Cards
     """Rate, price and cost of a card."""
     need: Need
@@ -57,34 +63,37 @@ class World:
     """Paths of both gates."""
     permits: Permits
     """What rules in force let through."""
-    widest: Mapping[int, tuple[tuple[Array, Array], ...]]
-    """What rules let through at both gates for the least bound segment: place of a gated chip to months. [1] (draw)"""
+    outside: Outside
+    """Doors, capacities and prices that no buyer moves."""
+    pace: Pace
+    """How fast things go from month to month."""
     floor: Array
     """Least domestic share of what is bought. [1] (month, segment, draw)"""
+    any_floor: tuple[bool, ...]
+    """Whether there is such a share for any segment. (month)"""
     capacity: Array
-    """What each seller can finish. [cards/month] (chip, month, draw)"""
+    """What each seller can finish by itself. [cards/month] (chip, month, draw)"""
     following: Array
     """How far the next foreign card has ramped up, 0 before its offer. [1] (month, draw)"""
     lead: int
     """Place of the leading foreign card."""
-    gated: tuple[int, ...]
+    gated: slice
     """Places of foreign cards that come through both gates."""
-    home: tuple[int, ...]
-    """Places of chips of Chinese vendors."""
-    grey: tuple[int, ...]
+    grey: slice
     """Places of chips that come by the grey door."""
-    from_line: Array
-    """1 for chips whose output the domestic line decides. (chip)"""
+    home: slice
+    """Places of chips of Chinese vendors."""
+    from_line: tuple[int, ...]
+    """Places of chips whose output the domestic line decides."""
     nests: tuple[int, ...]
-    """Nest of each chip, and of waiting at the end."""
+    """Nest of each group of options: foreign, grey, domestic, waiting."""
     likeness: tuple[Numeric, ...]
     """Likeness inside each nest. [1]"""
     steep: Array
     """Slope of the choice over the likeness of a chip's nest. [1] (chip, draw)"""
-    log_cost: Array
-    """Log cost of an hour over the tokens of an hour, at list prices of the date. [1] (chip, draw)"""
-    cheapest: Array
-    """Least of it among cards sold openly. [1] (draw)"""
+    log_weight: Array
+    """Log weight of a card by its cost for a token at list prices of the date, 0 for the cheapest that is sold openly.
+    [1] (chip, draw)"""
     taste: Array
     """Weight of a card beside its cost: local bonus, 0 for cards that serve nothing. [1] (segment, chip, draw)"""
     waiting: Array
@@ -105,10 +114,14 @@ class World:
     """Share of the best cover that a segment builds. [1] (segment, draw)"""
     budget: Array
     """Budget for systems. [USD/month] (segment, draw)"""
+    plugged: tuple[int, ...]
+    """Places of segments whose power is bounded."""
     power_cards: Array
-    """Cards that a segment can connect, infinite where no row says so. [cards/month] (segment, draw)"""
+    """Cards that these can connect. [cards/month] (bounded segment, draw)"""
     abroad: Array
     """Part of unmet work that may run abroad. [1] (segment, draw)"""
+    ranks: tuple[slice, ...]
+    """Segments that are served alike, the first served first."""
     priority: Array
     """Fill relative to the first served. [1] (segment, 1, draw)"""
     first_days: Array
@@ -123,44 +136,6 @@ class World:
     """Entry of `ALLOCATION`."""
 
 
-@dataclass(kw_only=True, slots=True)
-class State:
-    """What one month hands to the next."""
-
-    installed: Array
-    """Cards held by buyers, stock included. [cards] (segment, chip, draw)"""
-    backlog: Array
-    """Cards ordered and not shipped. [cards] (segment, chip, draw)"""
-    under_way: Array
-    """Cards shipped and not arrived, of chips that come through the gates. [cards] (segment, gated chip, draw)"""
-    shelf: Array
-    """Finished cards at the sellers. [cards] (chip, draw)"""
-    growth: Array
-    """Capacity of the leading foreign card over its start. [1] (draw)"""
-    belief: Array
-    """Belief of a segment in the threat. [1] (segment, draw)"""
-    premium: Array
-    """Street price over list. [1] (chip, draw)"""
-    scarcity: Array
-    """Unfilled share of what was wanted last month. [1] (chip, draw)"""
-    wallet: Array
-    """Budget saved, negative when committed ahead. [USD] (segment, draw)"""
-    lead_days: Array
-    """Days from order to delivery. [days] (chip, draw)"""
-    domestic_used: Array
-    """Domestic cards ever installed. [cards] (draw)"""
-    leased: Array
-    """Cards of the leading class leased abroad. [cards] (segment, draw)"""
-    have: Array
-    """Work of installed cards and of leases. [tokens/s] (segment, draw)"""
-    coming: Array
-    """Work of cards under way. [tokens/s] (segment, draw)"""
-    level: Array
-    """How far the door of the leading card was open on the last day of last month. [1] (draw)"""
-    door: Array
-    """Share of last month in which foreign cards could ship. [1] (gated chip, draw)"""
-
-
 def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, months: tuple[str, ...], *,
              threat: bool, controls: bool, local_push: bool, events: Sequence[Event], gate: str = "two_key",
              cover: str = "markov", allocation: str = "proportional", choose_by: str = "nested_logit",
@@ -171,35 +146,36 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     What was bought and liked at the date is a fact, the same in every counterfactual: need and the pull of the leading
     card come from the world as it is, `line_as_is` with controls and the local push.
     """
-    segments, chips = verdicts.segments, CHIPS
+    segments, chips = verdicts.segments, ARRANGED
     ones = np.ones(given.draws)
     lookahead = round(given.middle("market.order_lookahead_months"))
     cards = supply.cards_of(given, service, chips)
-    home = tuple(c for c, n in enumerate(chips) if n in DOMESTIC)
-    grey = tuple(c for c, n in enumerate(chips) if n == supply.GREY and controls)
-    gated = tuple(c for c in range(len(chips)) if c not in home and c not in grey)
+    last = chips.index(supply.GREY)
+    gated, home = slice(0, last if controls else last + 1), slice(last + 1, len(chips))
+    grey = slice(gated.stop, home.start)
     lead = chips.index(supply.REFERENCE)
-    foreign = np.array([float(c in gated) for c in range(len(chips))])
+    foreign = (np.arange(len(chips)) < gated.stop).astype(float)
     paths = choose(gates.GATES, gate, "gate")(
         given, chips, months, legal.slack_of(given, verdicts, chips), foreign, threat=threat, controls=controls,
         events=events, shut_at_start=legal.letters(verdicts, chips, months))
     following = supply.next_on_offer(given, paths.us[lead], events, months, legal.NEXT)
     able = supply.capacity(given, line, chips, months, controls=controls)
     able[chips.index(legal.NEXT)] *= following
-    from_line = np.array([float(c in line.products) for c in chips])
-    able[from_line > 0] *= shocks.line_factor(given, events, months)
+    from_line = tuple(c for c, n in enumerate(chips) if n in line.products)
+    able[list(from_line)] *= shocks.line_factor(given, events, months)
     rate = supply.rate_by_segment(cards, segments, chips, speed)
     as_is = supply.capacity(given, line_as_is or line, chips, months[:1], controls=True)[:, 0]
     as_is[chips.index(legal.NEXT)] = 0.0
     need = first_need(given, cards, rate, segments, chips, as_is, len(months) + lookahead + 1, demand)
     need = already_ahead(need, lookahead)
     need = shocks.need_with(need, events, segments, months)
-    floor = legal.domestic_floor(given, verdicts, segments, months, local_push=local_push)
-    tree = tuple(DOMESTIC_NEST if c in home else GREY_NEST if c in grey else FOREIGN_NEST for c in range(len(chips)))
+    floor = shocks.floor_with(legal.domestic_floor(given, verdicts, segments, months, local_push=local_push), events,
+                              segments, months)
     lam = given["choice.nest_lambda"]
-    nests, likeness = choice.TREES[choose_by]((*tree, WAIT_NEST), (lam, lam, lam, 1.0))
+    nests, likeness = choice.TREES[choose_by]((FOREIGN, GREY, HOME, WAIT), (lam, lam, lam, 1.0))
     slope = given["choice.cost_sensitivity"]
-    steep = np.stack([slope / likeness[nests[c]] for c in range(len(chips))])
+    group = [FOREIGN] * gated.stop + [GREY] * (grey.stop - grey.start) + [HOME] * (home.stop - home.start)
+    steep = np.stack([slope / likeness[nests[g]] for g in group])
     bonus = np.stack([given.first(f"{s}.domestic_bonus_ln", "market.domestic_bonus_ln") for s in segments])
     log_cost = np.log(cards.usd_per_h / np.maximum(cards.rate, TINY))
     open_sale = [c for c, n in enumerate(chips) if n not in (supply.GREY, legal.NEXT)]
@@ -210,12 +186,12 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     advantage = faster + (own - cheapest)[:, None]
     taste = np.exp(steep * advantage) * (rate > 0)
     if local_push:
-        taste[:, list(home)] *= np.exp(steep[list(home)] * bonus[:, None])
+        taste[:, home] *= np.exp(steep[home] * bonus[:, None])
     waiting = given["market.shortage_cost_ratio"] ** (-slope / likeness[nests[-1]])
     held = supply.installed_by_segment(given, cards, segments, chips)
     flow = best_quarter(given) / 3 * supply.mean_rate(rate, held)[lead]
     porting = np.zeros_like(rate)
-    porting[:, list(home)] = bonus[:, None] - given["choice.porting_cost_ln"]
+    porting[:, home] = bonus[:, None] - given["choice.porting_cost_ln"]
     pull = pull_of(lam, slope, advantage + porting - (log_cost - cheapest), np.asarray(rate > 0, dtype=float), chips,
                    waiting, choose_by, need.additions[:, 0], flow)
     taste[:, lead] *= np.exp(steep[lead] * pull)
@@ -223,22 +199,29 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     first_days = np.stack([given.first(f"{c}.lead_time_days", "ascend-910b2.lead_time_days") for c in chips])
     ratio, holding = given["market.shortage_cost_ratio"], given["market.holding_cost_per_month"]
     permits = legal.permits(given, verdicts, segments, chips, months, controls=controls, local_push=local_push)
+    small = [s in SMALL for s in segments]
+    edges = [0, *(i for i in range(1, len(small)) if small[i] != small[i - 1]), len(small)]
+    plugged = tuple(i for i, s in enumerate(segments) if f"{s}.power_mw_per_quarter" in given)
     return World(
         given=given, segments=segments, chips=chips, cards=cards, need=need, lookahead=lookahead, paths=paths,
-        permits=permits, widest={c: permits.widest(c) for c in gated},
-        floor=shocks.floor_with(floor, events, segments, months), capacity=able, following=following, lead=lead,
-        gated=gated, home=home, grey=grey, from_line=from_line, nests=nests, likeness=likeness, steep=steep,
-        log_cost=log_cost, cheapest=cheapest, taste=taste, waiting=waiting, pull=pull,
-        rate=rate, per_rate=1 / np.maximum(rate, TINY), idle=own_rows(given, segments, "idle_share", 0.0),
+        permits=permits, pace=pace_of(given), floor=floor,
+        any_floor=tuple(np.asarray((floor > 0).any(axis=(1, 2))).tolist()),
+        outside=outside_of(given, chips, paths, permits, able, following, cards.price_usd, lead=lead, gated=gated,
+                           grey=grey),
+        capacity=able, following=following, lead=lead, gated=gated, home=home, grey=grey, from_line=from_line,
+        nests=nests, likeness=likeness, steep=steep, log_weight=-steep * (log_cost - cheapest), taste=taste,
+        waiting=waiting, pull=pull, rate=rate, per_rate=1 / np.maximum(rate, TINY),
+        idle=own_rows(given, segments, "idle_share", 0.0),
         safety=phi * hoard.safety_months(1.0, ratio, holding, given["market.carrying_rate_per_year"],
                                          given["market.demand_cv_per_month"], first_days[lead] / DAYS_PER_MONTH),
         follow=-np.expm1(-1 / lags(given, segments)), phi=phi,
         budget=np.stack([given[f"{s}.budget_usd_per_quarter"] / 3 for s in segments]),
-        power_cards=own_rows(given, segments, "power_mw_per_quarter", np.inf) * 1000 / 3 / given["market.kw_per_card"],
+        plugged=plugged, power_cards=own_rows(given, [segments[i] for i in plugged], "power_mw_per_quarter", np.inf)
+        * 1000 / 3 / given["market.kw_per_card"],
         abroad=own_rows(given, segments, "overseas_access_share", 0.0),
-        priority=np.stack([given["allocation.small_buyer_fill_ratio"] if s in SMALL else ones
-                           for s in segments])[:, None],
-        first_days=first_days, first_used=total(cards.installed[list(home)]), threat=threat,
+        ranks=tuple(slice(a, b) for a, b in pairwise(edges)),
+        priority=np.stack([given["allocation.small_buyer_fill_ratio"] if few else ones for few in small])[:, None],
+        first_days=first_days, first_used=total(cards.installed[home]), threat=threat,
         cover_rule=choose(hoard.HOARD, cover, "rule of cover"),
         allocate=choose(clear.ALLOCATION, allocation, "allocation"))
 
@@ -257,8 +240,7 @@ def pull_of(lam: Array, slope: Array, value: Array, serves: Array, chips: Sequen
         Work that each segment adds in a month, and the part bought in the leading card. [tokens/s]
     """
     there = [c for c, n in enumerate(chips) if n != legal.NEXT]
-    tree = (*(DOMESTIC_NEST if chips[c] in DOMESTIC else GREY_NEST if chips[c] == supply.GREY else FOREIGN_NEST
-              for c in there), WAIT_NEST)
+    tree = (*(HOME if chips[c] in DOMESTIC else GREY if chips[c] == supply.GREY else FOREIGN for c in there), WAIT)
     nests, likeness = choice.TREES[choose_by](tree, (lam, lam, lam, 1.0))
     steep = np.stack([slope / likeness[nests[i]] for i in range(len(there))])
     weight = np.moveaxis(np.exp(steep * value[:, there]) * serves[:, there], 1, 0)
@@ -296,41 +278,10 @@ LEAST_NEED = 0.5
 
 def own_rows(given: Given, segments: Sequence[str], name: str, without: float) -> Array:
     """Return a row of each segment, and a stand-in for segments that have none. (segment, draw)"""
-    return np.stack([given[f"{s}.{name}"] if f"{s}.{name}" in given else np.full(given.draws, without)
-                     for s in segments])
+    rows = [given[f"{s}.{name}"] if f"{s}.{name}" in given else np.full(given.draws, without) for s in segments]
+    return np.stack(rows) if rows else np.empty((0, given.draws))
 
 
 def lags(given: Given, segments: Sequence[str]) -> Array:
     """Return the delay from a threat to a belief. [months] (segment, draw)"""
     return np.stack([given.first(f"{s}.hazard_lag_months", "small_segments.hazard_lag_months") for s in segments])
-
-
-def first_state(world: World) -> State:
-    """Return the state at the date: cards held, nothing on order, beliefs as old as the last threat."""
-    given, chips = world.given, world.chips
-    held = supply.installed_by_segment(given, world.cards, world.segments, chips)
-    lag = lags(given, world.segments)
-    heard = gates.perceived_hazard(np.zeros_like(lag), np.broadcast_to(world.paths.threat[0], lag.shape), lag,
-                                   first=gates.threat_age_months(given))
-    flat, wide = (len(chips), given.draws), np.zeros_like(lag)
-    gated = list(world.gated)
-    return State(installed=held, backlog=np.zeros_like(held), under_way=np.zeros_like(held[:, gated]),
-                 shelf=supply.vendor_stock(given, chips), growth=np.ones(given.draws), belief=heard,
-                 premium=np.zeros(flat), scarcity=np.zeros(flat), wallet=wide.copy(), lead_days=np.zeros(flat),
-                 domestic_used=world.first_used.copy(), leased=wide.copy(), have=over_chips(held, world.rate),
-                 coming=wide.copy(), level=np.asarray(world.paths.us[world.lead, 0] > 0, dtype=float),
-                 door=(world.paths.us[gated, 0] * world.paths.cn[gated, 0]).copy())
-
-
-def over_chips(cells: Array, weight: Array) -> Array:
-    """Return the sum over chips of cells (segment, chip, draw) times weights, added in order.
-
-    Weights are (chip, draw), or (segment, chip, draw).
-    """
-    by_chip = weight if weight.ndim == 2 else np.moveaxis(weight, 1, 0)
-    out: Array = cells[:, 0] * by_chip[0]
-    part = np.empty_like(out)
-    for c in range(1, by_chip.shape[0]):
-        np.multiply(cells[:, c], by_chip[c], out=part)
-        out += part
-    return out

@@ -131,9 +131,9 @@ class _Read:
     name: str
     """Quantity."""
     sign: str
-    """Entry of `OPERATORS`, or `about`."""
-    value: float
-    """Figure, in the unit."""
+    """Entry of `OPERATORS`, `about` or `between`."""
+    figures: tuple[float, ...]
+    """One figure, or the two ends of a range, in the unit."""
     unit: str
     """Unit of the quantity."""
     known: Array
@@ -152,12 +152,14 @@ def _read(ready: Ready, world: World, text: str) -> _Read:
     """Return what a text claims, or refuse it."""
     values, units = named_quantities(ready, world)
     rows, row_units = causes(world.given, world.given.rows)
-    name, sign, value = parse_claim(text, {**row_units, **units}, first=[n for n in PROPOSED if n in units])
+    name, sign, figures = parse_claim(text, {**row_units, **units}, first=[n for n in PROPOSED if n in units],
+                                      cny_per_usd=world.given.middle("ownership.cny_per_usd"))
     unit = (units | row_units)[name]
     known = values[name] if name in values else rows[name]
     if unit == "1" and known.min() >= 0 and known.max() <= 1:
-        require(0 <= value <= 1, name, "be claimed as a share from 0% to 100%", f"{value:g} (write 40% or 0.4)")
-    return _Read(name=name, sign=sign, value=value, unit=unit, known=known, values=values, units=units, causes=rows,
+        for value in figures:
+            require(0 <= value <= 1, name, "be claimed as a share from 0% to 100%", f"{value:g} (write 40% or 0.4)")
+    return _Read(name=name, sign=sign, figures=figures, unit=unit, known=known, values=values, units=units, causes=rows,
                  row_units=row_units)
 
 
@@ -165,18 +167,15 @@ def _of_a_quantity(ready: Ready, text: str) -> dict[str, Any]:
     world = trade(ready.setting, ready.given)
     given = world.given
     read = _read(ready, world, text)
-    name, sign, value, unit, known = read.name, read.sign, read.value, read.unit, read.known
+    name, sign, figures, unit, known = read.name, read.sign, read.figures, read.unit, read.known
     values, units, quantities, row_units = read.values, read.units, read.causes, read.row_units
-    mask = np.asarray(holds(known, sign, value), dtype=bool)
+    mask = np.asarray(holds(known, sign, *figures), dtype=bool)
     before, _ = named_quantities(ready, trade(ready.setting, ready.evidence.prior))
     prior = before[name] if name in before else ready.evidence.prior[name]
-    says = (f"{100 * value:.4g}%" if unit == "1" and value <= 1
-            else f"{short(value, 4)} {unit}" if UNITS[unit][0] != "number"
-            else short(convert(value, unit, "1"), 4) + (" USD" if "_usd_" in name else ""))
-    answer: dict[str, Any] = {"claim": f"{name} {sign} {says}",
-                              "odds": odds(float(np.mean(holds(prior, sign, value))), float(mask.mean()))}
+    answer: dict[str, Any] = {"claim": f"{name} {sign} {' and '.join(_said(v, unit, name) for v in figures)}",
+                              "odds": odds(float(np.mean(holds(prior, sign, *figures))), float(mask.mean()))}
     if name in ("910c.yield", "910b.yield"):
-        answer["by_reading"] = by_reading(given, name, sign, value)
+        answer["by_reading"] = by_reading(given, name, sign, *figures)
     if name == "910c.yield":
         meant = reading_of(given, CLAIM_MONTH)
         answer["readings_where_it_holds"] = {r: float(np.mean(meant[mask] == r)) if mask.any() else 0.0
@@ -185,6 +184,15 @@ def _of_a_quantity(ready: Ready, text: str) -> dict[str, Any]:
     seen = {n: values[n] for n in SEEN if n in values and n.split(".")[0] != name.split(".")[0]
             and not np.array_equal(values[n], known)}
     return answer | explain(mask, quantities, row_units | units, measurable=seen)
+
+
+def _said(value: float, unit: str, name: str) -> str:
+    """Return a figure of a claim in words."""
+    if unit == "1" and value <= 1:
+        return f"{100 * value:.4g}%"
+    if UNITS[unit][0] != "number":
+        return f"{short(value, 4)} {unit}"
+    return short(convert(value, unit, "1"), 4) + (" USD" if "_usd_" in name else "")
 
 
 def odds(before: float, after: float) -> dict[str, float]:
@@ -197,8 +205,8 @@ def odds(before: float, after: float) -> dict[str, float]:
     return {"before": old, "after": new, "ratio": new / old if 0 < old < float("inf") else float("nan")}
 
 
-def by_reading(given: Given, name: str, sign: str, value: float) -> dict[str, float]:
+def by_reading(given: Given, name: str, sign: str, *figures: float) -> dict[str, float]:
     """Return the probability of a claim on a yield if the word means each of its readings."""
     found = yields(given, [CLAIM_MONTH])
-    return {reading: float(np.mean(holds(values, sign, value))) for (series_, _, reading), values in found.items()
+    return {reading: float(np.mean(holds(values, sign, *figures))) for (series_, _, reading), values in found.items()
             if series_ == name}

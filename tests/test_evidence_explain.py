@@ -27,7 +27,7 @@ KNOWN = {"910c.yield": "1", "huawei_ascend_cards.2025": "cards"}
     ("yield of the 910C below 30 %", "910c.yield", "<", 0.3),
 ])
 def test_a_claim_reads_as_it_is_said(text: str, name: str, sign: str, value: float) -> None:
-    assert parse_claim(text, KNOWN) == (name, sign, pytest.approx(value))
+    assert parse_claim(text, KNOWN) == (name, sign, pytest.approx((value,)))
 
 
 @pytest.mark.parametrize(("text", "claim"), [
@@ -42,9 +42,36 @@ def test_a_claim_reads_as_it_is_said(text: str, name: str, sign: str, value: flo
 ])
 def test_money_and_counts_are_read_as_newspapers_write_them(text: str, claim: tuple[str, str, float]) -> None:
     """A series in thousand millions of dollars is claimed with or without saying so, and means the same."""
-    name, sign, value = parse_claim(text, {**KNOWN, "h20_revenue_usd_bn.2025": "1e9",
-                                           "h20_card_price_usd.2025": "USD"})
-    assert (name, sign, value) == (claim[0], claim[1], pytest.approx(claim[2]))
+    name, sign, figures = parse_claim(text, {**KNOWN, "h20_revenue_usd_bn.2025": "1e9",
+                                             "h20_card_price_usd.2025": "USD"})
+    assert (name, sign, figures) == (claim[0], claim[1], pytest.approx((claim[2],)))
+
+
+@pytest.mark.parametrize(("text", "name", "ends"), [
+    ("910c.yield between 30% and 45%", "910c.yield", (0.3, 0.45)),
+    ("910c.yield from 30 to 45%", "910c.yield", (0.3, 0.45)),
+    ("Ascend cards 2025 between 300k and 400k", "huawei_ascend_cards.2025", (3e5, 4e5)),
+    ("card price between 12k and 15k USD", "h20_card_price_usd.2025", (12e3, 15e3)),
+    ("card price between 72k and 108k yuan", "h20_card_price_usd.2025", (1e4, 1.5e4)),
+    ("card price between RMB 72,000 and \u00a5108k", "h20_card_price_usd.2025", (1e4, 1.5e4)),
+])
+def test_a_range_is_a_claim_too_and_shares_its_unit(text: str, name: str, ends: tuple[float, float]) -> None:
+    found = parse_claim(text, {**KNOWN, "h20_card_price_usd.2025": "USD"}, cny_per_usd=7.2)
+    assert found == (name, "between", pytest.approx(ends))
+
+
+def test_a_range_holds_where_both_of_its_ends_do() -> None:
+    both = holds(A, ">=", -0.5) & holds(A, "<=", 1.0)
+    assert np.array_equal(holds(A, "between", -0.5, 1.0), both) and 0 < both.mean() < 1
+
+
+def test_yuan_are_taken_at_the_rate_of_the_date_and_a_range_upside_down_is_refused() -> None:
+    money = {**KNOWN, "h20_card_price_usd.2025": "USD"}
+    assert parse_claim("card price <= 100,000 CNY", money, cny_per_usd=7.25)[2][0] == pytest.approx(100_000 / 7.25)
+    with pytest.raises(InputError, match="lie between a lower and a higher figure"):
+        parse_claim("910c.yield between 50% and 40%", money)
+    with pytest.raises(InputError, match="'40 CNY' is a"):
+        parse_claim("910c.yield >= 40 CNY", money, cny_per_usd=7.2)
 
 
 @pytest.mark.parametrize(("text", "match"), [
@@ -152,7 +179,7 @@ def test_words_that_several_names_hold_are_told_apart() -> None:
     with pytest.raises(InputError, match=r"'yield' may mean 910b\.yield, 910c\.yield; write one of these names"):
         parse_claim("yield > 3%", known)
     assert parse_claim("yield > 3%", known, first=("910c.yield",))[0] == "910c.yield"
-    assert parse_claim("hbm stacks over 4M", known) == ("hbm_bank.stacks", ">", 4e6)
+    assert parse_claim("hbm stacks over 4M", known) == ("hbm_bank.stacks", ">", (4e6,))
 
 
 def test_the_sentence_of_the_news_is_turned_around(cli_json: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chipcast.base.errors import InputError, nearest
+from chipcast.base.errors import InputError, nearest, require
 from chipcast.base.summary import interval
 from chipcast.base.types import Array
 from chipcast.base.units import UNITS, parse_quantity
@@ -47,9 +47,14 @@ PAIRS = 6
 LEAST = 50
 """Draws below which no pair is looked for."""
 
+NUMBER = r"[-+\d.,]+\s*(?:(?:k|M|bn|thousand|million|billion)\b)?"
+"""A number with its size."""
+
 SPELT = ((re.compile("≥|=>"), ">="), (re.compile("≤|=<"), "<="), (re.compile("=="), "="),
          (re.compile(r"\s*\bper ?cent\b", re.IGNORECASE), "%"),
-         (re.compile(r"(?:US)?\$\s*([\d.,]+\s*[A-Za-z]*)"), r"\1 USD"))
+         (re.compile(rf"(?:US)?\$\s*({NUMBER})"), r"\1 USD "),
+         (re.compile(rf"(?:¥|\bRMB)\s*({NUMBER})"), r"\1 CNY "),
+         (re.compile(r"\b(?:yuan|RMB)\b", re.IGNORECASE), "CNY"))
 """Other spellings of signs and units, and what they are read as."""
 
 PATTERNS = (re.compile(r"^\s*(.+?)\s*(>=|<=|>|<|=)\s*([-+\d.].*?)\s*$"),
@@ -57,9 +62,16 @@ PATTERNS = (re.compile(r"^\s*(.+?)\s*(>=|<=|>|<|=)\s*([-+\d.].*?)\s*$"),
             re.compile(r"^\s*(.+)(\s)\s*([-+\d.].*?)\s*$"))
 """A claim with a sign, with words for it, or with neither."""
 
+RANGE = re.compile(r"^\s*(.+?)\s+(?:between|from|in)\s+([-+\d.].*?)\s+(?:and|to)\s+([-+\d.].*?)\s*$", re.IGNORECASE)
+"""A claim of a range."""
 
-def parse_claim(text: str, known: Mapping[str, str], *, first: Sequence[str] = ()) -> tuple[str, str, float]:
-    """Read `NAME OP VALUE` as (name, operator, value in the quantity's unit).
+FIGURE = re.compile(rf"^({NUMBER})\s*(.*)$")
+"""A number with its size, and the unit behind it, which the first figure of a range may leave to the second."""
+
+
+def parse_claim(text: str, known: Mapping[str, str], *, first: Sequence[str] = (), cny_per_usd: float = float("nan")
+                ) -> tuple[str, str, tuple[float, ...]]:
+    """Read `NAME OP VALUE` or `NAME between LOW and HIGH` as (name, operator, figures in the quantity's unit).
 
     Parameters
     ----------
@@ -69,25 +81,44 @@ def parse_claim(text: str, known: Mapping[str, str], *, first: Sequence[str] = (
         Name of each quantity that a claim may speak of, with its unit.
     first : sequence of str
         Names to propose before others.
+    cny_per_usd : float
+        Exchange rate for figures in yuan of quantities in dollars. [CNY/USD]
 
     Raises
     ------
     InputError
-        If the text has no number, or names no known quantity or several.
+        If the text has no number, names no known quantity or several, or gives a range upside down.
     """
     spelt = text
     for other, sign in SPELT:
         spelt = other.sub(sign, spelt)
+    if span := RANGE.match(spelt):
+        subject, low, high = span.groups()
+        name = _named(subject, known, first)
+        lower, upper = FIGURE.match(low), FIGURE.match(high)
+        if lower and upper and not lower.group(2):
+            low = f"{low} {upper.group(2)}".strip()
+        ends = tuple(_figure(f, name, known[name], cny_per_usd) for f in (low, high))
+        require(ends[0] < ends[1], name, "lie between a lower and a higher figure", f"{low} and {high}")
+        return name, "between", ends
     match = next((m for m in (p.match(spelt) for p in PATTERNS) if m), None)
-    if not match:
+    if match is None:
         raise InputError(f"cannot read the claim '{text}'; write NAME OP VALUE, for example '910c.yield >= 40%', "
                          "or the id of a claim of the news")
     name = _named(match.group(1), known, first)
     sign = WORDS.get(match.group(2).strip().lower(), match.group(2).strip()) or "="
-    figure = match.group(3)
-    if "_usd_" in name and UNITS[known[name]][0] == "number":
-        figure = figure.removesuffix("USD").strip()  # the name says already that it counts dollars
-    return name, "about" if sign == "=" else sign, parse_quantity(figure, known[name], name)
+    return name, "about" if sign == "=" else sign, (_figure(match.group(3), name, known[name], cny_per_usd),)
+
+
+def _figure(text: str, name: str, unit: str, cny_per_usd: float) -> float:
+    """Return a figure of a claim in the quantity's unit; yuan are taken at the exchange rate of the date."""
+    dollars = unit.split("/")[0] == "USD" or ("_usd_" in name and UNITS[unit][0] == "number")
+    rate = 1.0
+    if dollars and "CNY" in text:
+        text, rate = text.replace("CNY", "USD"), 1 / cny_per_usd
+    if "_usd_" in name and UNITS[unit][0] == "number":
+        text = text.removesuffix("USD").strip()  # the name says already that it counts dollars
+    return parse_quantity(text, unit, name) * rate
 
 
 def _named(text: str, known: Mapping[str, str], first: Sequence[str]) -> str:
@@ -114,8 +145,12 @@ def _named(text: str, known: Mapping[str, str], first: Sequence[str]) -> str:
                      "'chipcast evidence'")
 
 
-def holds(values: Array, sign: str, value: float) -> npt.NDArray[np.bool_]:
-    """Return in which draws the claim holds. (draw)"""
+def holds(values: Array, sign: str, *figures: float) -> npt.NDArray[np.bool_]:
+    """Return in which draws the claim holds; `between` takes two figures. (draw)"""
+    if sign == "between":
+        low, high = figures
+        return np.asarray((values >= low) & (values <= high))
+    value, = figures
     if sign == "about":
         return np.abs(values - value) <= ABOUT * abs(value)
     result: npt.NDArray[np.bool_] = np.asarray(OPERATORS[sign](values, value))

@@ -50,9 +50,25 @@ def test_the_same_day_as_known_in_february_is_free_and_knows_no_letter(cli: Cli,
 
 def test_the_explanation_of_the_chapter(cli: Cli) -> None:
     _, out, _ = cli("rules", "check", "l20", "--on", "2025-06-01")
-    assert "nearest prong b.2: performance density 3.1422 against 3.2, 1.8% left" in out
+    assert "nearest prong b.2: performance density 3.1422 against 3.2, 0.0578 or 1.8% left" in out
     assert "no Chinese rule found" in out
     assert "no legal advice" in out
+
+
+def test_slack_is_said_in_the_unit_of_the_line_and_in_percent(cli: Cli) -> None:
+    assert "TPP 2368 against 2400, 32 or 1.4% left" in cli("rules", "check", "h20", "--on", "2025-03-01")[1]
+    assert "1400, 536 GB/s or 62.0% left" in " ".join(cli("rules", "check", "l20", "--on", "2025-06-01")[1].split())
+    assert "600 against 600, on the line" in cli("rules", "check", "a100", "--on", "2022-12-01")[1]
+
+
+@pytest.mark.parametrize(("words", "left_out"), [
+    (("h100", "--to", "MY", "--on", "2025-05-20", "--as-of", "2025-02-25"), "country caps"),
+    (("h200", "--to", "CN", "--on", "2026-02-20"), "half of US volume"),
+    (("rtx-4090", "--to", "CN", "--on", "2024-02-20"), "one consignee"), (("l20", "--on", "2024-02-20"), None)])
+def test_quotas_and_conditions_that_are_not_counted_are_named(words: tuple[str, ...], left_out: str | None,
+                                                              cli_json: Json) -> None:
+    notes = " ".join(cli_json("rules", "check", *words)["remarks"])
+    assert (left_out in notes) if left_out else ("not counted" not in notes)
 
 
 def test_measure_gives_every_input_with_its_source(cli_json: Json) -> None:

@@ -44,7 +44,7 @@ def span(ends: Interval) -> str:
 
 
 def against(why: Reason, figures: Figures) -> str:
-    """Return a comparison in words: `performance density 3.1422 against 3.2, 1.8 % left`."""
+    """Return a comparison in words: `performance density 3.1422 against 3.2, 0.0578 or 1.8% left`."""
     if not why.names:
         return ""
     values = figures.values()
@@ -54,7 +54,11 @@ def against(why: Reason, figures: Figures) -> str:
     if not math.isfinite(why.slack):
         return text
     share = abs(math.expm1(-why.slack)) if why.slack < 0 else math.expm1(why.slack)
-    return f"{text}, {share:.1%} {'left' if why.slack > 0 else 'beyond'}"
+    if ends == (why.limit, why.limit):
+        return f"{text}, on the line"
+    unit = f" {why.unit}" if why.unit[:1].isalpha() else ""
+    native = f"{round(abs(why.limit - ends[0]), 4):g}{unit} or " if ends[0] == ends[1] else ""
+    return f"{text}, {native}{share:.1%} {'left' if why.slack > 0 else 'beyond'}"
 
 
 def span_of(why: Reason, figures: Figures) -> str:
@@ -165,12 +169,14 @@ def payload(v: Verdict) -> dict[str, Any]:
 
 
 def _elsewhere(v: Verdict) -> list[str]:
-    """Return a warning where a place is under controls that the table does not hold, or tables differ on the chip."""
+    """Return what the words leave out: controls that the table does not hold, quotas, tables that differ on a chip."""
     out = []
     if v.ask.figures.announced > str(v.ask.on):
         out.append(f"the chip was announced on {v.ask.figures.announced}, after the day that is asked for")
     if v.ask.to.arms_group and v.ask.to.code not in ("CN", "HK", "MO"):
         out.append(f"embargoes and other controls on {v.ask.to.name} are not in the table of rules")
+    acting = [*(h.layer for h in v.us.hits), *(x for x, a in v.us.reviewed if a.may)]
+    out += [f"of {x.rule_id} not counted: {x.row['not_counted']}" for x in acting if x.row.get("not_counted")]
     if any(x.form == "policy" for x, _ in v.us.reviewed):
         out += [r["disputed"] for r in read_table("chip_flags") if r["item"] == v.ask.figures.id and r["disputed"]]
     return out

@@ -14,6 +14,7 @@ from plan_world import world_of
 
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
+from chipcast.cli.plan_words import in_servers, near_rows
 from chipcast.plan import need_from
 from chipcast.plan.answer import regrets
 from chipcast.plan.assemble import assemble
@@ -305,3 +306,30 @@ def test_bad_words_get_one_sentence(arguments: tuple[str, ...], code: int, said:
         else cli("plan", "--draws", "200", *arguments)
     assert got == code
     assert said in err and err.strip().count("\n") == 0
+
+
+def test_ranges_are_read_in_servers_and_in_shares_of_the_need(given: Given) -> None:
+    market, service, verdicts = world_of(given)
+    need = replace(need_from(given, "cloud", "cloud", model="deepseek-r1"), offsite_share_max=0.3)
+    done = work(given, need, market, service, verdicts, Asked(scenarios=30))
+    p = done.solved.problem
+    found = near(p, done.solved.labels, done.solved.decide, done.risk, (0.03,), done.case.names)
+    rows = dict(near_rows(found))
+    chips = {c: [r["3%"] for n, r in found.items() if n.startswith(f"{c} by ") and " rent " not in n]
+             for c in ("H20 96GB", "Ascend 910B2")}
+    for chip, ranges in chips.items():
+        # All contracts together reach at least as far as any of them, and at most as far as all of them.
+        both = found[f"{chip} decided now"]["3%"]
+        assert max(high for _, high in ranges) - 1e-6 <= both[1] <= sum(high for _, high in ranges) + 1e-6
+        assert f"{chip} decided now" in rows and f"{chip} by spot decided now" not in rows
+    low, high = found["share of all tokens by API and on rented or leased cards"]["3%"]
+    assert 0 <= low <= high <= 0.3 + 1e-9
+    assert found["share of all tokens by API"]["3%"][1] <= high + 1e-9
+    assert rows["share of all tokens by API"].endswith("%")
+
+
+@pytest.mark.parametrize(("low", "high", "said"), [
+    (6.6, 51.0, "8 to 48"), (0.0, 4.6, "0"), (9.0, 15.0, "part of a server, 9 to 15"), (8.0, 8.0, "8"),
+    (7.9999999, 24.0000001, "8 to 24")])
+def test_a_range_holds_every_plan_in_whole_servers(low: float, high: float, said: str) -> None:
+    assert in_servers(low, high) == said

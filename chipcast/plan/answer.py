@@ -20,6 +20,9 @@ from chipcast.plan.value import First, Solved
 LEAST_SHOWN = 0.5
 """Mean later orders below this many units are not shown."""
 
+RARE, MOSTLY = 0.01, 0.5
+"""Share of failing futures below which no cause is sought, and above which those that hold are described. [1]"""
+
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Percentiles of fans."""
 
@@ -54,34 +57,75 @@ def signed_table(case: Case, solved: Solved) -> tuple[dict[str, Any], ...]:
                  for o, u in zip(case.problem.offers, solved.signed(), strict=True) if u > 1e-6)
 
 
-def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: tuple[str, ...]) -> tuple[str, ...]:
-    """Return sentences on the futures in which the plan fails."""
+def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: tuple[str, ...], unserved: float,
+             ) -> tuple[str, ...]:
+    """Return sentences on the futures in which the plan fails; where it mostly fails, on those in which it holds.
+
+    Parameters
+    ----------
+    unserved : float
+        Share of tokens left unserved above which a future counts as failed. [1]
+    """
     share = float(fails.mean())
-    if share < 0.01:
-        return (f"fails in {share:.1%} of the fresh futures",)
-    found = boxes(causes, fails)
-    return (f"fails in {share:.0%} of the fresh futures", *(sentence(b, quarters) for b in found))
+    meant = f"(leaves over {unserved:.0%} of all tokens unserved)"
+    if share < RARE:
+        return (f"fails in {share:.1%} of the fresh futures {meant}",)
+    head = f"fails in {share:.0%} of the fresh futures {meant}"
+    if share <= MOSTLY:
+        return (head, *(sentence(b, quarters) for b in boxes(causes, fails)))
+    # A box of failures would be nearly all futures: what must come true says more.
+    return (head, *(sentence(b, quarters, verb="holds", noun="futures in which it holds")
+                    for b in boxes(causes, ~fails)))
 
 
 def answer(orders: tuple[Order, ...], signed: tuple[dict[str, Any], ...], rivals: dict[str, dict[str, Any]],
            fails: tuple[str, ...], fresh: int) -> str:
     """Return the answer in one sentence."""
-    now = [f"{o.units:.0f} x {o.name} ({o.contract}{' for ' + o.site if o.site else ''})" for o in orders if o.now]
-    now += [f"sign for {s['units']:.0f} x {s['name']}" for s in signed]
     api = [o for o in orders if o.contract == "api" and o.quarter == min(x.quarter for x in orders)]
-    first = "Order " + " and ".join(now) + " now" if now else "Order no chips now"
-    if api:
-        first += f" and send about {short(sum(o.units for o in api))} tokens/s at the peak to the API"
+    send = [f"send about {short(sum(o.units for o in api))} tokens/s at the peak to the API"] if api else []
+    first = _listed(_actions(orders, signed) + send) or "order no chips now"
+    first = first[0].upper() + first[1:]
+    end = "; ".join(f"it {f}" for f in fails[:2])
     m = rivals["mean_value"]
     if m["difference"] == m["low"] == m["high"] == 0.0:
         return (f"{first}; buying for the average future comes to the same decision, as {fresh} fresh futures show; "
-                f"it {fails[min(1, len(fails) - 1)]}.")
-    money = "saves" if m["difference"] >= 0 else "costs"
+                f"{end}.")
     verdict = {"better": "better than", "worse": "worse than",
                "cannot tell": "not told apart from"}[m["verdict"]]
-    return (f"{first}; this is {verdict} buying for the average future ({money} {short(abs(m['difference']))} USD, "
-            f"90 %: {short(m['low'])} to {short(m['high'])}) on {fresh} fresh futures; "
-            f"it {fails[min(1, len(fails) - 1)]}.")
+    money = f"saves {short(m['difference'])} USD, 90 %: {short(m['low'])} to {short(m['high'])}"
+    if m["difference"] < 0:
+        money = f"costs {short(-m['difference'])} USD more, 90 %: {short(-m['high'])} to {short(-m['low'])}"
+    return f"{first}; this is {verdict} buying for the average future ({money}) on {fresh} fresh futures; {end}."
+
+
+def _actions(orders: tuple[Order, ...], signed: tuple[dict[str, Any], ...]) -> list[str]:
+    """Return what is to be done now, each as verb and count; a volume is signed and called off in one breath."""
+    quarters = list(dict.fromkeys(o.quarter for o in orders if o.now))
+    out: list[str] = []
+    called: dict[tuple[str, str], list[str]] = {}
+    for o in (o for o in orders if o.now):
+        what = f"{o.units:.0f} x {o.name}{' for ' + o.site if o.site else ''}"
+        when = f" in {o.quarter}" if o.quarter != quarters[0] else " now"
+        if o.contract == "framework":
+            called.setdefault((o.chip, o.site), []).append(f"{o.units:.0f}{when}")
+        else:
+            out.append(ACTS.get(o.contract, f"order {{}} ({o.contract})").format(what) + when)
+    deals: list[str] = []
+    for s in signed:
+        off = called.pop((s["chip"], s["site"]), [])
+        deals.append(f"sign for {s['units']:.0f} x {s['name']}{' for ' + s['site'] if s['site'] else ''}"
+                     + f" (call off {_listed(off) if off else 'none yet'})")
+    return deals + out
+
+
+ACTS = {"spot": "order {}", "option": "order {} with the right to cancel", "rent": "rent {}",
+        "lease": "lease {} abroad"}
+"""What a buyer does by contract, around what and how many."""
+
+
+def _listed(parts: list[str]) -> str:
+    """Return parts as a list in words."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def first_question(need: Need, case: Case, plan_cost: float, served: float, api_cost: float | None) -> str:

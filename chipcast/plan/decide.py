@@ -180,8 +180,8 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
                   seen=seen)
 
 
-def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
-    """Return the record of a plan from what was worked out, with its sweeps."""
+def written(w: Ground, given: Given, buyer: Need, asked: Asked, *, pictures: bool = True) -> Plan:
+    """Return the record of a plan from what was worked out; `pictures` adds the sweeps that only pictures show."""
     p, case, seen, risk = w.case.problem, w.case, w.seen, w.risk
     decide = w.solved.decide
     costs = {k: v.costs * p.money for k, v in w.judged.items()}
@@ -199,8 +199,9 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
         money |= {k: v * p.money for k, v in bounds.items()}
     money["out_of_sample"] = float(contributions(costs["plan"], risk).mean())
     served = served_share(w.fresh, w.judged["plan"], case.seconds)
-    fails = 1 - served > given.middle("plan.fail_unserved_share")
-    said = answer.failures({k: v[seen] for k, v in case.causes.items()}, fails, p.quarters)
+    unserved = given.middle("plan.fail_unserved_share")
+    fails = 1 - served > unserved
+    said = answer.failures({k: v[seen] for k, v in case.causes.items()}, fails, p.quarters, unserved)
     orders = answer.order_table(case, w.first, w.judged["plan"])
     signed = answer.signed_table(case, w.solved)
     even = np.full(seen.size, 1 / seen.size)
@@ -220,9 +221,9 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked) -> Plan:
         first_question=answer.first_question(buyer, case, mean_cost, float(served.mean()), api),
         reasons=answer.reasons(case, w.solved, decide), assumed=answer.assumptions(case, orders),
         detail={**answer.detail(case, w.solved, w.fresh, w.judged["plan"], seen, costs, fails),
-                **sweeps(case, decide, risk, w.pool, {
+                **(sweeps(case, w.solved, risk, w.pool, {
                     f"{o.name} by {o.contract}{' for ' + o.site if o.site else ''} decided now"
-                    for o in orders if o.now}),
+                    for o in orders if o.now}) if pictures else {}),
                 "tornado": tornado(case, decide, risk, w.pool, {k: v[seen] for k, v in case.causes.items()},
                                    costs["plan"])})
 

@@ -245,9 +245,11 @@ def _terms(w: World, owning: list[Owning], contracts: dict[str, str], left_out: 
     if w.need.offsite_share_max > 0 and "rent" in contracts:
         out += [rent(w, o) for o in owning if rows_of(w.given, w.need, o.chip, "rent_usd_per_h")]
     if w.need.offsite_share_max > 0 and "lease" in contracts and w.need.country == "CN":
-        out += [lease(w, chip) for i, chip in enumerate(w.service.chips)
-                if chip in left_out and f"{chip}.rent_usd_per_h" in w.given and first_block(w.service, i) > 0
-                and w.service.feasible[i] > 0 and not is_domestic(w.need, chip)]
+        abroad = [chip for i, chip in enumerate(w.service.chips)
+                  if chip in left_out and f"{chip}.rent_usd_per_h" in w.given and first_block(w.service, i) > 0
+                  and w.service.feasible[i] > 0 and not is_domestic(w.need, chip)]
+        out += [lease(w, chip) for chip in abroad]
+        left_out |= {chip: f"{left_out[chip]}; it is offered as a lease abroad only" for chip in abroad}
     return out
 
 

@@ -17,7 +17,7 @@ from chipcast.plan.procure import Case
 from chipcast.plan.reduce import reduce
 from chipcast.plan.sheet import Program
 from chipcast.plan.solve import Session
-from chipcast.plan.value import Z90, Risk, Solved, contributions, solve_plan, tail_mean
+from chipcast.plan.value import Z90, Risk, Solved, contributions, program_of, solve_plan, tail_mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +30,8 @@ class Quantity:
     """Positions of columns."""
     values: Array
     """Units per step of a column."""
+    kind: str = "offer"
+    """What it counts: `all` cards, those of a `chip` by any contract, those of one `offer`, or a `share` of tokens."""
 
 
 def with_row(program: Program, coefficients: Array, upper: float) -> Program:
@@ -49,7 +51,9 @@ def with_row(program: Program, coefficients: Array, upper: float) -> Program:
 
 
 def quantities(solved: Solved, names: Mapping[str, str] | None = None) -> list[Quantity]:
-    """Return what buyers ask about: units decided now by chip and in all, and the foreign ones among them."""
+    """Return what buyers ask about: units decided now in all, the foreign ones among them, by chip and by offer; and
+    the shares of all tokens that others serve.
+    """
     p, program = solved.problem, solved.program
     lots = np.array([o.lot if o.lot > 0 else 1.0 for o in p.offers])
     out: list[Quantity] = []
@@ -62,13 +66,28 @@ def quantities(solved: Solved, names: Mapping[str, str] | None = None) -> list[Q
         return columns.astype(float), np.where(whole, units, 1.0)
 
     owned = [i for i, o in enumerate(p.offers) if o.stock >= 0]
-    for name, which in (("units decided now", owned),
-                        ("foreign units decided now", [i for i in owned if not p.offers[i].domestic]),
-                        *((_words(o, names or {}), [i]) for i, o in enumerate(p.offers))):
+    chips = {c: [i for i in owned if p.offers[i].chip == c] for c in dict.fromkeys(p.offers[i].chip for i in owned)}
+    for kind, name, which in (
+            ("all", "units decided now", owned),
+            ("all", "foreign units decided now", [i for i in owned if not p.offers[i].domestic]),
+            *(("chip", f"{(names or {}).get(c, c)} decided now", at) for c, at in chips.items() if len(at) > 1),
+            *(("offer", _words(o, names or {}), [i]) for i, o in enumerate(p.offers))):
         columns, values = now(which)
         if columns.size:
-            out.append(Quantity(name=name, columns=columns, values=values))
-    return out
+            out.append(Quantity(name=name, columns=columns, values=values, kind=kind))
+    return out + _shares(solved)
+
+
+def _shares(solved: Solved) -> list[Quantity]:
+    """Return the shares of all tokens needed over the horizon that an API serves, and all that is not owned."""
+    p, named = solved.problem, solved.program.named
+    seconds = np.ones(len(p.quarters)) if p.seconds is None else p.seconds
+    tokens = p.weight * seconds[:, None]
+    tokens /= float((tokens * p.need).sum())
+    return [Quantity(name=words, columns=named[key].ravel().astype(float), values=tokens.ravel(), kind="share")
+            for key, words in (("api", "share of all tokens by API"),
+                               ("outside", "share of all tokens by API and on rented or leased cards"))
+            if key in named]
 
 
 def _words(o: Offer, names: Mapping[str, str]) -> str:
@@ -77,11 +96,17 @@ def _words(o: Offer, names: Mapping[str, str]) -> str:
 
 def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[float, ...] = (0.01, 0.03, 0.05),
          names: Mapping[str, str] | None = None, most: int | None = None,
-         first: Collection[str] = ()) -> dict[str, dict[str, tuple[float, float]]]:
+         first: Collection[str] = (), mine: float = -np.inf) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the range of each quantity over all plans within a share of the best cost.
 
     With `most`, only of the units in all and of so many offers: those named in `first`, then those that the best plan
     orders most of.
+
+    Parameters
+    ----------
+    mine : float
+        Cost of the buyer's own plan on the same futures. [money] Where it lies beyond the share, as whole servers may
+        cost more than fractions, ranges are those of all plans that are no dearer: they always hold the plan itself.
 
     Returns
     -------
@@ -91,29 +116,28 @@ def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[floa
 
     Notes
     -----
-    Minimises and maximises the quantity under f <= (1 + e) f*.
+    Minimises and maximises the quantity under f <= (1 + e) f*, each from the corner where the best plan lies.
     Sources: Brill, Chang, Hopkins, "Modeling to generate alternatives", Management Science 28, 1982.
     """
     for e in shares:
         require(e > 0, "near", "be above 0, for example 3%", e)
-    best = solve_plan(replace(p, serve_share=0.0), labels, decide, replace(risk, whole=False))
-    program = best.program
-    out: dict[str, dict[str, tuple[float, float]]] = {}
+    open_ = program_of(replace(p, serve_share=0.0), labels, decide, replace(risk, whole=False))
+    program = with_row(open_, open_.cost, np.inf)
+    session = Session(program)
+    best = Solved(problem=p, labels=labels, program=program, solution=session.solve(), decide=decide)
+    corner, value = session.corner(), best.solution.objective
     asked = quantities(best, names)
     if most is not None:
-        asked = [*asked[:1], *sorted(asked[2:], key=lambda q: (
+        asked = [*asked[:1], *sorted((q for q in asked if q.kind == "offer"), key=lambda q: (
             q.name not in first, -float(best.solution.x[q.columns.astype(int)] @ q.values)))[:most]]
+    out: dict[str, dict[str, tuple[float, float]]] = {}
     for e in shares:
-        limit = best.solution.objective + e * abs(best.solution.objective)
-        session = Session(with_row(program, program.cost, limit))
+        session.sides(program.row_lower.size - 1, -np.inf, max(value + e * abs(value), mine))
         for q in asked:
             cost = np.zeros_like(program.cost)
             cost[q.columns.astype(int)] = q.values
-            ends = []
-            for sign in (1.0, -1.0):
-                session.costs(sign * cost)
-                ends.append(sign * session.solve().objective)
-            out.setdefault(q.name, {})[f"{e:.0%}"] = (float(ends[0]), float(ends[1]))
+            low, high = (sign * session.from_corner(corner, sign * cost).objective for sign in (1.0, -1.0))
+            out.setdefault(q.name, {})[f"{e:.0%}"] = (float(low), float(high))
     return out
 
 
@@ -164,22 +188,20 @@ def few(case: Case, pool: npt.NDArray[np.intp], count: int = SWEPT) -> Problem:
     return case.problem.take(pool[picks], weight)
 
 
-ROOM = 20
-"""Futures on which the picture's ranges of orders are found; each end of a range is a program of its own."""
-
 ROOM_SHARE, ROOM_OFFERS = 0.03, 5
 """Share of the best cost within which the picture lets orders move [1], and offers it shows beside the sum."""
 
 
-def sweeps(case: Case, decide: int, risk: Risk, pool: npt.NDArray[np.intp], ordered: Collection[str] = ()
+def sweeps(case: Case, solved: Solved, risk: Risk, pool: npt.NDArray[np.intp], ordered: Collection[str] = ()
            ) -> dict[str, Any]:
     """Return cost by decision date, the frontier of mean and tail [USD], and the room of orders now [cards].
 
-    All on a small set of futures; `ordered` names the orders of the plan itself, as `quantities` does.
+    The room is that of the solved plan, on its own futures, so that it holds the plan; the others are worked out on a
+    small set of futures of the pool. `ordered` names the orders of the plan itself, as `quantities` does.
     """
-    small, tiny = few(case, pool), few(case, pool, ROOM)
-    room = near(tiny, labels_by_date(len(tiny.quarters), decide, tiny.size), decide, risk, (ROOM_SHARE,), case.names,
-                ROOM_OFFERS, ordered) if decide else {}
+    small, decide = few(case, pool), solved.decide
+    room = near(solved.problem, solved.labels, decide, risk, (ROOM_SHARE,), case.names, ROOM_OFFERS, ordered,
+                mine=solved.solution.objective) if decide else {}
     dates = tuple(n for n in (0, 1, 2, 3, 4, 6, 8) if n <= len(small.quarters))
     return {"room": {"share": ROOM_SHARE, "orders": {k: list(*r.values()) for k, r in room.items()}},
             "by_date": [{"quarters": n, "until": small.quarters[n - 1] if n else "", "cost": v * small.money}

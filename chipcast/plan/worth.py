@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from chipcast.base.given import Given
 from chipcast.base.types import Array
+from chipcast.fab.record import LIMITS, Line
 from chipcast.market.record import Cells, Market
 from chipcast.plan.labels import labels_by_date
 from chipcast.plan.need import Need
@@ -37,7 +38,7 @@ def shadow_prices(solved: Solved, names: Mapping[str, str]) -> dict[str, float]:
     out = {}
     blocks = solved.program.blocks
     if "budget" in blocks:
-        out["one more dollar of budget"] = -float(dual[blocks["budget"]].sum())
+        out["one more million USD of budget"] = -float(dual[blocks["budget"]].sum()) * 1e6
     if "power" in blocks:
         out["one more megawatt"] = -float(dual[blocks["power"]].sum()) * p.money * KW_PER_MW
     if "space" in blocks:
@@ -145,6 +146,35 @@ def point_more_yield(given: Given) -> tuple[Given, float]:
     kept = {k: v for k, v in given.posterior.items() if k == YIELD_ROW}
     better = given.with_rows([replace(row, law=raised)]).with_posterior(kept)
     return better, 100 * float((better[YIELD_ROW] - given[YIELD_ROW]).mean())
+
+
+STACKS_ROW = "hbm_inflow.stacks_per_month"
+"""Row that a tenth more memory raises: stacks that reach the local line."""
+
+TENTH = 1.1
+
+
+def tenth_more_stacks(given: Given) -> Given:
+    """Return the table in which a tenth more memory stacks reach the local line each month, draw by draw."""
+    row = given.row(STACKS_ROW)
+    law = row.law
+    raised = replace(law, low=law.low * TENTH, mode=law.mode * TENTH, high=law.high * TENTH)
+    kept = {k: v for k, v in given.posterior.items() if k == STACKS_ROW}
+    return given.with_rows([replace(row, law=raised)]).with_posterior(kept)
+
+
+BINDS = {"wafers": "wafers", "scanner_hours": "scanner hours", "dies": "good dies", "hbm": "memory stacks",
+         "packaging": "packaging", "orders": "orders"}
+"""Limits of the line in words."""
+
+
+def through_the_line(before: Line, after: Line) -> dict[str, Any]:
+    """Return how many more local cards a change makes, and what mostly binds the line: why its worth is large or small.
+    """
+    shares = {name: float(np.mean(before.binding == i)) for i, name in enumerate(LIMITS)}
+    most = max(shares, key=shares.__getitem__)
+    return {"more_cards": float(after.packages.sum() / before.packages.sum() - 1), "bound_by": BINDS[most],
+            "bound_share": shares[most]}
 
 
 def worth_of_change(case: Case, decide: int, risk: Risk, picks: npt.NDArray[np.intp], weight: Array, given: Given,

@@ -1,0 +1,83 @@
+"""What a buyer reads: the answer in one sentence, what fails and what holds, what a change of the world is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chipcast.base.given import Given
+from chipcast.chain import make, prepare
+from chipcast.plan.answer import answer, failures
+from chipcast.plan.record import Order
+from chipcast.plan.worth import STACKS_ROW, tenth_more_stacks, through_the_line
+
+QUARTERS = ("2025Q1", "2025Q2", "2025Q3")
+
+
+def order(**changes: Any) -> Order:
+    base = {"quarter": "2025Q1", "chip": "h20-96", "supplier": "Nvidia", "contract": "spot", "units": 8.0, "now": True,
+            "name": "H20 96GB"}
+    return Order(**(base | changes))
+
+
+def beside(difference: float, low: float, high: float, verdict: str) -> dict[str, dict[str, Any]]:
+    return {"mean_value": {"difference": difference, "low": low, "high": high, "verdict": verdict}}
+
+
+def test_a_signed_volume_and_its_call_off_are_one_act() -> None:
+    orders = (order(contract="framework", units=160.0), order(contract="framework", units=16.0, quarter="2025Q2"),
+              order(chip="h100-sxm", name="H100 SXM", contract="lease", units=16.0))
+    signed = ({"chip": "h20-96", "name": "H20 96GB", "site": "", "units": 200.0, "must_take": 160.0},
+              {"chip": "ascend-910c", "name": "Ascend 910C", "site": "cellar", "units": 64.0, "must_take": 52.0})
+    said = answer(orders, signed, beside(1e6, 2e5, 1.8e6, "better"), ("fails in 3% of the fresh futures",), 500)
+    assert said.startswith("Sign for 200 x H20 96GB (call off 160 now and 16 in 2025Q2), sign for 64 x Ascend 910C for "
+                           "cellar (call off none yet) and lease 16 x H100 SXM abroad now; ")
+
+
+@pytest.mark.parametrize(("difference", "low", "high", "said"), [
+    (1e6, 2e5, 1.8e6, "(saves 1M USD, 90 %: 200k to 1.8M)"),
+    (-5e4, -1.2e5, 2e4, "(costs 50k USD more, 90 %: -20k to 120k)"),
+])
+def test_an_interval_has_the_sign_of_its_verb(difference: float, low: float, high: float, said: str) -> None:
+    assert said in answer((order(),), (), beside(difference, low, high, "cannot tell"), ("fails in 3%",), 500)
+
+
+def test_nothing_to_order_is_said_so() -> None:
+    assert answer((), (), beside(0, 0, 0, "cannot tell"), ("fails in 3%",), 500).startswith("Order no chips now; ")
+
+
+def test_a_plan_that_mostly_fails_says_when_it_holds() -> None:
+    x = np.linspace(0, 1, 1000, endpoint=False)
+    noise = np.random.default_rng(5).uniform(size=1000)
+    causes = {"the wait": x, "the weather": noise}
+    often = failures(causes, x > 0.2, QUARTERS, 0.2)
+    assert often[0] == "fails in 80% of the fresh futures (leaves over 20% of all tokens unserved)"
+    assert often[1].startswith("holds in") and "the wait is under 0.2" in often[1] and "weather" not in often[1]
+    rarely = failures(causes, x > 0.8, QUARTERS, 0.2)
+    assert rarely[1].startswith("fails in") and "the wait is above 0.8" in rarely[1]
+    assert len(failures(causes, x > 2, QUARTERS, 0.2)) == 1
+
+
+@pytest.fixture(scope="module")
+def ready() -> Any:
+    return prepare("february-2025", draws=200)
+
+
+def test_a_tenth_more_stacks_is_a_tenth_more_in_every_draw(ready: Any) -> None:
+    more = tenth_more_stacks(ready.given)
+    assert np.allclose(more[STACKS_ROW] / ready.given[STACKS_ROW], 1.1, rtol=1e-9)
+    assert np.array_equal(more["smic_n2.line_yield"], ready.given["smic_n2.line_yield"])
+
+
+def test_memory_makes_more_cards_where_memory_binds(ready: Any) -> None:
+    given: Given = ready.given
+    before = make(ready.setting, given)
+    line = through_the_line(before, make(ready.setting, tenth_more_stacks(given)))
+    assert 0 < line["more_cards"] < 0.1 and line["bound_by"] == "memory stacks" and line["bound_share"] > 0.5
+    same = through_the_line(before, before)
+    assert same["more_cards"] == 0
+    # Where nothing but dies binds, the sentence says so.
+    assert through_the_line(replace(before, binding=np.full_like(before.binding, 2)), before)["bound_by"] == "good dies"

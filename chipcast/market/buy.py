@@ -147,7 +147,7 @@ def shares_of(world: World, offer: Array, m: int) -> tuple[Array, Array]:
         offer[:, world.gated] *= world.outside.may[m][:, :, None]
     share = np.empty((WAIT + 1, *world.phi.shape))
     for g, chips in enumerate((world.gated, world.grey, world.home)):
-        of_chips(offer, chips, out=share[g])
+        share[g] = of_chips(offer, chips)
     share[WAIT] = world.waiting
     each = np.maximum(share[:WAIT], choice.TINY)
     np.divide(1.0, each, out=each)

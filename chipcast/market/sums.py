@@ -1,4 +1,8 @@
-"""Sums over buyers and over chips, added in order so that no bit depends on how draws are cut into blocks."""
+"""Sums over buyers and over chips, added in order so that no bit depends on how draws are cut into blocks.
+
+NumPy adds along any axis but the last one after the other. Where there is one draw the axes fall together and it may
+add in another order, so a lone draw is summed beside a copy of itself.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,17 @@ from chipcast.base.types import Array
 
 def total(cells: Array) -> Array:
     """Return the sum over the first axis."""
-    out: Array = cells[0].copy()
-    for part in cells[1:]:
-        out += part
-    return out
+    if cells.shape[-1] == 1:
+        return np.asarray(np.add.reduce(np.repeat(cells, 2, axis=-1), axis=0)[..., :1])
+    return np.asarray(np.add.reduce(cells, axis=0))
+
+
+def of_chips(cells: Array, chips: slice) -> Array:
+    """Return the sum of cells (segment, chip, draw) over some chips, 0 where there are none. (segment, draw)"""
+    part = cells[:, chips]
+    if part.shape[-1] == 1:
+        return np.asarray(np.add.reduce(np.repeat(part, 2, axis=-1), axis=1)[..., :1])
+    return np.asarray(np.add.reduce(part, axis=1))
 
 
 def over_chips(cells: Array, weight: Array) -> Array:
@@ -20,26 +31,7 @@ def over_chips(cells: Array, weight: Array) -> Array:
 
     Weights are (chip, draw), or (segment, chip, draw).
     """
-    by_chip = weight if weight.ndim == 2 else np.moveaxis(weight, 1, 0)
-    out: Array = cells[:, 0] * by_chip[0]
-    part = np.empty_like(out)
-    for c in range(1, by_chip.shape[0]):
-        np.multiply(cells[:, c], by_chip[c], out=part)
-        out += part
-    return out
-
-
-def of_chips(cells: Array, chips: slice, out: Array | None = None) -> Array:
-    """Return the sum of cells (segment, chip, draw) over some chips, 0 where there are none. (segment, draw)"""
-    if out is None:
-        out = np.empty((cells.shape[0], cells.shape[2]))
-    if chips.start >= chips.stop:
-        out[:] = 0.0
-        return out
-    if chips.stop - chips.start == 1:
-        out[:] = cells[:, chips.start]
-        return out
-    np.add(cells[:, chips.start], cells[:, chips.start + 1], out=out)
-    for c in range(chips.start + 2, chips.stop):
-        out += cells[:, c]
-    return out
+    axes = "scd,cd->sd" if weight.ndim == 2 else "scd,scd->sd"
+    if cells.shape[-1] == 1:
+        return np.asarray(np.einsum(axes, *(np.repeat(x, 2, axis=-1) for x in (cells, weight)))[..., :1])
+    return np.asarray(np.einsum(axes, cells, weight))

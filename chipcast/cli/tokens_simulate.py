@@ -72,6 +72,8 @@ def simulate(file: Annotated[str, typer.Argument(
              scenario: Scene = "february-2025", sets: Sets = [],  # noqa: B006 - typer copies it
              as_of: AsOf = "", seed: Seed = 1, json: Json = False) -> None:
     """Request-level simulation: TTFT and TPOT percentiles, goodput at the promise."""
+    from dataclasses import asdict
+
     import numpy as np
 
     from chipcast.base.errors import InfeasibleError, InputError, require
@@ -80,6 +82,7 @@ def simulate(file: Annotated[str, typer.Argument(
     from chipcast.tokens.arrivals import made, scaled
     from chipcast.tokens.capacity import Promise
     from chipcast.tokens.engine import Policy, deploy, deploy_split
+    from chipcast.tokens.mend import nearest, ways
     from chipcast.tokens.model import load
     from chipcast.tokens.names import grade
     from chipcast.tokens.spread import spread
@@ -108,6 +111,7 @@ def simulate(file: Annotated[str, typer.Argument(
         if float(np.max(trace.prompt + trace.answer)) >= most:
             notes = (f"the longest requests are cut to the {most:.0f} tokens of the context",)
     work, longest = workload(trace, load(name), ttft_ms, tpot_ms)
+    promise = Promise(ttft_s=work.ttft_s, tpot_s=work.tpot_ms / 1e3, share=share)
     g = world(scenario, as_of, 100, seed, tuple(dict.fromkeys(c for p in pairs for c in p)), sets)
     policy = Policy(scheduler=scheduler, chunk_tokens=chunk, preempt=preempt, router=router, store_gb=store_gb)
     answers: list[dict[str, Any]] = []
@@ -117,12 +121,17 @@ def simulate(file: Annotated[str, typer.Argument(
             here: dict[str, Any] = {"chips": chips, "precision": precision or None, "policy": policy,
                                     "longest": longest}
             deployed = deploy_split(g, a, b, name, work, **here) if two else deploy(g, b, name, work, **here)
-            answers.append({**answer(trace, deployed, a, b, chips, work, share, seed, out),
+            answers.append({**answer(trace, deployed, a, b, chips, work, promise, seed, out),
                             "grade": grade(g.catalog, b, name)})
+            if answers[-1]["promise_kept_share"] < share:
+                answers[-1]["ways"] = [asdict(w) for w in ways(g, deployed, name, work, trace, promise, seed=seed,
+                                                               **here)]
+                if answers[-1]["largest_kept_requests_per_s"] == 0:
+                    close = nearest(deployed, trace, promise, seed=seed)
+                    answers[-1]["nearest"] = {"ttft_ms": 1e3 * close.ttft_s, "tpot_ms": 1e3 * close.tpot_s}
             if machines:
-                s = spread(g, deployed, load(name), work, trace, Promise(ttft_s=work.ttft_s, share=share,
-                                                                         tpot_s=work.tpot_ms / 1e3), policy=policy,
-                           longest=longest, draws=machines, seed=seed)
+                s = spread(g, deployed, load(name), work, trace, promise, policy=policy, longest=longest,
+                           draws=machines, seed=seed)
                 fits = np.isfinite(s.ttft_ms_p90)
                 times = ("ttft_ms_p90", "tpot_ms_p90") if fits.any() else ()
                 answers[-1]["over_draws"] = {
@@ -153,6 +162,8 @@ def simulate(file: Annotated[str, typer.Argument(
                    f"the prompts found in stores; saturation {x['saturation_requests_per_s']:.2f} requests/s; "
                    + (f"{share:.0%} keep the promise up to {x['largest_kept_requests_per_s']:.2f}."
                       if x["largest_kept_requests_per_s"] > 0 else f"at no rate do {share:.0%} keep the promise."))
+        for line in mending(x, share):
+            say(line)
         if "over_draws" in x:
             u = x["over_draws"]
             say(f"over {machines} draws of what the chips reach: largest rate {span(u['largest_requests_per_s'])} "
@@ -161,6 +172,29 @@ def simulate(file: Annotated[str, typer.Argument(
     say(CLOCKS)
     for line in [*notes, *[str(p) for p in problems]]:
         note(line)
+
+
+def mending(x: dict[str, Any], share: float) -> list[str]:
+    """Return which clock breaks the promise and what would mend it, in words."""
+    if not x["binding_clock"]:
+        return []
+    late = x["late_share"] >= x["slow_share"]
+    parts = x["first_token_parts_ms"] if late else x["token_parts_ms"]
+    lines = [f"what binds: {x['binding_clock']} ({x['binding_means']}). "
+             + (f"A late first token takes {sum(parts.values()):.0f} ms: " if late else
+                f"A slow token takes {sum(parts.values()):.1f} ms: ")
+             + ", ".join(f"{k} {v:.0f}" if late else f"{k} {v:.1f}" for k, v in parts.items() if v > 0)]
+    for w in x.get("ways", ()):
+        short = "" if w["kept"] >= share else ", not enough"
+        lines.append(f"{w['change']}: {w['kept']:.0%} keep the promise{short}")
+    if x.get("ways") == []:
+        lines.append("no change of chunk, scheduler, layout, pools or chips that was tried lets more requests keep it")
+    if "nearest" in x:
+        lines.append(f"nearest promise that {share:.0%} keep in this layout, on idle engines: TTFT "
+                     f"{x['nearest']['ttft_ms']:.0f} ms, TPOT {x['nearest']['tpot_ms']:.1f} ms")
+    if "ways" in x and x["largest_kept_requests_per_s"] > 0:
+        lines.append(f"a rate of {x['largest_kept_requests_per_s']:.2f} requests/s as it stands: {share:.0%} keep it")
+    return lines
 
 
 def requests_of(file: str, start_h: float, hours: float, thin: float, seed: int) -> tuple[Any, tuple[str, ...]]:
@@ -196,21 +230,21 @@ def workload(trace: Any, model: Any, ttft_ms: float, tpot_ms: float) -> tuple[An
     return work, longest
 
 
-def answer(trace: Any, deployed: Any, first: str, after: str, chips: int, work: Any, share: float, seed: int,
+def answer(trace: Any, deployed: Any, first: str, after: str, chips: int, work: Any, promise: Any, seed: int,
            out: str) -> dict[str, Any]:
     """Return what the requests saw as the keys of the contract; with `out`, a row per request is written."""
     import numpy as np
 
-    from chipcast.tokens.capacity import Promise, largest_rate_of
-    from chipcast.tokens.engine import held_context, saturation
-    from chipcast.tokens.simulate import BLOCK_TOKENS
+    from chipcast.tokens.capacity import largest_rate_of
+    from chipcast.tokens.engine import held_context, most_requests_per_s
+    from chipcast.tokens.mend import BINDING, clocks
 
     seen = deployed.run(trace, seed=seed)
     tail = seen.decode if deployed.prefill is not None else seen
     head = seen.prefill if deployed.prefill is not None else seen
     ttft, tpot = seen.ttft_s(trace) * 1e3, seen.tpot_s(trace) * 1e3
     end = float(np.max(tail.last_s))
-    promise = Promise(ttft_s=work.ttft_s, tpot_s=work.tpot_ms / 1e3, share=share)
+    where = clocks(trace, deployed, seen, promise)
 
     def seen_at(at: Any) -> tuple[Any, Any]:
         other = deployed.run(at, seed=seed)
@@ -243,7 +277,8 @@ def answer(trace: Any, deployed: Any, first: str, after: str, chips: int, work: 
             float(np.sum(trace.prompt)), 1.0)),
         "handoff_ms_p50": float(np.median(seen.handoff_s)) * 1e3 if deployed.prefill is not None else 0.0,
         "chunk_tokens": deployed.engine.chunk_tokens, "late_share": late, "slow_share": slow,
+        "binding_clock": where.binding, "binding_means": BINDING.get(where.binding, ""),
+        "first_token_parts_ms": dict(where.first_token_ms), "token_parts_ms": dict(where.token_ms),
         "bound_by": "neither" if kept == 1 else "time to first token" if late >= slow else "time per output token",
-        "saturation_requests_per_s": deployed.analytic_requests_per_s if deployed.prefill is not None else saturation(
-            deployed.engine, work, deployed.engine.blocks * BLOCK_TOKENS, context=held_context(trace)),
+        "saturation_requests_per_s": most_requests_per_s(deployed, work, context=held_context(trace)),
         "largest_kept_requests_per_s": largest_rate_of(trace, seen_at, promise)}

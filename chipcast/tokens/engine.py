@@ -190,6 +190,30 @@ def saturation(engine: Engine, work: Workload, room_tokens: float, *, context: f
     return engine.replicas * full / (work.output_tokens * step + full * prompt)
 
 
+def in_service(engine: Engine, work: Workload, rate: float) -> float:
+    """Return the requests that one scheduler has in service when it only decodes at a rate, by Little's law."""
+    grid, gap = engine.grid()
+    x = np.arange(grid.shape[1]) * gap
+    count = np.arange(1, engine.slots + 1)
+    step = np.array([np.interp(work.context, x, row) for row in grid[1:]])
+    return float(np.interp(rate, count / (work.output_tokens * step), count))
+
+
+def most_requests_per_s(made: Deployed, work: Workload, *, context: float = 0.0) -> float:
+    """Return what a deployment works off when no engine is ever idle, the slower of two pools. [requests/s]
+
+    A pool for prompts fills every step, so that what a step costs at least is shared by all prompts in it.
+    """
+    rate = saturation(made.engine, work, made.engine.blocks * BLOCK_TOKENS, context=context)
+    if made.prefill is None:
+        return rate
+    first, cached = made.prefill, work.input_tokens - work.computed
+    prompt = (first.prompt_fixed_s * work.computed / first.chunk_tokens + first.prompt_s * work.computed
+              + first.prompt_square_s * work.computed * (cached + work.computed / 2))
+    bare = replace(made.engine, scheduler="prefill_first", prompt_fixed_s=0.0, prompt_s=0.0, prompt_square_s=0.0)
+    return min(first.replicas / prompt, saturation(bare, work, bare.blocks * BLOCK_TOKENS, context=context))
+
+
 def deploy(given: Given, chip: str, model: str, work: Workload, *, chips: int, segment: str = "platform",
            precision: str | None = None, policy: Policy | None = None, longest: float = 0.0) -> Deployed:
     """Return the best layout at the medians on so many chips as an engine.
@@ -244,9 +268,11 @@ def deploy_split(given: Given, prefill_chip: str, decode_chip: str, model: str, 
              (decode_chip, found.decode, found.decode_precision, after, found.decode_chips))
     pools = tuple(Pool(chip=c, shape=s, precision=w, segment=segment,
                        replicas=max(int(n * v.ranks_per_chip // s.ranks), 1) * s.dp) for c, s, w, v, n in sides)
-    return Deployed(**_two_engines(given, shape_of, pools, (first, after), work, policy or Policy(),
-                                   max(longest, work.longest)),
-                    layout=layout_record(found.decode, 1.0, found.decode_precision, after.ranks_per_chip),
+    engines = _two_engines(given, shape_of, pools, (first, after), work, policy or Policy(),
+                           max(longest, work.longest))
+    held = in_service(engines["engine"], work, found.requests_per_s / pools[1].replicas)
+    return Deployed(**engines,
+                    layout=layout_record(found.decode, held, found.decode_precision, after.ranks_per_chip),
                     analytic_requests_per_s=found.requests_per_s, pools=pools,
                     prefill_layout=layout_record(found.prefill, 1.0, found.prefill_precision, first.ranks_per_chip),
                     chips=(found.prefill_chips, found.decode_chips))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -46,26 +47,19 @@ def register(app: typer.Typer) -> None:
                draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
         """Who orders, gets and holds which chips, month by month, and at what price."""
         left_out, happens, counted = tuple(without or ()), tuple(event or ()), check_unit(unit)
-        results, given, changes = _run(load(scenario, as_of=as_of, sets=sets), draws=draws, seed=seed, without=left_out,
-                                       events=happens, feedback=feedback)
-        # with the thing less without it: what is left out is missing in the first run, an event is there
-        effects = _effects(results[::-1] if happens and not left_out else results) if len(results) > 1 else []
-        what = " and ".join((*left_out, *(f"'{e}'" for e in happens)))
-        cards = in_h100s(results[0], given) if counted else {}
+        asked = ask(begin(load(scenario, as_of=as_of, sets=sets), draws=draws, seed=seed, events=happens,
+                          without=left_out), without=left_out, events=happens, feedback=feedback)
         if as_json:
-            emit_json(payload(results[0], scenario=scenario, given=given, without=left_out)
-                      | ({"events": list(happens)} if happens else {}) | ({"effects": effects} if effects else {})
-                      | ({"h100e": cards} if counted else {})
-                      | ({"feedback": {"changes": list(changes)}} if feedback else {}))
-        else:
-            _print(results[0], without=left_out)
-            if counted:
-                _print_h100s(cards)
-            if effects:
-                _print_effects(effects, what)
-            if feedback:
-                say("Feedback: the cards made changed by " + ", ".join(f"{c:.1%}" for c in changes)
-                    + " from round to round.")
+            emit_json(answer(asked, scenario=scenario, h100e=counted))
+            return
+        _print(asked.markets[0], without=left_out)
+        if counted:
+            _print_h100s(in_h100s(asked.markets[0], asked.given))
+        if asked.effects:
+            _print_effects(asked.effects, " and ".join((*left_out, *(f"'{e}'" for e in happens))))
+        if feedback:
+            say("Feedback: the cards made changed by " + ", ".join(f"{c:.1%}" for c in asked.changes)
+                + " from round to round.")
 
     calibrate = typer.Typer(name="calibrate", no_args_is_help=True, help="Fit a station to what was known by a date.")
     calibrate.command("market", help="Fit the market since 2022 to filed quarters; prior, posterior and contraction."
@@ -173,13 +167,42 @@ def _forecast(s: Any, model: str) -> dict[str, Any]:
             "baselines": dict(s.baselines)}
 
 
-def _run(plain: Any, *, draws: int, seed: int, without: tuple[str, ...], events: tuple[str, ...], feedback: bool
-         ) -> tuple[list[Any], Any, tuple[float, ...]]:
-    """Run the chain as far as the market.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A market as it was asked for, and the plain one beside it."""
 
-    Returns the market asked for, the plain one too where something was left out or happens, `given`, and the changes
-    of the feedback's rounds.
-    """
+    given: Any
+    """Every number."""
+    markets: tuple[Any, ...]
+    """The market asked for, then the plain one where something was left out or happens."""
+    without: tuple[str, ...]
+    """What was left out."""
+    events: tuple[str, ...]
+    """Dated what-ifs, as written."""
+    changes: tuple[float, ...]
+    """Change of the feedback's rounds, none without it. [1] (round)"""
+    feedback: bool
+    """Whether the line answered the orders."""
+
+    @property
+    def effects(self) -> list[dict[str, Any]]:
+        """What the thing does: with it less without it, as what is left out is missing and an event is there."""
+        if len(self.markets) < 2:
+            return []
+        return _effects(list(self.markets[::-1] if self.events and not self.without else self.markets))
+
+
+def begin(plain: Any, *, draws: int, seed: int, without: tuple[str, ...] = (), events: tuple[str, ...] = ()) -> Any:
+    """Return the scenario resolved and conditioned; what is left out or happens is checked before that long work."""
+    from chipcast import chain
+
+    check_without(without)
+    story_with(plain, events)
+    return chain.prepare(plain, draws=draws, seed=seed)
+
+
+def check_without(without: tuple[str, ...]) -> None:
+    """Refuse a word that the market cannot be run without."""
     from chipcast.base.errors import nearest
 
     for word in without:
@@ -187,22 +210,54 @@ def _run(plain: Any, *, draws: int, seed: int, without: tuple[str, ...], events:
             close = nearest(word, WITHOUT)
             hint = f"; did you mean '{close[0]}'?" if close else ";"
             raise InputError(f"--without '{word}' is unknown{hint} known: {', '.join(WITHOUT)}")
+
+
+def story_with(plain: Any, events: tuple[str, ...]) -> Any:
+    """Return a scenario with events written as text."""
+    from chipcast.scenario import with_events
+
+    return with_events(plain, [read_event(text) for text in events])
+
+
+def ask(ready: Any, *, without: tuple[str, ...] = (), events: tuple[str, ...] = (), feedback: bool = False,
+        base: Any = None) -> Asked:
+    """Run the market on a prepared scenario, and the plain one beside it where something is left out or happens.
+
+    Parameters
+    ----------
+    base : World, optional
+        The plain world of the same scenario and draws, where it is at hand: what it shares is not computed again.
+    """
     from dataclasses import replace
 
     from chipcast import chain
-    from chipcast.scenario import with_events
 
-    story = with_events(plain, [read_event(text) for text in events])
-    ready = chain.prepare(plain, draws=draws, seed=seed)
+    check_without(without)
+    story = story_with(ready.setting.scenario, events)
     setting = replace(ready.setting, threat="threat" not in without, controls="controls" not in without,
                       local_push="local-push" not in without)
     if events:
         setting = replace(setting, scenario=story)  # what-ifs act on the market day by day, beside the law
     runs = [setting] if setting == ready.setting else [setting, ready.setting]
+    changes: tuple[float, ...] = ()
     if feedback:
         settled = [chain.settle(s, ready.given) for s in runs]
-        return [s.world.market for s in settled], ready.given, settled[0].changes
-    return [chain.trade(s, ready.given).market for s in runs], ready.given, ()
+        markets, changes = [s.world.market for s in settled], settled[0].changes
+    else:
+        like = None if any(e.gate in chain.UPSTREAM for e in story.events) else base  # such a gate moves the line too
+        markets = [base.market if base is not None and s is ready.setting else
+                   chain.trade(s, ready.given, like=like).market for s in runs]
+    return Asked(given=ready.given, markets=tuple(markets), without=without, events=events, changes=changes,
+                 feedback=feedback)
+
+
+def answer(asked: Asked, *, scenario: str, h100e: bool = False) -> dict[str, Any]:
+    """Return the JSON object of a market that was asked for."""
+    return (payload(asked.markets[0], scenario=scenario, given=asked.given, without=asked.without)
+            | ({"events": list(asked.events)} if asked.events else {})
+            | ({"effects": asked.effects} if len(asked.markets) > 1 else {})
+            | ({"h100e": in_h100s(asked.markets[0], asked.given)} if h100e else {})
+            | ({"feedback": {"changes": list(asked.changes)}} if asked.feedback else {}))
 
 
 def read_event(text: str) -> dict[str, str]:

@@ -84,7 +84,8 @@ def _document(story: Story, body: str, specs: Mapping[str, Any]) -> str:
     )
     data = data.replace("</", "<\\/").replace("<!--", "<\\u0021--")
     code = (
-        '(function () {\n"use strict";\n' + (HERE / "page.js").read_text(encoding="utf-8") + bundle.script() + "\n})();"
+        '(function () {\n"use strict";\n' + (HERE / "draw.js").read_text(encoding="utf-8")
+        + (HERE / "page.js").read_text(encoding="utf-8") + bundle.script() + "\n})();"
     )
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     policy = (

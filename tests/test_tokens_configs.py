@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from chipcast.base.calendar import parse_date
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
-from chipcast.tokens.config import READERS, model_of, refuse_later
+from chipcast.tokens.config import READERS, find, model_of, refuse_later, shipped, unsure_date
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
                          "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256,
@@ -114,6 +115,33 @@ def test_a_model_of_later_date_is_refused_to_an_earlier_forecast() -> None:
         refuse_later("kimi-k3", parse_date("2025-02-25"))
     refuse_later("kimi-k3", parse_date("2026-03-01"))
     refuse_later("deepseek-r1", parse_date("2025-02-25"))
+
+
+def test_every_shipped_model_says_by_when_it_was_public_and_why() -> None:
+    from chipcast.base.catalog import read_table
+
+    rows = {r["model"]: r for r in read_table("model_dates")}
+    assert set(rows) == set(shipped())
+    assert all(r["sense"] in ("by", "from") and r["reason"] for r in rows.values())
+    measured: dict[str, str] = {}
+    for m in read_table("measurements"):
+        try:
+            key = find(m["model"]).stem.split("__", 1)[-1].lower()
+        except InputError:
+            continue
+        measured[key] = min(measured.get(key, "9999"), m["known_by"] or "9999")
+    early = {k: d for k, d in measured.items() if k in rows and rows[k]["known_by"] > d}
+    assert not early, "measured before it is said to be public"
+
+
+def test_a_forecast_says_where_it_is_not_known_whether_a_model_was_public(cli: Callable[..., tuple[int, str, str]],
+                                                                          ) -> None:
+    code, _, err = cli("tokens", "layout", "qwen3-32b", "--chips", "4")
+    assert code == 0 and "is not known here, only that it was by 2025-05-16" in err
+    code, _, err = cli("tokens", "layout", "qwen3-32b", "--chips", "4", "--as-of", "2025-06-30")
+    assert code == 0 and "not known here" not in err
+    assert unsure_date("deepseek-v3", parse_date("2025-02-25")) == ""
+    assert "2025-12-31" in unsure_date("gpt-oss-120b", parse_date("2025-02-25"))
 
 
 def test_no_forecast_serves_or_predicts_a_model_of_later_date(given: Given) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chipcast.base.errors import InputError
-from chipcast.cli.common import given, measured
+from chipcast.cli.common import given, measured, note
 
 MOST_CHIPS = 1_000_000
 """More chips than this in one deployment are taken for a slip."""
@@ -33,13 +33,15 @@ def day_of(scenario: str, as_of: str) -> str:
 
 
 def known_model(name: str, day: str) -> None:
-    """Refuse a model that is unknown, or that became public only after the date."""
+    """Refuse a model that is unknown, or that became public only after the date; say where that is not known."""
     from chipcast.base.calendar import parse_date
-    from chipcast.tokens.config import refuse_later
+    from chipcast.tokens.config import refuse_later, unsure_date
     from chipcast.tokens.model import load
 
     load(name)
     refuse_later(name, parse_date(day))
+    if unsure_date(name, parse_date(day)):
+        note(unsure_date(name, parse_date(day)))
 
 
 def chip_ids(text: str, as_of: str, *, bins: bool = True) -> tuple[str, ...]:

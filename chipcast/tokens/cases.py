@@ -14,7 +14,7 @@ from math import ceil
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import InputError, unknown
 from chipcast.tokens.beliefs import Part, constant, maker, part, stack_of
-from chipcast.tokens.config import refuse_later
+from chipcast.tokens.config import refuse_later, unsure_date
 from chipcast.tokens.guess import model_for
 from chipcast.tokens.model import Model
 from chipcast.tokens.names import hardware, taken_as
@@ -275,6 +275,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     elif taken_as(row["hardware"], chips[0], catalog):
         said.append(taken_as(row["hardware"], chips[0], catalog))
     refuse_later(row["model"], catalog.as_of)
+    if unsure_date(row["model"], catalog.as_of):
+        said.append(unsure_date(row["model"], catalog.as_of))
     shape, guess = model_for(row["model"])
     if guess:
         said.append(guess)

@@ -101,16 +101,38 @@ def refuse_later(name: str, as_of: date) -> None:
         If a row of the data dates it later. A config of the user's own, given by path, is never refused here, nor is
         a name that nothing ships under.
     """
+    row = _dated(name, as_of)
+    if row and row["sense"] == "from":
+        raise InputError(f"model '{row['model']}' may have become public only after {as_of}; take --as-of "
+                         f"{row['known_by']} or later (or --scenario latest), or give its config.json by path")
+
+
+def unsure_date(name: str, as_of: date) -> str:
+    """Return what is not known of a shipped model on an information date, an empty text where it was public.
+
+    >>> unsure_date("deepseek-r1", parse_date("2025-02-25"))
+    ''
+    >>> unsure_date("qwen3-32b", parse_date("2025-02-25"))[:56]
+    "whether model 'qwen3-32b' was public on 2025-02-25 is not"
+    """
+    row = _dated(name, as_of)
+    if row is None or row["sense"] == "from":
+        return ""
+    return (f"whether model '{row['model']}' was public on {as_of} is not known here, only that it was by "
+            f"{row['known_by']}: {row['reason']}")
+
+
+def _dated(name: str, as_of: date) -> dict[str, str] | None:
+    """Return the row that dates a shipped model where it is later than an information date, else None."""
     try:
         path = find(name)
     except InputError:
-        return
+        return None
     key = path.stem.split("__", 1)[-1].lower()
-    own = path != shipped().get(key)
+    if path != shipped().get(key):
+        return None
     row = next((r for r in read_table("model_dates") if r["model"] == key), None)
-    if row and not own and parse_date(row["known_by"]) > as_of:
-        raise InputError(f"model '{key}' may have become public only after {as_of}; take --as-of {row['known_by']} or "
-                         "later (or --scenario latest), or give its config.json by path")
+    return dict(row) if row and parse_date(row["known_by"]) > as_of else None
 
 
 def read(name: str) -> Model:

@@ -40,6 +40,9 @@ YIELDS_CLAIMED = (0.20, 0.40)
 RUN_CHIPS = ("ascend-910b2", "ascend-910c", "h800-sxm")
 """Large runs compared: the chip said to stumble, the one said to mend it, the one they are measured by."""
 
+SMALL_BUYERS = ("clinic_school", "private")
+"""Segments whose buyers the news means by small firms, clinics and schools."""
+
 RUN_SIZE = 10_000
 """Chips of the first; the others have the same peak throughput. [chips]"""
 
@@ -77,6 +80,7 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
     run = large_run(given)
     cost, feasible = costs(base)
     deployment, what = smallest(ready, given)
+    budget, whose = small_budget(ready, given)
     alone, free = worlds["threat"].market, worlds["local_push"].market
     cards, cards_free = with_orders(ready, base), with_orders(ready, worlds["controls"])
     return claims.Ground(
@@ -93,7 +97,7 @@ def ground(ready: Ready, *, workers: int = 1) -> tuple[claims.Ground, Mapping[st
         cover_without=alone.cover_months[platform, half].mean(axis=0, dtype=float),
         cost_per_million=cost, feasible=feasible, grades=dict(zip(base.service.chips, base.service.grade, strict=True)),
         deployment_usd=deployment, deployment=what,
-        budget_usd=given.middle("buyer.budget_usd") if "buyer.budget_usd" in given else np.inf,
+        budget_usd=budget, budget_of=whose,
         ettr=dict(zip(run.chips, run.ettr, strict=True)),
         size="equal peak throughput: " + ", ".join(f"{n:,} {claims.label(c)}" for c, n in
                                                    zip(run.chips, run.sizes, strict=True)),
@@ -215,6 +219,19 @@ def smallest(ready: Ready, given: Given) -> tuple[Array, str]:
         return np.full(given.draws, np.inf), "none that keeps the promise"
     chip = min(offers, key=lambda c: float(np.median(offers[c][1])))
     return offers[chip][1], f"{offers[chip][0]} x {claims.label(chip)}"
+
+
+def small_budget(ready: Ready, given: Given) -> tuple[Array, str]:
+    """Return what a small buyer can spend, and whose budget that is. [USD] (draw)
+
+    The run's own buyer where it is small and states a budget; a platform's money says nothing of clinics.
+    """
+    if ready.setting.scenario.buyer.segment in SMALL_BUYERS:
+        if "buyer.budget_usd" in given:
+            return given["buyer.budget_usd"], "this run's buyer"
+        if "buyer.budget_cny" in given:
+            return given["buyer.budget_cny"] / given["ownership.cny_per_usd"], "this run's buyer"
+    return given["small_buyer.budget_usd"], "a small firm, clinic or school"
 
 
 def deployments(ready: Ready, given: Given) -> dict[str, tuple[int, Array]]:

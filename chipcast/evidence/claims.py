@@ -73,8 +73,10 @@ class Ground:
     """Price of the smallest deployment of R1 that keeps the promise. [USD] (draw)"""
     deployment: str
     """What that deployment is."""
-    budget_usd: float
-    """What the example buyer can spend. [USD]"""
+    budget_usd: Array
+    """What a small buyer can spend: this run's, or one of the row where this run's is large. [USD] (draw)"""
+    budget_of: str
+    """Whose budget that is."""
     ettr: Mapping[str, Array]
     """Productive share of a run of equal compute by chip. [1] (draw)"""
     size: str
@@ -226,10 +228,12 @@ def h20_serves_r1(g: Ground, row: Mapping[str, str]) -> Answer:
 
 
 def small_firms(g: Ground, row: Mapping[str, str]) -> Answer:
-    """Judge whether the smallest deployment fits the example buyer's budget."""
-    verdict = judge_interval(g.deployment_usd, 0.0, g.budget_usd, g.deployment_usd)
+    """Judge whether the smallest deployment fits the budget of a small buyer."""
+    part = g.deployment_usd / g.budget_usd
+    verdict = judge_interval(part, 0.0, 1.0, part)
     computed = f"the smallest deployment ({g.deployment}) costs {span(g.deployment_usd)} USD"
-    why = (f"it fits the budget of this run's buyer, {short(g.budget_usd)} USD, in {verdict.probability:.0%} of draws; "
+    budget = short(float(g.budget_usd[0])) if np.ptp(g.budget_usd) == 0 else span(g.budget_usd)
+    why = (f"it fits the budget of {g.budget_of}, {budget} USD, in {verdict.probability:.0%} of draws; "
            "a full R1 needs a server or two, so a single clinic joins through a group or a smaller model")
     return verdict, computed, why, g.deployment_usd
 

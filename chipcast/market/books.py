@@ -8,7 +8,7 @@ import numpy as np
 
 from chipcast.base.types import Array
 from chipcast.market.sell import NOTHING
-from chipcast.market.state import State
+from chipcast.market.state import State, settled
 from chipcast.market.sums import total
 from chipcast.market.world import World
 
@@ -19,8 +19,8 @@ class Books:
     def __init__(self, world: World, state: State) -> None:
         """Open the books on the first state."""
         self.gated = world.gated
-        self.installed = state.installed.copy()
-        self.backlog = state.backlog.copy()
+        self.installed = settled(state.installed)
+        self.backlog = settled(state.backlog)
         self.shelf = state.shelf.copy()
         self.under_way = state.under_way.copy()
         self.wallet = state.wallet.copy()
@@ -32,10 +32,13 @@ class Books:
         self.installed += arrived
         self.installed -= step["retired"]
         self.backlog += step["net"]
-        self.backlog -= sent
-        self.under_way += sent[:, self.gated]
+        rest = slice(self.gated.stop, None)
+        self.backlog[:, self.gated] -= sent
+        self.backlog[:, rest] -= arrived[:, rest]
+        self.under_way += sent
         self.under_way -= arrived[:, self.gated]
-        shipped = total(sent)
+        received = total(arrived)
+        shipped = np.concatenate([total(sent), received[rest]])
         self.shelf += step["made"]
         self.shelf -= shipped
         if back is not NOTHING:
@@ -44,7 +47,7 @@ class Books:
         self.wallet += step["budget"]
         self.wallet -= step["systems_usd"]
         self.wallet -= step["lapsed_usd"]
-        received = step["price_usd"] * total(step["deliveries"])
+        received *= step["price_usd"]
         self._note("money", total(received) - total(step["spent_usd"]), received)
         self._note("supply", np.maximum(shipped - step["supply"], 0), step["supply"])
         self._note("tokens", step["useful_tokens"] + step["unserved_tokens"] - step["tokens"], step["tokens"])

@@ -61,7 +61,8 @@ def wishes(world: World, state: State, m: int) -> Wish:
                                          given["market.carrying_rate_per_year"],
                                          given["us_gate.opening_hazard_per_month"])
     move = (1 + state.premium) * world.outside.list_ratio[m]
-    offer = weights(world, state, move, m) * world.taste
+    desk = state.desk
+    offer = np.multiply(weights(world, state, move, m), world.taste, out=desk.cards)
     share, scale = shares_of(world, offer, m)
 
     # a hoard is kept while it is wanted: it fills no need until fear or the foreign door is gone
@@ -78,16 +79,16 @@ def wishes(world: World, state: State, m: int) -> Wish:
     # cards for one unit of work of each segment, then for what it lacks
     cards = np.multiply(offer, world.per_rate, out=offer)
     due = scale * gap
-    wanted = by_group(world, cards, due, np.empty_like(cards))
+    wanted = by_group(world, cards, due, desk.wanted)
     due[FOREIGN] += scale[FOREIGN] * hoard
     due *= affordable(world, state, cards, due)
     both = by_group(world, cards, due, cards)
     truly = total(both)
     inflated = np.maximum(1 + (given["allocation.order_inflation"] - 1) * state.scarcity, 1.0)
     backlog = np.multiply(both, inflated, out=both)
-    net = backlog - state.backlog
-    return Wish(move=move, cover=cover, wanted=wanted, orders=np.maximum(net, 0.0), net=net, backlog=backlog,
-                truly=truly, asked=truly * inflated)
+    net = np.subtract(backlog, state.backlog, out=desk.net)
+    return Wish(move=move, cover=cover, wanted=wanted, orders=np.maximum(net, 0.0, out=desk.orders), net=net,
+                backlog=backlog, truly=truly, asked=truly * inflated)
 
 
 def weights(world: World, state: State, move: Array, m: int) -> Array:

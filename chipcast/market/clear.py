@@ -41,24 +41,25 @@ def fill_shares(orders: Array, supply: Array, priority: Array | None = None) -> 
     return first
 
 
-def proportional(orders: Array, supply: Array, priority: Array | None = None,
-                 ranks: Sequence[slice] = ()) -> Array:
+def proportional(orders: Array, supply: Array, priority: Array | None = None, ranks: Sequence[slice] = (),
+                 out: Array | None = None) -> Array:
     """Return what each buyer gets when supply is shared in proportion to orders, see `fill_shares`.
 
     >>> proportional(np.array([100.0, 50.0, 10.0]), np.array(90.0)).tolist()
     [56.25, 28.125, 5.625]
     """
     if priority is None or not ranks:
-        return np.asarray(orders * fill_shares(orders, supply, priority))
+        return np.asarray(np.multiply(orders, fill_shares(orders, supply, priority), out=out))
     asked = np.stack([total(orders[r]) for r in ranks])
     fill = fill_shares(asked, supply, np.stack([priority[r.start] for r in ranks]))
-    out = np.empty_like(orders)
+    out = np.empty_like(orders) if out is None else out
     for share, r in zip(fill, ranks, strict=True):
         np.multiply(orders[r], share, out=out[r])
     return out
 
 
-def water_fill(orders: Array, supply: Array, priority: Array | None = None, ranks: Sequence[slice] = ()) -> Array:
+def water_fill(orders: Array, supply: Array, priority: Array | None = None, ranks: Sequence[slice] = (),
+               out: Array | None = None) -> Array:
     """Return what each buyer gets when all are filled to one level: small orders first in full.
 
     >>> water_fill(np.array([100.0, 50.0, 10.0]), np.array(90.0)).tolist()
@@ -75,7 +76,8 @@ def water_fill(orders: Array, supply: Array, priority: Array | None = None, rank
     return np.asarray(np.where(short.any(axis=0), np.minimum(orders, np.maximum(level, 0.0)), orders))
 
 
-def in_order(orders: Array, supply: Array, priority: Array | None = None, ranks: Sequence[slice] = ()) -> Array:
+def in_order(orders: Array, supply: Array, priority: Array | None = None, ranks: Sequence[slice] = (),
+             out: Array | None = None) -> Array:
     """Return what each buyer gets when contracts are served one after the other, highest priority first."""
     if priority is None:
         rank = np.broadcast_to(np.arange(orders.shape[0]).reshape((-1,) + (1,) * (orders.ndim - 1)), orders.shape)

@@ -23,7 +23,8 @@ class Sale:
     supply: Array
     """Cards that could leave, no more than asked for. [cards] (chip, draw)"""
     sent: Array
-    """Cards shipped. [cards] (segment, chip, draw)"""
+    """Cards shipped of chips that pass the gates; others arrive as they are shipped. [cards]
+    (segment, gated chip, draw)"""
     arrived: Array
     """Cards that reached buyers. [cards] (segment, chip, draw)"""
     sent_back: Array
@@ -43,7 +44,7 @@ def sell(world: World, state: State, wish: Wish, m: int) -> Sale:
     ready = state.shelf + made
     ready[gated] *= outside.door[:, m]
     supply = np.minimum(ready, wish.asked, out=ready)
-    sent = world.allocate(wish.backlog, supply, world.priority, world.ranks)
+    sent = world.allocate(wish.backlog, supply, world.priority, world.ranks, state.desk.sent)
     shipped = total(sent)
     written = write_down(world, state, made, m)
     some = wish.truly > 0
@@ -52,8 +53,8 @@ def sell(world: World, state: State, wish: Wish, m: int) -> Sale:
     scarcity *= some
     # the street knows the price of a card that Washington holds back; guidance at home lowers what is wanted
     np.maximum(scarcity[gated], outside.barred[:, m], out=scarcity[gated])
-    state.backlog = np.subtract(wish.backlog, sent, out=wish.backlog)
-    arrived, back = move_on(world, state, sent, m)
+    state.backlog, state.desk.cards = np.subtract(wish.backlog, sent, out=wish.backlog), state.backlog
+    new, back = move_on(world, state, sent, m)
     state.shelf += made
     state.shelf -= shipped
     if outside.any_sent_back[m]:
@@ -66,7 +67,7 @@ def sell(world: World, state: State, wish: Wish, m: int) -> Sale:
     state.lead_days = clear.lead_time_days(world.first_days, wish.asked - shipped, np.maximum(made, shipped))
     np.minimum(fill, 1.0, out=fill)
     fill *= some
-    return Sale(made=made, supply=supply, sent=sent, arrived=arrived, sent_back=back, written_down_usd=written,
+    return Sale(made=made, supply=supply, sent=new, arrived=sent, sent_back=back, written_down_usd=written,
                 shipped=shipped, fill=fill)
 
 
@@ -75,23 +76,23 @@ CRUMB = 1e-3
 
 
 def move_on(world: World, state: State, sent: Array, m: int) -> tuple[Array, Array]:
-    """Return arrivals of all chips and what is stopped at the gate, and move the cards under way of the state.
+    """Return what was sent through the gates and what is stopped there, and move the cards under way of the state.
 
-    One stage with its exact step, see `pace_of`. Where a door shuts, a share of what is under way goes back to the
-    maker.
+    In `sent` what arrives takes the place of what was sent. One stage with its exact step, see `pace_of`. Where a door
+    shuts, a share of what is under way goes back to the maker.
     """
     gated, pace = world.gated, world.pace
-    arrived, way, new = sent.copy(), state.under_way, sent[:, gated]
-    came = np.add(way, new, out=arrived[:, gated])
+    way, new = state.under_way, sent[:, gated].copy()
+    came = np.add(way, new, out=sent[:, gated])
     way *= pace.stays
     way += new * pace.sent_stays
     way *= way > CRUMB
     came -= way
     if not world.outside.any_sent_back[m]:
-        return arrived, NOTHING
+        return new, NOTHING
     back = way * world.outside.sent_back[:, m]
     way -= back
-    return arrived, back
+    return new, back
 
 
 NOTHING = np.zeros((1, 1, 1))
@@ -151,7 +152,7 @@ def lease(world: World, state: State, unserved: Array, m: int) -> None:
     state.leased += want
 
 
-def settle(world: World, state: State, arrived: Array) -> tuple[Array, Array, Array]:
+def settle(world: World, state: State, sale: Sale) -> tuple[Array, Array, Array]:
     """Put arrivals in place, and move work and domestic use of the state.
 
     Returns
@@ -159,9 +160,9 @@ def settle(world: World, state: State, arrived: Array) -> tuple[Array, Array, Ar
     tuple of arrays
         Retired cards (segment, chip, draw), and the work of foreign and of domestic cards (segment, draw). [tokens/s]
     """
-    retired = state.installed * world.pace.retired
+    retired = np.multiply(state.installed, world.pace.retired, out=state.desk.retired)
     state.installed -= retired
-    state.installed += arrived
+    state.installed += sale.arrived
     lead, home = world.lead, world.home
     foreign = over_chips(state.installed[:, : home.start], world.rate[:, : home.start])
     domestic = over_chips(state.installed[:, home], world.rate[:, home])
@@ -169,6 +170,5 @@ def settle(world: World, state: State, arrived: Array) -> tuple[Array, Array, Ar
     state.have += foreign
     state.have += domestic
     state.coming = over_chips(state.under_way, world.rate[:, world.gated])
-    for c in range(home.start, home.stop):
-        state.domestic_used += total(arrived[:, c])
+    state.domestic_used += total(sale.shipped[home])
     return retired, foreign, domestic

@@ -22,7 +22,7 @@ from chipcast.market.gates import Event
 from chipcast.market.record import CHIPS, Market
 from chipcast.market.sell import lease, sell, settle
 from chipcast.market.state import State, first_state
-from chipcast.market.sums import of_chips, over_chips, total
+from chipcast.market.sums import over_chips, total
 from chipcast.market.world import DAYS_PER_MONTH, TINY, World, world_of
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
@@ -129,45 +129,46 @@ def month_of(world: World, state: State, m: int) -> dict[str, Array]:
     wish = wishes(world, state, m)
     sale = sell(world, state, wish, m)
     lease(world, state, np.maximum(work - state.have, 0.0), m)
-    retired, foreign, domestic = settle(world, state, sale.arrived)
+    retired, foreign, domestic = settle(world, state, sale)
 
     own = foreign + domestic
     serving = np.minimum(1.0, state.have / np.maximum(work, TINY))
     tokens = world.need.tokens[:, m] * DAYS_PER_MONTH
     useful = tokens * serving
-    at_list = sale.arrived * world.cards.price_usd
-    systems = of_chips(at_list, slice(0, len(world.chips))) * world.cards.system_ratio
+    price = world.cards.price_usd * wish.move
+    systems = over_chips(sale.arrived, world.cards.system_usd)
     left = wallet + world.budget
     left -= systems
     state.wallet = np.minimum(left, 0.0)
-    arrived = total(sale.arrived)
+    home = total(sale.shipped[world.home])
+    came = home + total(total(sale.arrived[:, : world.home.start]))
     under_way = np.zeros_like(sale.shipped)
     under_way[world.gated] = total(state.under_way)
     return {
         "need": wish.wanted, "orders": wish.orders, "net": wish.net, "deliveries": sale.arrived, "sent": sale.sent,
-        "stocks": stocks_of(world, state.installed, foreign, own, work), "installed": state.installed,
-        "cover_months": wish.cover, "price_usd": world.cards.price_usd * wish.move, "fill": sale.fill,
+        "stocks": stocks_of(world, state, foreign, own, work), "installed": state.installed,
+        "cover_months": wish.cover, "price_usd": price, "fill": sale.fill,
         "lead_time_days": state.lead_days, "shipped": sale.shipped, "under_way": under_way,
-        "shelf": np.maximum(state.shelf, 0.0), "backlog": np.maximum(total(state.backlog), 0.0),
+        "shelf": np.maximum(state.shelf, 0.0), "backlog": np.maximum(wish.asked - sale.shipped, 0.0),
         "written_down_usd": sale.written_down_usd, "useful_tokens": useful, "unserved_tokens": tokens - useful,
         "leased_abroad": state.leased,
         "idle_share": 1 - (1 - world.idle) * np.minimum(1.0, work / np.maximum(own, TINY)),
-        "short_share": 1 - serving, "spent_usd": over_chips(at_list, wish.move),
-        "domestic_share_cards": total(arrived[world.home]) / np.maximum(total(arrived), TINY),
+        "short_share": 1 - serving, "spent_usd": over_chips(sale.arrived, price),
+        "domestic_share_cards": home / np.maximum(came, TINY),
         "domestic_share_tokens": total(domestic) / np.maximum(total(own), TINY),
         "retired": retired, "made": sale.made, "supply": sale.supply, "tokens": tokens, "sent_back": sale.sent_back,
         "budget": world.budget, "systems_usd": systems, "lapsed_usd": np.maximum(left, 0.0),
     }
 
 
-def stocks_of(world: World, installed: Array, foreign: Array, have: Array, work: Array) -> Array:
+def stocks_of(world: World, state: State, foreign: Array, have: Array, work: Array) -> Array:
     """Return cards held beyond the month's use, counted on foreign cards first: those are what buyers hoard."""
     spare = np.maximum(have - work, 0.0)
     first = np.minimum(1.0, spare / np.maximum(foreign, TINY))
     spare -= foreign
     spare /= np.maximum(have - foreign, TINY)
     rest = np.minimum(np.maximum(spare, 0.0, out=spare), 1.0, out=spare)
-    out = np.empty_like(installed)
+    out = state.desk.stocks
     for part, chips in ((first, slice(0, world.home.start)), (rest, world.home)):
-        np.multiply(installed[:, chips], part[:, None], out=out[:, chips])
+        np.multiply(state.installed[:, chips], part[:, None], out=out[:, chips])
     return out

@@ -36,8 +36,6 @@ class Cards:
     """List price at the date. [USD] (chip, draw)"""
     system_usd: Array
     """Price of the card with its part of server and network. [USD] (chip, draw)"""
-    system_ratio: Array
-    """The same over the price of the card, alike for all. [1] (draw)"""
     usd_per_h: Array
     """Cost of owning and running a card for an hour. [USD/h] (chip, draw)"""
     installed: Array
@@ -96,7 +94,7 @@ def cards_of(given: Given, service: Service, chips: Sequence[str]) -> Cards:
     }
     cost = {c: np.where(hourly.get(c, np.zeros(1)) > 0, hourly.get(c, np.zeros(1)), per_usd * prices[c]) for c in chips}
     return Cards(rate=np.stack([rates[c] for c in chips]), price_usd=np.stack([prices[c] for c in chips]),
-                 system_usd=np.stack([prices[c] * system_factor for c in chips]), system_ratio=system_factor,
+                 system_usd=np.stack([prices[c] * system_factor for c in chips]),
                  usd_per_h=np.stack([cost[c] for c in chips]), installed=np.stack([installed[c] for c in chips]))
 
 

@@ -116,14 +116,13 @@ def affordable(world: World, state: State, cards: Array, due: Array) -> Array:
     """Return the part of what is due that fits the budget and the power of each segment. [1] (segment, draw)"""
     ahead = 1 + 3 * world.given["market.budget_commit_quarters"]
     room = np.maximum(state.wallet + world.budget * ahead, 0.0)
-    cost, plugs = np.zeros_like(room), list(world.plugged)
+    cost, plugs = np.zeros_like(room), world.plugged
     count = np.zeros_like(room[plugs])
     for g, chips in enumerate((world.gated, world.grey, world.home)):
-        if chips.start < chips.stop:
-            cost += due[g] * over_chips(cards[:, chips], world.cards.system_usd[chips])
-            count += due[g][plugs] * of_chips(cards[plugs], chips)
-    room /= np.maximum(cost, TINY)
-    room[plugs] = np.minimum(room[plugs], world.power_cards * ahead / np.maximum(count, TINY))
+        cost += due[g] * over_chips(cards[:, chips], world.cards.system_usd[chips])
+        count += due[g, plugs] * of_chips(cards[plugs], chips)
+    room /= np.maximum(cost, TINY, out=cost)
+    np.minimum(room[plugs], world.power_cards * ahead / np.maximum(count, TINY), out=room[plugs])
     return np.minimum(room, 1.0, out=room)
 
 
@@ -185,6 +184,9 @@ def within_grey_flow(world: World, share: Array, gap: Array, m: int) -> None:
     for i, c in enumerate(range(world.grey.start, world.grey.stop)):
         flow = world.outside.grey_flow[i, m] * max(world.lookahead, 1)
         asked = total(share[GREY] * gap * world.per_rate[:, c])
-        kept = share[GREY] * np.minimum(1.0, flow / np.maximum(asked, TINY))
-        share *= (1 - kept) / np.maximum(1 - share[GREY], TINY)
+        np.minimum(1.0, flow / np.maximum(asked, TINY, out=asked), out=asked)
+        kept = share[GREY] * asked
+        scale = 1 - kept
+        scale /= np.maximum(1 - share[GREY], TINY)
+        share *= scale
         share[GREY] = kept

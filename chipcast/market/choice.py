@@ -59,28 +59,28 @@ def nest_shares(weight: Array, nests: Sequence[int], likeness: Sequence[Numeric]
 
     A nest that holds nothing gets nothing.
     """
-    outer: list[Array] = []
+    whole = np.zeros(weight.shape[1:])
+    scales: list[tuple[list[int], Array | None]] = []
     for k, lam in enumerate(likeness):
         inside = [i for i, n in enumerate(nests) if n == k]
         if not inside:
-            outer.append(np.zeros(weight.shape[1:]))
             continue
-        total = np.array(weight[inside[0]])
+        total = weight[inside[0]]
         for i in inside[1:]:
-            total += weight[i]
-        plain = isinstance(lam, float) and lam == 1.0
-        value = np.array(total) if plain else np.asarray(np.power(total, lam))
-        np.maximum(total, TINY, out=total)
-        np.divide(value, total, out=total)
-        for i in inside:
-            weight[i] *= total
-        outer.append(value)
-    whole = outer[0]
-    for value in outer[1:]:
+            total = total + weight[i]
+        if isinstance(lam, float) and lam == 1.0:
+            whole += total
+            scales.append((inside, None))
+            continue
+        value = np.asarray(np.power(total, lam))
         whole += value
-    scale = 1 / np.maximum(whole, TINY)
-    for i in range(weight.shape[0]):
-        weight[i] *= scale
+        value /= np.maximum(total, TINY)
+        scales.append((inside, value))
+    over = 1 / np.maximum(whole, TINY)
+    for inside, scale in scales:
+        factor = over if scale is None else np.multiply(scale, over, out=scale)
+        for i in inside:
+            weight[i] *= factor
     return whole
 
 
@@ -111,15 +111,18 @@ def raise_to(shares: Array, group: Array, floor: Array, outside: int) -> None:
     """Do what `at_least` does, in place."""
     members = [i for i in range(shares.shape[0]) if group[i] > 0]
     bought = 1 - shares[outside]
-    favoured = np.zeros_like(bought)
-    for i in members:
+    favoured = shares[members[0]].copy()
+    for i in members[1:]:
         favoured += shares[i]
-    wanted = np.maximum(favoured, floor * bought)
-    wanted *= favoured > 0
+    up = floor * bought
+    np.maximum(up, favoured, out=up)
+    up *= favoured > 0
     # what the floor does not favour only ever shrinks; where it is a rounding error it is dropped
-    down = np.clip((bought - wanted) / np.maximum(bought - favoured, ROUNDING), 0.0, 1.0)
-    up = wanted
-    up /= np.maximum(favoured, TINY)
+    down = bought - up
+    bought -= favoured
+    down /= np.maximum(bought, ROUNDING, out=bought)
+    np.minimum(np.maximum(down, 0.0, out=down), 1.0, out=down)
+    up /= np.maximum(favoured, TINY, out=favoured)
     for i in range(shares.shape[0]):
         if i != outside:
             shares[i] *= up if group[i] > 0 else down

@@ -114,10 +114,10 @@ class World:
     """Share of the best cover that a segment builds. [1] (segment, draw)"""
     budget: Array
     """Budget for systems. [USD/month] (segment, draw)"""
-    plugged: tuple[int, ...]
-    """Places of segments whose power is bounded."""
+    plugged: slice
+    """Places of segments from the first to the last whose power is bounded."""
     power_cards: Array
-    """Cards that these can connect. [cards/month] (bounded segment, draw)"""
+    """Cards that these can connect, infinite where no row says so. [cards/month] (segment of `plugged`, draw)"""
     abroad: Array
     """Part of unmet work that may run abroad. [1] (segment, draw)"""
     ranks: tuple[slice, ...]
@@ -201,7 +201,8 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     permits = legal.permits(given, verdicts, segments, chips, months, controls=controls, local_push=local_push)
     small = [s in SMALL for s in segments]
     edges = [0, *(i for i in range(1, len(small)) if small[i] != small[i - 1]), len(small)]
-    plugged = tuple(i for i, s in enumerate(segments) if f"{s}.power_mw_per_quarter" in given)
+    bounded = [i for i, s in enumerate(segments) if f"{s}.power_mw_per_quarter" in given] or [-1]
+    plugged = slice(bounded[0], bounded[-1] + 1)
     return World(
         given=given, segments=segments, chips=chips, cards=cards, need=need, lookahead=lookahead, paths=paths,
         permits=permits, pace=pace_of(given), floor=floor,
@@ -216,8 +217,8 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
                                          given["market.demand_cv_per_month"], first_days[lead] / DAYS_PER_MONTH),
         follow=-np.expm1(-1 / lags(given, segments)), phi=phi,
         budget=np.stack([given[f"{s}.budget_usd_per_quarter"] / 3 for s in segments]),
-        plugged=plugged, power_cards=own_rows(given, [segments[i] for i in plugged], "power_mw_per_quarter", np.inf)
-        * 1000 / 3 / given["market.kw_per_card"],
+        plugged=plugged, power_cards=own_rows(given, segments[plugged], "power_mw_per_quarter", np.inf)
+        * (1000 / 3 / given["market.kw_per_card"]),
         abroad=own_rows(given, segments, "overseas_access_share", 0.0),
         ranks=tuple(slice(a, b) for a, b in pairwise(edges)),
         priority=np.stack([given["allocation.small_buyer_fill_ratio"] if few else ones for few in small])[:, None],

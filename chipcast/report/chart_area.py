@@ -50,8 +50,8 @@ def yield_area(given: Given) -> Picture:
           "tooltip": [{"field": "law", "type": "nominal"}]}
     extra = [layer("line", at, laws, color=SOFT, strokeWidth=1, strokeDash=[3, 3], opacity=0.8),
              layer("rule", {"x": x}, marks, color="#b5392d", strokeDash=[4, 3]),
-             *(layer("text", {"x": x, "y": {"value": 12 + LINE_PX * i}, "text": {"field": "chip"}}, [mark], align="left",
-                     dx=4, fontSize=11, color="#b5392d") for i, mark in enumerate(marks))]
+             *(layer("text", {"x": x, "y": {"value": 12 + LINE_PX * i}, "text": {"field": "chip"}}, [mark], dx=4,
+                     align="left", fontSize=11, color="#b5392d") for i, mark in enumerate(marks))]
     whole = next((m["area_mm2"] for m in marks if "910B" in m["chip"]), LARGEST_MM2)
     small, large = (min(band, key=lambda r: abs(r["area_mm2"] - a)) for a in (whole / 6, whole))
     title = (f"The same line gives {small['mid']:.0%} perfect dies of {small['area_mm2']:.0f} mm2 and "

@@ -65,6 +65,8 @@ def plan(scenario: ScenarioName = "february-2025",
                                                              "local yield are worth.")] = False,
          time_limit: Annotated[float, measured("--time-limit", "s", "Most seconds for the program in whole servers; "
                                                                     "the gap that is left is shown.", above=0)] = 60.0,
+         moves: Annotated[bool, typer.Option("--moves", help="Let the buyer's own orders move prices and waits, and "
+                                                             "plan again until plan and market agree.")] = False,
          sets: Sets = [],  # noqa: B006 - typer copies it
          draws: Draws = 3000, seed: Seed = 1, as_of: AsOf = "", as_json: Json = False) -> None:
     from dataclasses import replace
@@ -72,6 +74,7 @@ def plan(scenario: ScenarioName = "february-2025",
     from chipcast import chain
     from chipcast.base.errors import require
     from chipcast.base.units import parse_quantity
+    from chipcast.plan import footprint
     from chipcast.plan.decide import Asked, work, written
     from chipcast.plan.need import need_for
 
@@ -92,7 +95,12 @@ def plan(scenario: ScenarioName = "february-2025",
     service = chain.serve_buyer(setting, given)
     with _Progress() as progress:
         done = work(given, need, market, service, setting.verdicts, asked, tell=progress.say, stop=_after(time_limit))
+        if moves:
+            settled = footprint.settle(given, need, market, service, setting.verdicts, asked, done, tell=progress.say)
+            done = settled.ground
         answer = written(done, given, need, asked)
+        weight = _weight(given, need, market, service, setting.verdicts, done, answer, settled if moves else None)
+        answer = replace(answer, assumed=weight)
     extra: dict[str, Any] = {}
     if compare:
         from chipcast.plan.strategies import compare as beside
@@ -190,6 +198,26 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+
+def _weight(given: Any, need: Any, market: Any, service: Any, verdicts: Any, done: Any, answer: Any, settled: Any,
+            ) -> str:
+    """Return whether the buyer moves the market, and how much that could matter."""
+    from chipcast.plan import answer as words
+    from chipcast.plan import footprint
+
+    if settled is not None:
+        moved = footprint.movement(given, market, settled.market, settled.ordered)
+        return words.assumptions(done.case, answer.orders, words.has_moved(
+            moved, settled.changes, settled.rise_usd, given.middle("plan.settled_share")))
+    large = given.middle("plan.large_share_of_supply")
+    if max(words.shares_of_supply(done.case, answer.orders).values(), default=0.0) < large:
+        return str(answer.assumed)
+    ordered = footprint.own_orders(need, market, done)
+    after = footprint.pressed(given, market, ordered)
+    return words.assumptions(done.case, answer.orders, words.could_move(
+        done.case, answer.orders, footprint.movement(given, market, after, ordered),
+        footprint.rise_on(given, need, after, service, verdicts, done)))
 
 
 def _rolled(done: Any, futures: int) -> dict[str, Any]:

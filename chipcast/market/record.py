@@ -92,5 +92,8 @@ class Market:
     """Share of wanted work that no capacity serves. [1] (segment, month, draw)"""
     spent_usd: Cells = field(default_factory=not_kept)
     """What buyers pay for cards that arrive, street premium included. [USD/month] (segment, month, draw)"""
+    quoted_usd: Cells | None = None
+    """Street price of the date, where a buyer's own orders moved that of the first month; None where nothing did. [USD]
+    (chip, draw)"""
     threat: Cells | None = None
     """Threat of a closing that a buyer can hear of, 1 when fresh or announced; None if not kept. [1] (month, draw)"""

@@ -140,7 +140,8 @@ def vendor(given: Given, chip: str) -> str:
 
 def name_of(given: Given, chip: str) -> str:
     """Return the name by which a reader knows a chip."""
-    others = {"domestic_other": "other Chinese card", "nvidia_other": "other Nvidia card"}
+    others = {"domestic_other": "other Chinese card", "nvidia_other": "other Nvidia card",
+              "ascend-910b": "Ascend 910B"}
     if chip in others:
         return others[chip]
     try:

@@ -169,7 +169,8 @@ def own(w: World, chip: str) -> Owning:
     c = m.chips.index(traded_as(w.need, chip))
     i = w.service.chips.index(chip)
     draws = m.price_usd.shape[-1]
-    path = m.price_usd[c, w.first] / np.maximum(m.price_usd[c, w.first[:1]], 1e-9)
+    start = m.price_usd[c, w.first[0]] if m.quoted_usd is None else m.quoted_usd[c]
+    path = m.price_usd[c, w.first] / np.maximum(start, 1e-9)
     system = g.first(f"{w.need.segment}.server_factor", *rows_of(g, w.need, chip, "server_factor"),
                      "ownership.server_factor") \
         * (1 + g["ownership.network_share"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,11 @@ def test_the_verb_names_the_clock_and_ways_that_let_more_keep_the_promise(cli_js
     kept = cli_json("tokens", "simulate", "--chip", "h20", "--chips", "64", "--rate", "0.5", "--requests", "500",
                     "--machines", "0", "--ttft-ms", "8000")
     assert kept["promise_kept_share"] >= 0.9 and "ways" not in kept
+
+
+def test_requests_of_one_moment_have_no_largest_rate(cli_json: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "moment.csv"
+    path.write_text("arrival_s,input_tokens,output_tokens\n5,100,10\n5,100,10\n")
+    out = cli_json("tokens", "simulate", str(path), "--chip", "h20", "--chips", "16", "--machines", "2")
+    assert out["promise_kept_share"] == 1 and out["largest_kept_requests_per_s"] is None
+    assert "largest_requests_per_s" not in out["over_draws"] and out["over_draws"]["ttft_ms_p90"]["p50"] > 0

@@ -7,7 +7,7 @@ can be followed to its origin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -108,6 +108,10 @@ PREFIXES = {
 """How the name of a number begins, by station; a chip's own figures belong to `chip`."""
 
 
+LONG_RUN = 5
+"""Marks in a row from which only the ends are shown."""
+
+
 def station_of(name: str, chips: Iterable[str] = ()) -> str:
     """Return the group of the appendix in which a number stands.
 
@@ -147,9 +151,9 @@ class Marks:
         return self.numbers.setdefault(key, len(self.numbers) + 1) if known else None
 
     def html(self, keys: Iterable[str]) -> str:
-        """Return the marks of these stations, sources and rows as links."""
+        """Return the marks of these stations, sources and rows as links; of a long run its two ends."""
         found = sorted({n for n in (self.number(k) for k in keys) if n is not None})
-        links = " ".join(f'<a href="#ref-{n}">[{n}]</a>' for n in found)
+        links = " ".join("\u2013".join(f'<a href="#ref-{n}">[{n}]</a>' for n in part) for part in runs(found))
         return f'<sup class="marks">{links}</sup>' if links else ""
 
     def references(self) -> str:
@@ -178,6 +182,22 @@ class Marks:
         why = f": {escape(row.why)}" if row.why else ""
         return (f'<a href="#{anchor(row.name)}">{escape(quantity_name(row.name))}</a>, {escape(law_words(row.law))}'
                 f"{unit}, {escape(row.kind)}{origin}{why}")
+
+
+def runs(numbers: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return numbers in order, each alone or, of `LONG_RUN` and more that follow each other, the first and the last.
+
+    >>> runs([1, 4, 5, 8, 9, 10, 11, 12])
+    [(1,), (4,), (5,), (8, 12)]
+    """
+    out: list[list[int]] = []
+    for n in numbers:
+        if out and n == out[-1][-1] + 1:
+            out[-1].append(n)
+        else:
+            out.append([n])
+    return [part for whole in out
+            for part in ([(whole[0], whole[-1])] if len(whole) >= LONG_RUN else [(n,) for n in whole])]
 
 
 def law_words(law: Any) -> str:

@@ -158,6 +158,30 @@ def four_states(base: float, after: float, reopening: float = 0.0) -> np.ndarray
                      [0.05, 0.0, 0.9, 0.05], [reopening, 0.0, 0.0, 1 - reopening]])
 
 
+@pytest.mark.parametrize("r", [0.25, 0.4])
+@pytest.mark.parametrize("h", [0.0, 0.01])
+@pytest.mark.parametrize("p", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("granted", [0.1, 0.25, 0.5, 0.8, 1.0])
+def test_the_level_of_a_licence_state_equals_value_iteration(r: float, h: float, p: float, granted: float) -> None:
+    """Two states, licences and a shut door that may turn into licences again: twelve points for each case."""
+    for q in (0.01, 0.05, 0.1, 0.2):
+        for opening in (0.01, 0.03, 0.1):
+            chain = np.array([[1 - q, q], [opening, 1 - opening]])
+            level = hoard.order_up_to(chain, np.array([granted, 0.0]), 1.0, p, h, r)[0]
+            assert hoard.licensed(q, 1.0, p, h, r, opening, granted) == level, (q, opening)
+
+
+def test_a_licence_state_asks_for_more_cover_than_an_open_door_and_less_where_more_is_granted() -> None:
+    q, opening, granted = np.array(0.05), 0.03, np.array([1.0, 0.8, 0.5, 0.25, 0.1])
+    levels = np.asarray(hoard.by_state(q, 1.0, 2.5, 0.005, 0.4, opening, granted))
+    assert levels[0] == hoard.reopening(0.05, 1.0, 2.5, 0.005, 0.4, opening)
+    assert (np.diff(levels) >= 0).all() and levels[-1] > levels[0]
+    alone = hoard.licensed(0.0, 1.0, 2.5, 0.005, 0.4, opening, granted)
+    assert (np.diff(np.asarray(alone)) >= 0).all() and np.asarray(alone)[0] == 0, "refusals are a reason"
+    many = np.repeat(granted[:, None], 7, axis=1)
+    assert (np.asarray(hoard.by_state(q, 1.0, 2.5, 0.005, 0.4, opening, many)) == levels[:, None]).all()
+
+
 def test_order_up_to_levels_rise_with_fear() -> None:
     available = np.array([1.0, 1.0, 0.3, 0.0])
     calm, fear, licence, shut = hoard.order_up_to(four_states(0.01, 0.15), available, 1.0, 3.0, 0.01, 0.4)

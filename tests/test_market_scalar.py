@@ -47,14 +47,16 @@ def share_out(orders: list[float], ratio: list[float], supply: float) -> list[fl
     return [g + (r * min(1.0, left / open_orders) if open_orders > 0 else 0.0) for g, r in zip(got, rest, strict=True)]
 
 
-def cover_by_inequality(q: float, p: float, h: float, r: float, opening: float) -> int:
-    """Count the units that pay: q [A + g^(n-1) (beta p - A)] > K, one after the other."""
+def cover_by_inequality(q: float, p: float, h: float, r: float, opening: float, granted: float = 1.0) -> int:
+    """Count the units that pay, one after the other, by the months in which no order has been filled since."""
     beta = (1 + r) ** (-1 / 12)
-    g = beta * (1 - opening)
-    kept = (opening * beta**2 - h * beta) / (1 - g)
-    bar, n = h + 1 - beta * (1 - q), 0
-    while n < 4000 and q * (kept + g**n * (beta * p - kept)) > bar * (1 + 1e-12):
+    refused, shut = (1 - q) * (1 - granted), q
+    bar, saved, n = h + 1 - beta * (1 - refused - shut), 0.0, 0
+    while n < 4000 and saved + (refused + shut) * beta ** (n + 1) * p > bar * (1 + 1e-12):
         n += 1
+        before = refused + shut
+        refused, shut = (refused * (1 - q) + shut * opening) * (1 - granted), refused * q + shut * (1 - opening)
+        saved += (before - refused - shut) * beta ** (n + 1) - before * h * beta**n
     return n
 
 
@@ -131,7 +133,8 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
             us = base * (world.paths.us_hazard[m, 0] > 0) + belief[s] * max(after - base, 0)
             q = max(1 - (1 - min(us, 1)) * (1 - g("cn_gate.closing_hazard_per_month")),
                     float(world.paths.announced[m, 0]))
-            cover = phi[s] * cover_by_inequality(q, p, h, r, g("us_gate.opening_hazard_per_month"))
+            granted = float(world.paths.us_end[m, 0]) or 1.0
+            cover = phi[s] * cover_by_inequality(q, p, h, r, g("us_gate.opening_hazard_per_month"), granted)
             all_cover.append(cover)
             value = [-slope * (x - cheapest) + (slope * bonus[s] if domestic[c] else 0)
                      for c, x in enumerate(log_cost)] + [-slope * math.log(p)]

@@ -59,7 +59,7 @@ def wishes(world: World, state: State, m: int) -> Wish:
     cover = world.phi * world.cover_rule(fear(world, state, m), 1.0, given["market.shortage_cost_ratio"],
                                          given["market.holding_cost_per_month"],
                                          given["market.carrying_rate_per_year"],
-                                         given["us_gate.opening_hazard_per_month"])
+                                         given["us_gate.opening_hazard_per_month"], world.granted[m])
     move = (1 + state.premium) * world.outside.list_ratio[m]
     desk = state.desk
     offer = np.multiply(weights(world, state, move, m), world.taste, out=desk.cards)

@@ -171,6 +171,26 @@ def futures(path: Path, first: int, count: int, half_life_months: float, rates: 
 ANSWER_DAYS = 60
 """A relaxation that the other side has not answered after so many days was left standing."""
 
+def answer_open(catalog: Catalogue) -> tuple[bool, float]:
+    """Return what is open about the other side's answer to the last relaxation known by the date.
+
+    Returns
+    -------
+    tuple
+        Whether an answer came so lately that no filing shows how hard it bites; and the days in which an answer may
+        still come, 0 where one came or none is due. [days]
+    """
+    rows = [(parse_date(r["date"]), r) for r in catalog.rows("events")]
+    relaxed = [day for day, r in rows if r["category"] == "us_relax" and r["effect"] == "+foreign"]
+    if not relaxed:
+        return False, 0.0
+    stops = [day for day, r in rows if r["category"] == "cn_control" and r["actor"] == "China"
+             and r["effect"] == "-foreign" and day > max(relaxed)]
+    if stops:
+        return (catalog.as_of - min(stops)).days < ANSWER_DAYS, 0.0
+    return False, float(max(ANSWER_DAYS - (catalog.as_of - max(relaxed)).days, 0))
+
+
 NEW_BELOW = 0.5
 """A report is a new threat where the last one has faded below this level; else it repeats it."""
 

@@ -17,7 +17,11 @@ from chipcast.base.calendar import days_in_month, month_index, parse_date
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
+from chipcast.market.doors import ANSWER_DAYS, answer_open
 from chipcast.market.record import CHIPS, LEADING
+
+DAYS_PER_MONTH = 30.4375
+"""Mean days in a month. [days]"""
 
 NEVER = 1e9
 """Days until an effect that is not announced."""
@@ -127,7 +131,7 @@ def threat_age_months(given: Given) -> float:
     days = [parse_date(r["date"]) for r in given.catalog.rows("events")
             if (r["category"] == "us_threat" and "foreign" in r["effect"])
             or (r["category"] == "hoarding" and r["effect"] == "+orders")]
-    return (given.as_of - max(days)).days / 30.4375 if days else 120.0
+    return (given.as_of - max(days)).days / DAYS_PER_MONTH if days else 120.0
 
 
 def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Array, foreign: Array, *,
@@ -185,7 +189,12 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
         rate, no_notice = given["us_gate.threat_rate_per_month"], given["us_gate.no_notice_probability"]
         notice, rise = given["us_gate.notice_days"], np.maximum(after - base, 0.0)
         reach = reach_law.at(shocks["reach"])
-        cn_shut = np.zeros(draws)
+        # an answer without a text is a full stop or mere guidance until a filing shows which; and one may be to come
+        bites, open_days = answer_open(given.catalog)
+        answer = given.shock("gates:answer") < given["cn_gate.counter_block_probability"]
+        cn_shut = (answer & bites).astype(float)
+        answer_day = given.shock("gates:answer_day") * ANSWER_DAYS
+        due = np.where(answer & (answer_day < open_days), (given.as_of.day - 1 + answer_day) / DAYS_PER_MONTH, np.inf)
         first = (given.as_of.day - 1) / days_in_month(months[0]) if months[0] == f"{given.as_of:%Y-%m}" else 0.0
         for m, month in enumerate(months):
             days = days_in_month(month)
@@ -208,8 +217,10 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
             # a relaxation is told at the end of a month and counts from the next
             opened = (shocks["open"][m] < given["us_gate.opening_hazard_per_month"]) & (np.max(shut, axis=0) > 0)
             shut = np.where(opened, 0.0, shut)
-            closes = (cn_shut == 0) & (shocks["cn_close"][m] < cn_rate * (1 - since))
-            share = np.where(closes, since + shocks["cn_day"][m] * (1 - since), 1.0 - cn_shut)
+            answers = (due >= m) & (due < m + 1)
+            closes = (cn_shut == 0) & (answers | (shocks["cn_close"][m] < cn_rate * (1 - since)))
+            share = np.where(answers, due - m, since + shocks["cn_day"][m] * (1 - since))
+            share = np.where(closes, share, 1.0 - cn_shut)
             theirs[m] = share
             cn_shut = np.where(closes, 1.0, cn_shut)
             reopens = (cn_shut > 0) & ~closes & (shocks["cn_open"][m] < given["cn_gate.opening_hazard_per_month"])

@@ -44,7 +44,7 @@ def hazard_floor(unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, r
 
 
 def cutoff(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, rate_per_year: Numeric,
-           opening: Numeric = 0.0) -> Numeric:
+           opening: Numeric = 0.0, granted: Numeric = 1.0) -> Numeric:
     r"""Return the months of cover that minimise expected cost under a permanent cut-off. [months]
 
     Parameters
@@ -57,8 +57,8 @@ def cutoff(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding:
         Storage and idle cost h per unit and month on stock carried out, same money.
     rate_per_year : numeric
         Carrying rate r, above 0; monthly discount is (1 + r)^(-1/12).
-    opening : numeric
-        Not used: this rule takes every closing for final. `reopening` does not.
+    opening, granted : numeric
+        Not used: this rule takes every closing for final and every order for filled. `by_state` does not.
 
     Notes
     -----
@@ -80,7 +80,7 @@ def cutoff(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding:
 
 
 def last_time_buy(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric,
-                  rate_per_year: Numeric, opening: Numeric = 0.0) -> Numeric:
+                  rate_per_year: Numeric, opening: Numeric = 0.0, granted: Numeric = 1.0) -> Numeric:
     """Return the cover when the date of the cut is announced: the cut is certain, so the hazard is 1. [months]"""
     return cutoff(np.ones_like(np.asarray(hazard, dtype=float)), unit_cost, shortage_cost, holding, rate_per_year)
 
@@ -107,6 +107,62 @@ def reopening(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holdi
     share = (bar - kept) / np.maximum(beta * shortage_cost - kept, 1e-300)
     months = np.log(np.clip(share, 1e-300, 1e300)) / np.log(np.maximum(g, 1e-12)) + 1
     return _like(np.maximum(np.ceil(months - ROUND) - 1, 0.0))
+
+
+LONGEST = 512
+"""Most months of cover that `licensed` looks at. [months]"""
+
+
+def licensed(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, rate_per_year: Numeric,
+             opening: Numeric, granted: Numeric) -> Numeric:
+    r"""Return the months of cover in a licence state, where an order is let through with chance `granted`. [months]
+
+    Parameters
+    ----------
+    granted : numeric
+        Chance a that a month's order is let through, above 0 to 1; a closed door may turn into such licences again.
+
+    Notes
+    -----
+    From a filled month, orders fail for k months or more with chance $e M^k 1$, $e = (1, 0)$ and M between the refused
+    and the closed state: $(1-q)(1-a)$, $q$; $\rho(1-a)$, $1-\rho$. Its eigenvalues $z_i$ make that
+    $\sum_i w_i z_i^k$, and the n-th unit pays if $\sum_i w_i z_i [A_i + (z_i\beta)^{n-1}(\beta p - A_i)] > h +
+    c(1-\beta(1-u))$ with $A_i = (c(1-z_i)\beta^2 - h\beta)/(1 - z_i\beta)$ and $u = 1-(1-q)a$ the chance of failing at
+    all; n is found by bisection. At a = 1 it is `reopening`. Own derivation, equal to value iteration (`order_up_to`).
+
+    >>> float(licensed(0.05, 1.0, 3.0, 0.01, 0.4, 0.05, 0.25)), float(licensed(0.05, 1.0, 3.0, 0.01, 0.4, 0.05, 1.0))
+    (14.0, 9.0)
+    """
+    beta = discount_per_month(rate_per_year)
+    refused, closed = (1 - hazard) * (1 - granted), 1 - opening
+    fails = refused + hazard
+    half = (refused + closed) / 2
+    root = np.sqrt(np.maximum(half**2 - refused * closed + hazard * opening * (1 - granted), 1e-24))
+    first, second = half + root, half - root
+    weight = (fails - second) / (2 * root)
+    parts = [(w * z, z * beta, (unit_cost * (1 - z) * beta**2 - holding * beta) / (1 - z * beta))
+             for w, z in ((weight, first), (1 - weight, second))]
+    bar = holding + unit_cost * (1 - beta * (1 - fails))
+    pays, fails_to = np.zeros(np.shape(bar + shortage_cost)), np.full(np.shape(bar + shortage_cost), float(LONGEST))
+    for _ in range(int(np.log2(LONGEST))):
+        n = (pays + fails_to) / 2
+        gain = sum(u * (kept + g ** (n - 1) * (beta * shortage_cost - kept)) for u, g, kept in parts)
+        good = gain > bar + ROUND
+        pays, fails_to = np.where(good, n, pays), np.where(good, fails_to, n)
+    return _like(pays)
+
+
+def by_state(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric, rate_per_year: Numeric,
+             opening: Numeric = 0.0, granted: Numeric = 1.0) -> Numeric:
+    """Return the level of the state that supply is in: `reopening` while it is open, `licensed` where licences decide.
+
+    A threat is no state of its own here: it raises the hazard that both take.
+    """
+    level = reopening(hazard, unit_cost, shortage_cost, holding, rate_per_year, opening)
+    if np.all(np.asarray(granted) >= 1):
+        return level
+    by_licence = licensed(hazard, unit_cost, shortage_cost, holding, rate_per_year, opening, granted)
+    return _like(np.where(np.asarray(granted) < 1, by_licence, level))
 
 
 STATES = ("open", "threat", "licence", "closed")
@@ -165,7 +221,7 @@ def order_up_to(transition: Array, available: Array, unit_cost: float, shortage_
 
 
 def no_hoard(hazard: Numeric, unit_cost: Numeric, shortage_cost: Numeric, holding: Numeric,
-             rate_per_year: Numeric, opening: Numeric = 0.0) -> Numeric:
+             rate_per_year: Numeric, opening: Numeric = 0.0, granted: Numeric = 1.0) -> Numeric:
     """Return no cover at all, the rival that every other entry must beat. [months]"""
     return _like(np.zeros(np.broadcast(hazard, unit_cost, shortage_cost, holding, rate_per_year).shape))
 
@@ -231,5 +287,5 @@ def _like(values: Numeric) -> Numeric:
     return float(array) if array.ndim == 0 else array
 
 
-HOARD = {"cutoff": cutoff, "last_time_buy": last_time_buy, "markov": reopening, "none": no_hoard}
-"""Rules of cover: (hazard, unit cost, shortage cost, holding, rate, opening) to months of need."""
+HOARD = {"cutoff": cutoff, "last_time_buy": last_time_buy, "markov": by_state, "none": no_hoard}
+"""Rules of cover: (hazard, unit cost, shortage cost, holding, rate, opening, granted) to months of need."""

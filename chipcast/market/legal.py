@@ -69,6 +69,23 @@ class Permits:
         """Return the share of wanted cards of a chip that goes through, by segment. [1] (segment, draw)"""
         return np.asarray(self.us_share[self.us[m, :, chip]] * self.cn_share[self.cn[m, :, chip]])
 
+    def granted(self, us_end: Array, chip: int) -> Array:
+        """Return the chance that an order passes the US gate where licences decide. [1] (month, segment, draw)
+
+        It is 1 where the door stands open in full, and where it is shut: no order can be filled then. Where no licence
+        decides at all, one number a month stands for all segments and draws.
+
+        Parameters
+        ----------
+        us_end : array (month, draw)
+            How far the gate itself lets the chip through on the month's last day. [1]
+        """
+        partly = (us_end > 0) & (us_end < 1)
+        if not partly.any() and not (self.us[:, :, chip] == CASE).any():
+            return np.ones((len(us_end), 1, 1))
+        chance = us_end[:, None] * self.us_share[self.us[:, :, chip]]
+        return np.where(chance > 0, chance, 1.0)
+
     def widest(self, chip: int) -> tuple[tuple[Array, Array], ...]:
         """Return what each gate lets through, month by month, for the segment that it binds least. [1] (draw)"""
         seen: dict[bytes, tuple[Array, Array]] = {}
@@ -151,11 +168,11 @@ def slack_of(given: Given, verdicts: Verdicts, chips: Sequence[str]) -> Array:
         if chip in DOMESTIC or chip == GREY:
             continue
         column = column_of(verdicts, chip)
-        if column is not None:
+        if f"{chip}.slack_ln" in given:  # a kind of cards lies at many distances, not at that of one of them
+            out[c] = given[f"{chip}.slack_ln"]
+        elif column is not None:
             slack = verdicts.slack_log[0, :, column]
             out[c] = float(np.min(slack[np.isfinite(slack)], initial=1e6))
-        elif f"{chip}.slack_ln" in given:
-            out[c] = given[f"{chip}.slack_ln"]
     return out
 
 

@@ -130,6 +130,8 @@ class World:
     """Domestic cards in use at the date. [cards] (draw)"""
     threat: bool
     """Whether buyers fear a closing."""
+    granted: Array
+    """Chance that an order of the leading card passes where licences decide, 1 elsewhere. [1] (month, segment, draw)"""
     cover_rule: Callable[..., Array]
     """Entry of `HOARD`."""
     allocate: Callable[..., Array]
@@ -223,7 +225,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         ranks=tuple(slice(a, b) for a, b in pairwise(edges)),
         priority=np.stack([given["allocation.small_buyer_fill_ratio"] if few else ones for few in small])[:, None],
         first_days=first_days, first_used=total(cards.installed[home]), threat=threat,
-        cover_rule=choose(hoard.HOARD, cover, "rule of cover"),
+        granted=permits.granted(paths.us_end, lead), cover_rule=choose(hoard.HOARD, cover, "rule of cover"),
         allocate=choose(clear.ALLOCATION, allocation, "allocation"))
 
 

@@ -39,6 +39,18 @@ def test_leaving_out_the_threat_is_said_and_seen(cli_json: Callable[..., Any]) -
     assert all({"name", "unit", "effect", "p_positive"} <= set(e) for e in out["effects"])
 
 
+@pytest.mark.parametrize(("event", "why"), [
+    ("on=2025-06-01 gate=foundry to=closed", "the foundry gate is closed already by US-FOUNDRY-2025 since 2025-01-31"),
+    ("on=2025-06-01 gate=tools to=licence", "the tools gate is under licence already by JP-2023"),
+    ("on=2035-04-09 gate=us to=licence", "lies after the run's last month, 2027-12"),
+    ("on=2025-03-01 gate=quota segment=private value=0", "no draw differs"),
+    ("on=2025-04-09 gate=us chip=h20 to=licence", ""), ("on=2025-06-01 gate=hbm to=open", "")])
+def test_an_event_that_moves_nothing_says_why(cli_json: Callable[..., Any], event: str, why: str) -> None:
+    out = cli_json("market", "--event", event, "--draws", "100")
+    assert (why in out["moves_nothing"][event]) if why else ("moves_nothing" not in out)
+    assert any(e["p_positive"] + e["p_negative"] > 0 for e in out["effects"]) is not bool(why)
+
+
 def test_market_prints_tables_for_a_reader(cli: Cli) -> None:
     code, out, _ = cli("market", "--draws", "100")
     assert code == 0

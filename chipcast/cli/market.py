@@ -57,6 +57,8 @@ def register(app: typer.Typer) -> None:
             _print_h100s(in_h100s(asked.markets[0], asked.given))
         if asked.effects:
             _print_effects(asked.effects, " and ".join((*left_out, *(f"'{e}'" for e in happens))))
+        for text, why in asked.moves_nothing.items():
+            say(f"'{text}' moves nothing: {why}.")
         if feedback:
             say("Feedback: the cards made changed by " + ", ".join(f"{c:.1%}" for c in asked.changes)
                 + " from round to round.")
@@ -191,6 +193,18 @@ class Asked:
             return []
         return _effects(list(self.markets[::-1] if self.events and not self.without else self.markets))
 
+    @property
+    def moves_nothing(self) -> dict[str, str]:
+        """Events that move nothing, each with the reason."""
+        from chipcast.market.idle import why_idle
+        from chipcast.scenario import Event
+
+        why = {text: why_idle(self.given.catalog, Event.model_validate(read_event(text)), self.markets[0].months)
+               for text in self.events}
+        if not any(why.values()) and all(e["p_positive"] == e["p_negative"] == 0 for e in self.effects):
+            why = dict.fromkeys(self.events, "no draw differs, so what it asks for holds in all of them")
+        return {text: reason for text, reason in why.items() if reason}
+
 
 def begin(plain: Any, *, draws: int, seed: int, without: tuple[str, ...] = (), events: tuple[str, ...] = ()) -> Any:
     """Return the scenario resolved and conditioned; what is left out or happens is checked before that long work."""
@@ -256,6 +270,7 @@ def answer(asked: Asked, *, scenario: str, h100e: bool = False) -> dict[str, Any
     return (payload(asked.markets[0], scenario=scenario, given=asked.given, without=asked.without)
             | ({"events": list(asked.events)} if asked.events else {})
             | ({"effects": asked.effects} if len(asked.markets) > 1 else {})
+            | ({"moves_nothing": asked.moves_nothing} if asked.moves_nothing else {})
             | ({"h100e": in_h100s(asked.markets[0], asked.given)} if h100e else {})
             | ({"feedback": {"changes": list(asked.changes)}} if asked.feedback else {}))
 

@@ -1,0 +1,36 @@
+"""Why a dated what-if moves nothing: its day lies outside the run, or the gate stands there by rule already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from chipcast.base.calendar import month_end, parse_date
+from chipcast.base.catalog import Catalogue
+from chipcast.rules.upstream import EVENT_STATES, SUBJECTS, upstream
+
+
+def why_idle(catalog: Catalogue, event: Any, months: Sequence[str]) -> str:
+    """Return half a sentence where an event cannot move a run, else nothing.
+
+    Parameters
+    ----------
+    catalog : Catalogue
+        Rows known by the information date.
+    event : Event
+        The what-if, with `on`, `gate`, `to` and `grace_days`.
+    months : sequence of str
+        Months of the run.
+    """
+    day = parse_date(event.on) + timedelta(days=event.grace_days)
+    if parse_date(event.on) > month_end(months[-1]):
+        return f"{day} lies after the run's last month, {months[-1]}; give the scenario a later `until`"
+    if event.gate in SUBJECTS:
+        stands = upstream(catalog, day)[event.gate]
+        asked = EVENT_STATES.get(event.to, "")
+        if asked == "open" if stands.open else asked == stands.state:
+            by = f" by {stands.rule_id} since {stands.since}" if stands.rule_id else ": no rule in force"
+            how = "under licence" if stands.state == "licence" else stands.state
+            return f"the {event.gate} gate is {how} already{by}"
+    return ""

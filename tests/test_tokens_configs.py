@@ -104,6 +104,48 @@ def test_plain_kinds_read_foreign_names_as_their_own(kind: str) -> None:
     assert model_of(foreign, "a").params_total == model_of(tree, "b").params_total
 
 
+def test_lightning_layers_are_counted_by_hand_and_keep_a_state() -> None:
+    m = model_of({"model_type": "minimax_m1", "hidden_size": 6144, "intermediate_size": 9216, "num_hidden_layers": 80,
+                  "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128, "num_local_experts": 32,
+                  "num_experts_per_tok": 2, "vocab_size": 200064, "attn_type_list": ([0] * 7 + [1]) * 10}, "m1")
+    linear, full = 5 * 6144 * 8192, 6144 * (2 * 8192 + 2 * 1024)
+    experts = 80 * 32 * 3 * 6144 * 9216
+    assert m.params_total == pytest.approx(70 * linear + 10 * full + experts + 2 * 200064 * 6144, rel=1e-3)
+    assert m.kv_bytes_per_token() == 10 * 2 * 8 * 128 * 2
+    assert [(g.count, g.attention.kind) for g in m.groups] == [(70, "linear"), (10, "gqa")]
+    with pytest.raises(InputError, match="lacks 'attn_type_list'"):
+        model_of({"model_type": "minimax_m1", "hidden_size": 64, "num_attention_heads": 4, "head_dim": 16}, "m1")
+
+
+@pytest.mark.parametrize(("kind", "more", "near"), [
+    ("cohere2", {"sliding_window_pattern": 4}, 24), ("exaone4", {"sliding_window_pattern": "LLLG"}, 24),
+    ("qwen3", {"layer_types": ["sliding_attention", "full_attention"] * 16}, 16),
+    ("olmo3", {"layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 8}, 24)])
+def test_windows_are_read_layer_by_layer(kind: str, more: dict[str, Any], near: int) -> None:
+    m = model_of({**LLAMA, "model_type": kind, "sliding_window": 4096, **more}, "a")
+    assert {g.attention.window: g.count for g in m.groups} == {4096: near, 0: 32 - near}
+    assert model_of({**LLAMA, "model_type": kind, **more}, "b").groups[0].attention.window == 0
+
+
+def test_equal_lists_are_one_number_and_unequal_ones_are_refused() -> None:
+    tree = {**LLAMA, "model_type": "hunyuan_v1_moe", "num_experts": 64, "moe_topk": [8] * 32,
+            "moe_intermediate_size": [3072] * 32, "num_shared_expert": [1] * 32}
+    m = model_of(tree, "a")
+    assert (m.groups[0].ffn.top_k, m.groups[0].ffn.width, m.groups[0].ffn.shared_width) == (8, 3072, 3072)
+    with pytest.raises(InputError, match="num_experts_per_tok differs between layers"):
+        model_of({**tree, "moe_topk": [8] * 31 + [4]}, "a")
+
+
+def test_floats_of_eight_bits_in_groups_are_no_integers() -> None:
+    def packed(kind: str) -> dict[str, Any]:
+        weights = {"num_bits": 8, "type": kind, "strategy": "channel"}
+        return {**LLAMA, "quantization_config": {"quant_method": "compressed-tensors",
+                                                 "config_groups": {"group_0": {"weights": weights}}}}
+
+    assert model_of(packed("float"), "a").native == "fp8"
+    assert model_of(packed("int"), "b").native == "int8_channel"
+
+
 @pytest.mark.parametrize("kind", sorted(READERS))
 def test_every_reader_refuses_an_empty_configuration_by_the_field_it_lacks(kind: str) -> None:
     with pytest.raises(InputError, match="lacks '"):

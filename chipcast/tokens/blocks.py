@@ -77,6 +77,25 @@ def grouped(layers: list[tuple[Attention, Ffn]], hidden: int, norms: int = 2) ->
 Read = tuple[tuple[LayerGroup, ...], tuple[str, ...]]
 
 
+def near_from(f: Fields, every: int = 0) -> list[bool]:
+    """Return for each layer whether its attention slides, by its list of kinds or its pattern of sliding and full.
+
+    `every` is used where neither is given: each so-manieth layer sees all, 0 for all of them.
+    """
+    count, kinds = f.whole("num_hidden_layers"), f.tree.get("layer_types")
+    pattern = f.tree.get("sliding_window_pattern")
+    if isinstance(kinds, list):
+        other = sorted({str(k) for k in kinds} - {"sliding_attention", "full_attention"})
+        if other:
+            raise InputError(f"{f.label}: layer_types names {', '.join(other[:3])}, which is not read in this "
+                             "architecture")
+        return ["sliding" in str(k) for k in kinds][:count]
+    if isinstance(pattern, str) and set(pattern.upper()) <= {"L", "G"} and pattern:
+        return [pattern[i % len(pattern)].upper() == "L" for i in range(count)]
+    every = f.whole("sliding_window_pattern", default=every)
+    return [bool(every) and (i + 1) % every != 0 for i in range(count)]
+
+
 def sparse_from(f: Fields) -> list[bool]:
     """Return for each layer whether it has experts."""
     layers = f.whole("num_hidden_layers")

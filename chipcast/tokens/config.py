@@ -28,6 +28,7 @@ from chipcast.tokens.readers_mixed import (
     kimi_linear,
     llama4,
     mimo,
+    minimax_m1,
     minimax_m3,
     nemotron_h,
     pangu_pro,
@@ -243,6 +244,8 @@ def native_of(f: Fields, tree: Config) -> tuple[str, int]:
         block = quant.get("weight_block_size")
         return ("fp8_block", int(block[0])) if isinstance(block, list) and block else ("fp8", 0)
     if method in ("awq", "gptq", "auto-round", "compressed-tensors", "intel/auto-round") or "quantized" in label:
+        if bits == 8 and _weight_kind(quant) == "float":
+            return "fp8", 0
         if bits == 8 or "int-quantized" in label or "int8" in label or "w8a8" in label:
             return "int8_channel", 0
         if bits == 4 or "pack-quantized" in label or method == "awq":
@@ -253,21 +256,32 @@ def native_of(f: Fields, tree: Config) -> tuple[str, int]:
                      "mxfp4, nvfp4, awq, gptq, compressed-tensors, bitsandbytes")
 
 
-def _weight_bits(quant: Config) -> int:
-    """Return the bits of weights where they stand in groups, 0 where they do not."""
+def _weights_told(quant: Config) -> Config:
+    """Return what the first group of weights is said to be, nothing where there are no groups."""
     groups = quant.get("config_groups")
     for group in groups.values() if isinstance(groups, dict) else ():
         weights = group.get("weights") if isinstance(group, dict) else None
-        if isinstance(weights, dict) and isinstance(weights.get("num_bits"), int):
-            return int(weights["num_bits"])
-    return 0
+        if isinstance(weights, dict):
+            return weights
+    return {}
+
+
+def _weight_bits(quant: Config) -> int:
+    """Return the bits of weights where they stand in groups, 0 where they do not."""
+    bits = _weights_told(quant).get("num_bits")
+    return bits if isinstance(bits, int) else 0
+
+
+def _weight_kind(quant: Config) -> str:
+    """Return float or int where weights stand in groups, an empty text where they do not."""
+    return str(_weights_told(quant).get("type") or "").lower()
 
 
 PLAIN = ("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "qwen2_moe", "glm4_moe", "minimax_m2",
          "panguembedded", "internlm2", "internlm3", "seed_oss", "baichuan", "qwen2_vl", "qwen2_5_vl", "qwen3_vl",
          "qwen3_vl_moe", "olmoe", "granite", "granitemoe", "dots1", "phi3", "glm", "glm4", "chatglm", "yi", "deepseek",
          "stablelm", "cohere", "exaone", "exaone4", "hunyuan_v1_dense", "hunyuan_v1_moe", "ernie4_5", "bailing_moe",
-         "aquila", "minicpm", "smollm3", "gemma")
+         "aquila", "minicpm", "smollm3", "gemma", "cohere2", "olmo2", "olmo3", "glm4v_moe", "bailing_moe_v2")
 """Kinds whose layers are all of one plain kind of attention with gated networks or experts."""
 
 READERS: dict[str, Callable[[Fields], Read]] = {
@@ -278,6 +292,7 @@ READERS: dict[str, Callable[[Fields], Read]] = {
     **dict.fromkeys(("gemma2", "gemma3"), gemma_layers),
     "pangupromoe": pangu_pro, "gpt_oss": gpt_oss, "qwen3_next": hybrid_qwen, "qwen3_5_moe": hybrid_qwen,
     "llama4": llama4, "mimo_v2_flash": mimo, "step3p7": step_flash, "nemotron_h": nemotron_h,
-    "deepseek_v4": deepseek_v4, "kimi_linear": kimi_linear, "minimax_m3": minimax_m3, "ernie4_5_moe": ernie,
+    "deepseek_v4": deepseek_v4, "kimi_linear": kimi_linear, "minimax_m3": minimax_m3,
+    "minimax_m1": minimax_m1, "minimax_text_01": minimax_m1, "ernie4_5_moe": ernie,
 }
 """How each `model_type` is read."""

@@ -45,6 +45,10 @@ class Fields:
             value = self.tree.get(name)
             if value is None:
                 continue
+            if isinstance(value, list) and value:
+                if len({str(v) for v in value}) > 1:
+                    raise InputError(f"{self.label}: {name} differs between layers, which is not read; give one number")
+                value = value[0]
             if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 0:
                 raise InputError(f"{self.label}: {name} must be a whole number, got {value!r}")
             if value > 1e9:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chipcast.tokens.blocks import Read, dense, gqa, grouped, mla, moe, sparse_from
+from chipcast.tokens.blocks import Read, dense, gqa, grouped, mla, moe, near_from, sparse_from
 from chipcast.tokens.fields import Fields
 
 
@@ -21,15 +21,24 @@ def plain_layers(f: Fields) -> Read:
         bias = (f.whole("num_attention_heads") + 2 * kv) * head
     if kind == "panguembedded" and f.flag("attention_bias"):
         bias = (f.whole("num_attention_heads") + 2 * f.whole("num_key_value_heads")) * head + hidden
-    a = gqa(f, window=window, norm=norm, bias=bias)
     has_experts = any(f.tree.get(k) for k in ("n_routed_experts", "num_experts", "num_local_experts"))
     sparse = sparse_from(f) if has_experts else [False] * f.whole("num_hidden_layers")
     route_bias = kind in ("glm4_moe", "minimax_m2") or f.flag("use_routing_bias")
     x = moe(f, route_bias=route_bias) if has_experts else None
-    late = f.whole("max_window_layers", default=0) if window else 0
-    full = gqa(f, norm=norm, bias=bias) if late else a
-    layers = [(a if i >= late else full, x if s and x is not None else dense(f)) for i, s in enumerate(sparse)]
-    return grouped(layers, hidden, norms=1 if kind == "cohere" else 2), ()
+    slides = _slides(f, window)
+    full = gqa(f, norm=norm, bias=bias)
+    near = gqa(f, norm=norm, bias=bias, window=window or f.whole("sliding_window")) if any(slides) else full
+    layers = [(near if w else full, x if s and x is not None else dense(f))
+              for w, s in zip(slides, sparse, strict=False)]
+    return grouped(layers, hidden, norms=1 if kind.startswith("cohere") else 2), ()
+
+
+def _slides(f: Fields, window: int) -> list[bool]:
+    """Return for each layer whether its attention slides: where a list or pattern says so, else past the first ones."""
+    if f.tree.get("layer_types") or f.tree.get("sliding_window_pattern"):
+        return near_from(f) if f.whole("sliding_window", default=0) else [False] * f.whole("num_hidden_layers")
+    late = f.whole("max_window_layers", default=0)
+    return [bool(window) and i >= late for i in range(f.whole("num_hidden_layers"))]
 
 
 def latent_layers(f: Fields) -> Read:

@@ -6,7 +6,7 @@ Foreign names are known here alone; what comes out are `Attention`, `Ffn` and `L
 from __future__ import annotations
 
 from chipcast.base.errors import InputError
-from chipcast.tokens.blocks import Read, dense, gqa, grouped, mla, moe, sparse_from
+from chipcast.tokens.blocks import Read, dense, gqa, grouped, mla, moe, near_from, sparse_from
 from chipcast.tokens.fields import Fields
 from chipcast.tokens.model import Attention, Ffn
 
@@ -159,6 +159,19 @@ def kimi_linear(f: Fields) -> Read:
     return grouped(layers, hidden), ("linear layers keep a state of fixed size",)
 
 
+def minimax_m1(f: Fields) -> Read:
+    """Read MiniMax M1 and Text 01: seven linear layers with an output gate to one of grouped-query attention."""
+    hidden, n, d = f.whole("hidden_size"), f.whole("num_attention_heads"), f.whole("head_dim")
+    kinds = f.tree.get("attn_type_list")
+    if not isinstance(kinds, list):
+        raise InputError(f"{f.label}: config lacks 'attn_type_list'; add it to the config.json")
+    linear = Attention(kind="linear", heads=n, key_dim=d, value_dim=d, matrix_params=5 * hidden * n * d,
+                       other_params=n * d, state=n * d * d)
+    full, x = gqa(f, norm=0), moe(f, shared=f.whole("shared_intermediate_size", default=0))
+    layers = [(full if k else linear, x) for k in kinds[: f.whole("num_hidden_layers")]]
+    return grouped(layers, hidden), ("linear layers keep a state of fixed size",)
+
+
 def minimax_m3(f: Fields) -> Read:
     """Read MiniMax M3: grouped-query attention with a sparse index of blocks in the later layers."""
     hidden, head = f.whole("hidden_size"), f.whole("head_dim")
@@ -180,16 +193,11 @@ def gemma_layers(f: Fields) -> Read:
     """Read Gemma 2 and 3: sliding layers with a full one now and then, four norms a layer."""
     hidden = f.whole("hidden_size")
     third = str(f.tree.get("model_type", "")).lower().startswith("gemma3")
-    every = f.whole("sliding_window_pattern", default=6 if third else 2)
     head = f.whole("head_dim", default=0) or hidden // f.whole("num_attention_heads")
     norm = 2 * head if third else 0
     full, near = gqa(f, norm=norm), gqa(f, norm=norm, window=f.whole("sliding_window"))
-    kinds = f.tree.get("layer_types")
-    count = f.whole("num_hidden_layers")
-    near_at = ["sliding" in str(k) for k in kinds] if isinstance(kinds, list) else [
-        (i + 1) % every != 0 for i in range(count)]
     x = dense(f)
-    return grouped([(near if w else full, x) for w in near_at[:count]], hidden, norms=4), ()
+    return grouped([(near if w else full, x) for w in near_from(f, 6 if third else 2)], hidden, norms=4), ()
 
 
 def ernie(f: Fields) -> Read:

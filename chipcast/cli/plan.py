@@ -80,6 +80,7 @@ def plan(scenario: ScenarioName = "february-2025",
 
     share = parse_quantity(near, "1", "--near") if near else 0.0
     require(0 <= share <= 1, "--near", "lie from 0% to 100%", near)
+    require(not near or share > 0, "--near", "be above 0, for example 3%", near)
     served = parse_quantity(serve, "1", "--serve") if serve else 0.0
     require(0 <= served <= 1, "--serve", "lie from 0% to 100%", serve)
     asked = Asked(decide_until=decide_until or None, tail=tail, tail_weight=tail_weight, scenarios=scenarios,

@@ -134,6 +134,11 @@ def need_from(given: Given, name: str, segment: str, *, model: str = "", country
     else:
         raise InputError("buyer.demand states no need; write concurrent_users: with tokens_per_user_day:, "
                          "or requests_per_s: with output_tokens:")
+    if float(np.median(mean)) <= 0:
+        raise InputError("buyer.demand must be above 0 tokens a second; state more users or requests")
+    for key, limit, example in (("ttft_s", ttft_s, "2"), ("tpot_ms", tpot_ms, "50")):
+        if limit <= 0:
+            raise InputError(f"buyer.promise.{key} must be above 0, got {limit:g}; write for example {key}: {example}")
     if "buyer.budget_usd" in given:
         budget = given.middle("buyer.budget_usd")
     elif "buyer.budget_cny" in given:

@@ -171,37 +171,45 @@ def _candidates(w: World) -> tuple[tuple[str, ...], dict[str, str]]:
             why[chip] = "not among the chips the buyer would consider"
         elif first_block(w.service, i) <= 0 or w.service.feasible[i] <= 0:
             why[chip] = w.service.reasons[i] or "no layout keeps the promise"
-        elif chip in need.own and not need.own[chip].base:
-            why[chip] = "no market trades it; give it a base: whose waits, gates and contracts it shares"
-        elif not rows_of(w.given, need, chip, "price_usd"):
-            why[chip] = "its price is not known"
-        elif traded_as(need, chip) not in w.market.chips:
-            why[chip] = "the market does not trade it openly" if chip not in need.own else \
-                f"the market does not trade its base, {name_of(w.given, kin(need, chip))}, openly"
-        elif not permitted(w.verdicts, need, chip, starts).any():
-            why[chip] = "the rules in force bar it for this buyer"
+        elif said := _kept_from(w, chip, starts):
+            why[chip] = said
         else:
             out.append(chip)
     if not out:
-        said = _together(w, why)
+        said = _together(w, why, {c for c in why if not _kept_from(w, c, starts)})
         raise InfeasibleError(f"no plan fits: no chip serves {w.service.model} for {need.name} ({said}); "
-                              "relax the promise or consider more chips")
+                              "relax the promise to what the nearest takes, or consider more chips")
     return tuple(out), why
+
+
+def _kept_from(w: World, chip: str, starts: list[str]) -> str:
+    """Return why a buyer cannot buy a chip, however fast it is; empty if it can."""
+    own = w.need.own.get(chip)
+    if own and not own.base:
+        return "no market trades it; give it a base: whose waits, gates and contracts it shares"
+    if not rows_of(w.given, w.need, chip, "price_usd"):
+        return "its price is not known; state one under set: as " + chip + ".price_usd"
+    if traded_as(w.need, chip) not in w.market.chips:
+        return f"the market does not trade its base, {name_of(w.given, own.base)}, openly" if own else \
+            "the market does not trade it openly"
+    return "" if permitted(w.verdicts, w.need, chip, starts).any() else "the rules in force bar it for this buyer"
 
 
 REASONS_SHOWN = 2
 """Reasons of chips left out that a refusal tells; the chip that comes nearest to the promise first."""
 
 
-def _together(w: World, why: dict[str, str]) -> str:
-    """Return why chips are left out, chips with the same reason together, the nearest to the promise first."""
+def _together(w: World, why: dict[str, str], sold: set[str]) -> str:
+    """Return why chips are left out, chips with the same reason together; what is sold to the buyer first, the nearest
+    to the promise first.
+    """
     speed = {c: float(np.median(w.service.tpot_ms[i])) for i, c in enumerate(w.service.chips)}
     by_reason: dict[str, list[str]] = {}
-    for c in sorted(why, key=lambda c: speed[c] if np.isfinite(speed[c]) else np.inf):
+    for c in sorted(why, key=lambda c: (c not in sold, speed[c] if np.isfinite(speed[c]) else np.inf)):
         by_reason.setdefault(why[c], []).append(name_of(w.given, c))
     parts = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
     rest = len(parts) - REASONS_SHOWN
-    return "; ".join(parts[:REASONS_SHOWN]) + (f"; {rest} more chips miss it by more" if rest > 0 else "")
+    return "; ".join(parts[:REASONS_SHOWN]) + (f"; {rest} more are out too" if rest > 0 else "")
 
 
 def _affordable(w: World, owning: list[Owning], names: dict[str, str]) -> None:

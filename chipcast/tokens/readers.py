@@ -10,8 +10,8 @@ def plain_layers(f: Fields) -> Read:
     """Read dense and expert models with one kind of attention (Llama, Qwen, Mistral, Mixtral, GLM, Pangu)."""
     hidden = f.whole("hidden_size")
     kind = str(f.tree.get("model_type", "")).lower()
-    slides = f.flag("use_sliding_window") or kind in ("mistral", "phi3")
-    window = f.whole("sliding_window", default=0) if slides else 0
+    windowed = f.flag("use_sliding_window") or kind in ("mistral", "phi3")
+    window = f.whole("sliding_window", default=0) if windowed else 0
     qwen3 = kind.startswith("qwen3")
     head = f.whole("head_dim", default=0) or hidden // f.whole("num_attention_heads")
     norm = 2 * head if qwen3 or f.flag("use_qk_norm") else 0

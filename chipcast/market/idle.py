@@ -28,9 +28,8 @@ def why_idle(catalog: Catalogue, event: Any, months: Sequence[str]) -> str:
         return f"{day} lies after the run's last month, {months[-1]}; give the scenario a later `until`"
     if event.gate in SUBJECTS:
         stands = upstream(catalog, day)[event.gate]
-        asked = EVENT_STATES.get(event.to, "")
-        if asked == "open" if stands.open else asked == stands.state:
+        opens = EVENT_STATES.get(event.to) == "open"  # the line takes an input under licence for one that is shut
+        if stands.open if opens else stands.state == "closed":
             by = f" by {stands.rule_id} since {stands.since}" if stands.rule_id else ": no rule in force"
-            how = "under licence" if stands.state == "licence" else stands.state
-            return f"the {event.gate} gate is {how} already{by}"
+            return f"the {event.gate} gate is {stands.state} already{by}"
     return ""

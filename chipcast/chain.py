@@ -22,9 +22,9 @@ from chipcast.cluster.record import Fleet
 from chipcast.evidence.market_prior import calibrated
 from chipcast.evidence.posterior import Evidence, condition
 from chipcast.fab import line as fab_line
-from chipcast.fab.record import Line
+from chipcast.fab.record import PRODUCTS, Line
 from chipcast.market.record import Market
-from chipcast.market.simulate import simulate
+from chipcast.market.simulate import room_for, simulate
 from chipcast.plan.decide import plan
 from chipcast.plan.need import need_for
 from chipcast.plan.record import Plan
@@ -184,32 +184,40 @@ def trade(setting: Setting, given: Given, *, workers: int = 1, like: World | Non
         the same.
     """
     ends = [(a, min(a + CHUNK, given.stop)) for a in range(given.start, given.stop, CHUNK)]
+    # within one process each block writes its part of the whole market; what comes from others is put together
+    room = room_for(setting.law.segments, len(setting.months), given.draws, len(PRODUCTS)) if workers == 1 else None
     tasks = [(setting, given.block(a, b), None if like is None else
               replace(like, given=given.block(a, b), line=cut(like.line, b - given.start, a - given.start),
-                      service=cut(like.service, b - given.start, a - given.start),
-                      market=cut(like.market, 0))) for a, b in ends]
+                      service=cut(like.service, b - given.start, a - given.start), market=cut(like.market, 0)),
+              None if room is None else {n: x[..., a - given.start : b - given.start] for n, x in room.items()})
+             for a, b in ends]
     blocks = spread(_trade_block, tasks, workers=workers)
     lines, services, markets = [b.line for b in blocks], [b.service for b in blocks], [b.market for b in blocks]
     del blocks
-    return World(setting=setting, given=given, line=join(lines), service=join(services), market=join(markets))
+    market = join(markets) if room is None else replace(markets[0], books=worst([m.books for m in markets]), **room)
+    return World(setting=setting, given=given, line=join(lines), service=join(services), market=market)
 
 
-def _trade_block(task: tuple[Setting, Given, World | None]) -> World:
-    setting, given, like = task
+def _trade_block(task: tuple[Setting, Given, World | None, Mapping[str, Any] | None]) -> World:
+    setting, given, like, room = task
     service = serve_news(given) if like is None else like.service
     as_is = like.line if like is not None and like.setting.controls else None
     line = as_is if as_is is not None and setting.controls else make(setting, given)
     return World(setting=setting, given=given, line=line, service=service,
-                 market=deal(setting, given, line, service, as_is=as_is))
+                 market=deal(setting, given, line, service, as_is=as_is, room=room))
 
 
-def deal(setting: Setting, given: Given, line: Line, service: Service, *, as_is: Line | None = None) -> Market:
-    """Run the market of one block of draws on a line and a service; `as_is` is the line under controls, where known."""
+def deal(setting: Setting, given: Given, line: Line, service: Service, *, as_is: Line | None = None,
+         room: Mapping[str, Any] | None = None) -> Market:
+    """Run the market of one block of draws on a line and a service; `as_is` is the line under controls, where known.
+
+    `room` holds the arrays to fill, see `simulate`.
+    """
     if not setting.controls and as_is is None:
         as_is = make(replace(setting, controls=True), given)
     return simulate(given, line, setting.law, service, months=setting.months, threat=setting.threat,
                     controls=setting.controls, local_push=setting.local_push, speed=setting.speed,
-                    line_as_is=None if setting.controls else as_is,
+                    line_as_is=None if setting.controls else as_is, room=room,
                     events=cast(Any, [e for e in setting.scenario.events if e.gate not in UPSTREAM]))
 
 
@@ -238,7 +246,7 @@ def settle(setting: Setting, given: Given, *, rounds: int = 8, tolerance: float 
         It stops when the cards made change by less than this share. [1]
     """
     cuts = [given.block(a, min(a + CHUNK, given.stop)) for a in range(given.start, given.stop, CHUNK)]
-    worlds = [_trade_block((setting, block, None)) for block in cuts]
+    worlds = [_trade_block((setting, block, None, None)) for block in cuts]
     changes: list[float] = []
     for _ in range(rounds):
         moved = made = 0.0
@@ -360,10 +368,15 @@ def join(records: list[R]) -> R:
         elif isinstance(parts[0], np.ndarray):
             new[name] = np.concatenate(parts, axis=-1)
         elif name == "books":
-            new[name] = {k: max(p[k] for p in parts) for k in parts[0]}
+            new[name] = worst(parts)
         else:
             new[name] = parts[0]
     return kind(**new)
+
+
+def worst(books: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the largest residual of each balance over blocks of draws."""
+    return {name: max(b[name] for b in books) for name in books[0]}
 
 
 def what_if(ready: Ready, base: World, *, threat: bool = True, controls: bool = True, local_push: bool = True,

@@ -221,7 +221,7 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked, *, pictures: boo
         first_question=answer.first_question(buyer, case, mean_cost, float(served.mean()), api),
         reasons=answer.reasons(case, w.solved, decide), assumed=answer.assumptions(case, orders),
         detail={**answer.detail(case, w.solved, w.fresh, w.judged["plan"], seen, costs, fails),
-                **(sweeps(case, w.solved, risk, w.pool, {
+                **(sweeps(case, w.first, decide, risk, w.pool, w.fixed.p.overdraft, {
                     f"{o.name} by {o.contract}{' for ' + o.site if o.site else ''} decided now"
                     for o in orders if o.now}) if pictures else {}),
                 "tornado": tornado(case, decide, risk, w.pool, {k: v[seen] for k, v in case.causes.items()},

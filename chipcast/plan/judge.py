@@ -271,12 +271,13 @@ def recourse(p: Problem, decide: int, plans: Mapping[str, First], *, at_cut: str
     for start in range(0, p.size, BLOCK):
         keep = np.arange(start, min(start + BLOCK, p.size))
         block = p.take(keep, np.full(keep.size, 1 / keep.size))
-        risk, T = Risk(at_cut=at_cut), len(p.quarters)
-        held = Fixed(block, labels_by_date(T, decide, block.size), decide, risk)
-        free = Fixed(block, labels_by_date(T, 0, block.size), 0, risk)
+        programs: dict[int, Fixed] = {}
         for name, first in plans.items():
-            alone = bool(np.isnan(first.orders).all())
-            parts[name].append(judged_of((free if alone else held).at(first)))
+            shared = 0 if np.isnan(first.orders).all() else decide
+            if shared not in programs:
+                programs[shared] = Fixed(block, labels_by_date(len(p.quarters), shared, block.size), shared,
+                                         Risk(at_cut=at_cut))
+            parts[name].append(judged_of(programs[shared].at(first)))
     names = ("costs", "orders", "owned", "missing", "api")
     return {name: Judged(**{k: np.concatenate([getattr(j, k) for j in js], axis=-1) for k in names})
             for name, js in parts.items()}

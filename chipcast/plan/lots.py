@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from chipcast.base.types import Array
 from chipcast.plan.conflict import explain_conflict
 from chipcast.plan.problem import Problem
 from chipcast.plan.sheet import Index, Program
-from chipcast.plan.solve import GAP, Session, Solution
+from chipcast.plan.solve import GAP, WARM, Session, Solution
 
 MOST_NODES = 150
 """Programs solved before the search stops and reports the gap that is left."""
@@ -66,6 +67,8 @@ class _Node:
     low: Array
     high: Array
     least: Array
+    corner: Any = None
+    """Where the node above was solved: one changed bound away."""
 
 
 def decisions(p: Problem, program: Program, decide: int) -> Decisions:
@@ -131,7 +134,7 @@ def branch(p: Problem, program: Program, decide: int, *, types: int = 0, gap: fl
     first = search.solve(search.root())
     if first is None:
         raise InfeasibleError(explain_conflict(program))
-    heap = [search.root(first.objective)]
+    heap = [replace(search.root(first.objective), corner=search.session.corner())]
     serial, status = 0, "optimal"
     while heap and search.gap(heap[0].bound) > gap:
         if search.solved >= most or (stop is not None and stop()):
@@ -141,19 +144,18 @@ def branch(p: Problem, program: Program, decide: int, *, types: int = 0, gap: fl
         relaxed = search.solve(node)
         if relaxed is None or search.prunes(relaxed.objective):
             continue
-        x = relaxed.x[search.d.columns]
-        search.try_rounding(x, node)
+        x, corner = relaxed.x[search.d.columns], search.session.corner()
+        search.try_rounding(x, replace(node, corner=corner))
         for low, high, least in search.split(x, node):
             serial += 1
-            heapq.heappush(heap, _Node(relaxed.objective, serial, low, high, least))
+            heapq.heappush(heap, _Node(relaxed.objective, serial, low, high, least, corner))
     if search.best is None:
         raise InfeasibleError(
             "no plan in whole servers fits, though one in fractions of servers would; raise the budget or the room a "
             "little, or ask for less" if status == "optimal" else "no plan in whole servers was found in time; "
             "allow more time, fewer chip types or a larger budget")
     bound = min(heap[0].bound, search.value) if heap else search.value
-    out = search.settle()
-    return replace(out, bound=bound, gap=max(search.gap(bound), 0.0), status=status)
+    return replace(search.best, bound=bound, gap=max(search.gap(bound), 0.0), status=status)
 
 
 class _Search:
@@ -161,8 +163,8 @@ class _Search:
 
     def __init__(self, p: Problem, program: Program, d: Decisions, types: int) -> None:
         self.p, self.program, self.d, self.types = p, program, d, types
-        self.session = Session(program)
-        self.best: Array | None = None
+        self.session = Session(program, options=WARM)
+        self.best: Solution | None = None
         self.value = np.inf
         self.solved = 0
         self._tried: set[bytes] = set()
@@ -183,18 +185,21 @@ class _Search:
         if (node.low > node.high + 1e-9).any():
             return None
         self.solved += 1
+        self.session.only_below(self.value)
         self.session.bounds(self.d.columns, node.low, node.high)
         if self.d.rows.size:
             self.session.sides(self.d.rows, node.least, np.full(self.d.rows.size, np.inf))
-        return self.session.solve() if self.session.feasible() else None
+        if node.corner is not None:
+            self.session.at_corner(node.corner)
+        return self.session.try_solve()
 
     def sums(self, x: Array) -> Array:
         """Return units of each group."""
         return np.array([x[g.members].sum() for g in self.d.groups])
 
     def try_rounding(self, x: Array, node: _Node) -> None:
-        """Round a relaxed decision in three ways and keep the best plan found."""
-        for way in (np.round, np.ceil, np.floor):
+        """Round a relaxed decision, in three ways until there is a plan, and keep the best plan found."""
+        for way in (np.round, np.ceil, np.floor) if self.best is None else (np.round,):
             trial = x.copy()
             lots = self.d.lot > 0
             trial[lots] = way(x[lots] / self.d.lot[lots] - WHOLE * (way is np.ceil) + WHOLE * (way is np.floor)) \
@@ -205,9 +210,7 @@ class _Search:
             if key in self._tried or not self._keeps(trial):
                 continue
             self._tried.add(key)
-            found = self.solve(_Node(0.0, 0, trial, trial, np.zeros(len(self.d.groups))))
-            if found is not None and found.objective < self.value:
-                self.best, self.value = trial, found.objective
+            self._take(trial, node.corner)
 
     def _to_blocks(self, trial: Array) -> None:
         """Lift groups to their first block or empty them; keep the largest of too many types."""
@@ -257,7 +260,8 @@ class _Search:
         off = np.abs(steps - np.round(steps))
         if off.max(initial=0.0) <= WHOLE:
             if self._keeps(x):
-                self._take(x)
+                whole = np.where(self.d.lot > 0, np.round(x / np.maximum(self.d.lot, 1e-12)) * self.d.lot, x)
+                self._take(whole, node.corner)
             return []
         k = int(lots[off.argmax()])
         down, up = np.floor(x[k] / self.d.lot[k]) * self.d.lot[k], np.ceil(x[k] / self.d.lot[k]) * self.d.lot[k]
@@ -265,11 +269,11 @@ class _Search:
         low[k], high[k] = up, down
         return [(node.low, high, node.least), (low, node.high, node.least)]
 
-    def _take(self, x: Array) -> None:
-        whole = np.where(self.d.lot > 0, np.round(x / np.maximum(self.d.lot, 1e-12)) * self.d.lot, x)
-        found = self.solve(_Node(0.0, 0, whole, whole, np.zeros(len(self.d.groups))))
+    def _take(self, x: Array, corner: Any) -> None:
+        """Try a decision and keep it if it is the best so far."""
+        found = self.solve(_Node(0.0, 0, x, x, np.zeros(len(self.d.groups)), corner))
         if found is not None and found.objective < self.value:
-            self.best, self.value = whole, found.objective
+            self.best, self.value = found, found.objective
 
     def _in_or_out(self, k: int, node: _Node) -> list[tuple[Array, Array, Array]]:
         """Split at a group: nothing of it, or at least its first block."""
@@ -279,10 +283,3 @@ class _Search:
         lot = float(self.d.lot[group.members].max(initial=0.0))
         least[k] = max(group.block, lot, 1e-6)
         return [(node.low, high, node.least), (node.low, node.high, least)]
-
-    def settle(self) -> Solution:
-        """Return the best plan as a solution of the relaxed program with its decision fixed, with duals."""
-        assert self.best is not None
-        found = self.solve(_Node(0.0, 0, self.best, self.best, np.zeros(len(self.d.groups))))
-        assert found is not None, "a plan that was found is feasible"
-        return found

@@ -21,16 +21,21 @@ GAP = 1e-3
 
 SOLVERS: Mapping[str, Mapping[str, Any]] = {
     "simplex": {"solver": "simplex"},
+    "primal": {"solver": "simplex", "simplex_strategy": 4},
     "ipm": {"solver": "ipm"},
     "hipo": {"solver": "hipo", "run_crossover": "off"},
     "milp": {"solver": "choose"},
 }
 """Ways to solve, as options of HiGHS; a program with whole numbers always goes through branch and bound."""
 
+WARM = {"simplex_dual_edge_weight_strategy": 1}
+"""Options for a program that is solved again and again: Devex prices need no set-up at a new start."""
+
 WORDS = {
     "kOptimal": "optimal", "kInfeasible": "infeasible", "kUnbounded": "unbounded",
     "kUnboundedOrInfeasible": "infeasible or unbounded", "kTimeLimit": "stopped by the time limit",
     "kIterationLimit": "stopped by the iteration limit", "kSolutionLimit": "stopped by the solution limit",
+    "kObjectiveBound": "stopped above a known plan",
     "kUnknown": "ended without an answer", "kModelError": "not a valid program",
     "kSolveError": "failed inside the solver", "kInterrupt": "interrupted",
 }
@@ -127,6 +132,29 @@ class Session:
         at = np.arange(cost.size, dtype=np.int32)
         self._h.changeColsCost(at.size, at, np.ascontiguousarray(cost, dtype=np.float64))
 
+    def corner(self) -> Any:
+        """Return the basis of the last optimum, a corner of the program from which a later solve can start."""
+        return self._h.getBasis()
+
+    def at_corner(self, corner: Any) -> None:
+        """Start the next solve at a corner."""
+        self._h.setBasis(corner)
+
+    def only_below(self, value: float) -> None:
+        """Give up a solve, as if there were no solution, once no optimum under a value is possible."""
+        self._option("objective_bound", value)
+
+    def from_corner(self, corner: Any, cost: Array) -> Solution:
+        """Return the optimum under another objective, walking from a corner that keeps all limits.
+
+        Only the objective has changed, so the primal simplex starts from a plan and has few steps to go, where the
+        dual one would have to find a plan again.
+        """
+        self._option("simplex_strategy", SOLVERS["primal"]["simplex_strategy"])
+        self.at_corner(corner)
+        self.costs(cost)
+        return self.solve()
+
     def start_from(self, columns: Any, values: Any) -> None:
         """Offer a starting point for whole-numbered columns."""
         at = np.ascontiguousarray(np.ravel(columns), dtype=np.int32)
@@ -134,10 +162,7 @@ class Session:
 
     def feasible(self) -> bool:
         """Run and return whether an optimum was found."""
-        import highspy
-
-        self._h.run()
-        return bool(self._h.getModelStatus() == highspy.HighsModelStatus.kOptimal)
+        return self.try_solve() is not None
 
     def solve(self) -> Solution:
         """Solve and return the optimum, or the best plan found when the time limit stops branch and bound.
@@ -149,10 +174,17 @@ class Session:
         ChipcastError
             If the solver ended in any other way.
         """
+        best = self.try_solve()
+        if best is None:
+            raise InfeasibleError(explain_conflict(self.program))
+        return best
+
+    def try_solve(self) -> Solution | None:
+        """Solve as `solve` does, but return None where no solution exists, or none under the value of `only_below`."""
         self._h.run()
         status = self._words.get(self._h.getModelStatus(), "ended in an unknown way")
-        if status.startswith("infeasible"):
-            raise InfeasibleError(explain_conflict(self.program))
+        if status.startswith("infeasible") or status == WORDS["kObjectiveBound"]:
+            return None
         point, info = self._h.getSolution(), self._h.getInfo()
         found = self._whole and status == "stopped by the time limit" and point.value_valid \
             and np.isfinite(info.mip_gap)

@@ -16,8 +16,8 @@ from chipcast.plan.problem import Offer, Problem
 from chipcast.plan.procure import Case
 from chipcast.plan.reduce import reduce
 from chipcast.plan.sheet import Program
-from chipcast.plan.solve import Session
-from chipcast.plan.value import Z90, Risk, Solved, contributions, program_of, solve_plan, tail_mean
+from chipcast.plan.solve import Session, Solution
+from chipcast.plan.value import Z90, First, Fixed, Risk, Solved, contributions, program_of, solve_plan, tail_mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +96,7 @@ def _words(o: Offer, names: Mapping[str, str]) -> str:
 
 def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[float, ...] = (0.01, 0.03, 0.05),
          names: Mapping[str, str] | None = None, most: int | None = None,
-         first: Collection[str] = (), mine: float = -np.inf) -> dict[str, dict[str, tuple[float, float]]]:
+         first: Collection[str] = (), mine: Solution | None = None) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the range of each quantity over all plans within a share of the best cost.
 
     With `most`, only of the units in all and of so many offers: those named in `first`, then those that the best plan
@@ -104,9 +104,9 @@ def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[floa
 
     Parameters
     ----------
-    mine : float
-        Cost of the buyer's own plan on the same futures. [money] Where it lies beyond the share, as whole servers may
-        cost more than fractions, ranges are those of all plans that are no dearer: they always hold the plan itself.
+    mine : Solution, optional
+        The buyer's own plan on the same futures. Where its cost lies beyond the share, as whole servers may cost more
+        than fractions, ranges are those of all plans that are no dearer: they always hold the plan itself.
 
     Returns
     -------
@@ -132,12 +132,15 @@ def near(p: Problem, labels: Labels, decide: int, risk: Risk, shares: tuple[floa
             q.name not in first, -float(best.solution.x[q.columns.astype(int)] @ q.values)))[:most]]
     out: dict[str, dict[str, tuple[float, float]]] = {}
     for e in shares:
-        session.sides(program.row_lower.size - 1, -np.inf, max(value + e * abs(value), mine))
+        most_cost = max(value + e * abs(value), -np.inf if mine is None else mine.objective)
+        session.sides(program.row_lower.size - 1, -np.inf, most_cost)
         for q in asked:
-            cost = np.zeros_like(program.cost)
-            cost[q.columns.astype(int)] = q.values
-            low, high = (sign * session.from_corner(corner, sign * cost).objective for sign in (1.0, -1.0))
-            out.setdefault(q.name, {})[f"{e:.0%}"] = (float(low), float(high))
+            at, cost = q.columns.astype(int), np.zeros_like(program.cost)
+            cost[at] = q.values
+            ends = [sign * session.from_corner(corner, sign * cost).objective for sign in (1.0, -1.0)]
+            if mine is not None:
+                ends.append(float(mine.x[at] @ q.values))
+            out.setdefault(q.name, {})[f"{e:.0%}"] = (min(ends), max(ends))
     return out
 
 
@@ -188,20 +191,24 @@ def few(case: Case, pool: npt.NDArray[np.intp], count: int = SWEPT) -> Problem:
     return case.problem.take(pool[picks], weight)
 
 
+ROOM = 20
+"""Futures on which the picture's ranges of orders are found; each end of a range is a program of its own."""
+
 ROOM_SHARE, ROOM_OFFERS = 0.03, 5
 """Share of the best cost within which the picture lets orders move [1], and offers it shows beside the sum."""
 
 
-def sweeps(case: Case, solved: Solved, risk: Risk, pool: npt.NDArray[np.intp], ordered: Collection[str] = ()
-           ) -> dict[str, Any]:
+def sweeps(case: Case, first: First, decide: int, risk: Risk, pool: npt.NDArray[np.intp], overdraft: float,
+           ordered: Collection[str] = ()) -> dict[str, Any]:
     """Return cost by decision date, the frontier of mean and tail [USD], and the room of orders now [cards].
 
-    The room is that of the solved plan, on its own futures, so that it holds the plan; the others are worked out on a
-    small set of futures of the pool. `ordered` names the orders of the plan itself, as `quantities` does.
+    All on a small set of futures, on which the decision `first` is carried out too, so that the room holds it, if need
+    be at the price `overdraft` of money over the budget; `ordered` names its orders as `quantities` does.
     """
-    small, decide = few(case, pool), solved.decide
-    room = near(solved.problem, solved.labels, decide, risk, (ROOM_SHARE,), case.names, ROOM_OFFERS, ordered,
-                mine=solved.solution.objective) if decide else {}
+    small, tiny = few(case, pool), replace(few(case, pool, ROOM), overdraft=overdraft, serve_share=0.0)
+    labels, soft = labels_by_date(len(tiny.quarters), decide, tiny.size), replace(risk, whole=False)
+    room = near(tiny, labels, decide, risk, (ROOM_SHARE,), case.names, ROOM_OFFERS, ordered,
+                Fixed(tiny, labels, decide, soft).at(first).solution) if decide else {}
     dates = tuple(n for n in (0, 1, 2, 3, 4, 6, 8) if n <= len(small.quarters))
     return {"room": {"share": ROOM_SHARE, "orders": {k: list(*r.values()) for k, r in room.items()}},
             "by_date": [{"quarters": n, "until": small.quarters[n - 1] if n else "", "cost": v * small.money}

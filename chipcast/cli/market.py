@@ -196,14 +196,18 @@ class Asked:
     @property
     def moves_nothing(self) -> dict[str, str]:
         """Events that move nothing, each with the reason."""
+        import numpy as np
+
         from chipcast.market.idle import why_idle
         from chipcast.scenario import Event
 
-        why = {text: why_idle(self.given.catalog, Event.model_validate(read_event(text)), self.markets[0].months)
-               for text in self.events}
-        if not any(why.values()) and all(e["p_positive"] == e["p_negative"] == 0 for e in self.effects):
-            why = dict.fromkeys(self.events, "no draw differs, so what it asks for holds in all of them")
-        return {text: reason for text, reason in why.items() if reason}
+        still = "no draw differs, so what it asks for holds in all of them"
+        first, last = self.markets[0], self.markets[-1]
+        if not self.events or not all(np.array_equal(getattr(first, n), getattr(last, n))
+                                      for n in ("orders", "deliveries", "price_usd", "useful_tokens")):
+            return {}
+        return {text: why_idle(self.given.catalog, Event.model_validate(read_event(text)), self.markets[0].months)
+                or still for text in self.events}
 
 
 def begin(plain: Any, *, draws: int, seed: int, without: tuple[str, ...] = (), events: tuple[str, ...] = ()) -> Any:
@@ -270,7 +274,7 @@ def answer(asked: Asked, *, scenario: str, h100e: bool = False) -> dict[str, Any
     return (payload(asked.markets[0], scenario=scenario, given=asked.given, without=asked.without)
             | ({"events": list(asked.events)} if asked.events else {})
             | ({"effects": asked.effects} if len(asked.markets) > 1 else {})
-            | ({"moves_nothing": asked.moves_nothing} if asked.moves_nothing else {})
+            | ({"moves_nothing": still} if (still := asked.moves_nothing) else {})
             | ({"h100e": in_h100s(asked.markets[0], asked.given)} if h100e else {})
             | ({"feedback": {"changes": list(asked.changes)}} if asked.feedback else {}))
 

@@ -9,7 +9,7 @@ from chipcast.base.given import Given
 from chipcast.tokens.arrivals import made
 from chipcast.tokens.capacity import Promise
 from chipcast.tokens.engine import Policy, at_draw, deploy
-from chipcast.tokens.explain import REMEDY, account
+from chipcast.tokens.explain import FASTER, account
 from chipcast.tokens.model import PRECISION, load
 from chipcast.tokens.ops import Load, Plan, step_ops
 from chipcast.tokens.serve import Workload
@@ -40,7 +40,22 @@ def test_operations_messages_and_overhead_add_to_the_step(given: Given, name: st
     assert by == pytest.approx(dict(a.parts), abs=1e-9)
     assert a.bound_by == max(a.parts, key=lambda k: a.parts[k])
     assert [o.seconds for o in a.operations] == sorted((o.seconds for o in a.operations), reverse=True)
-    assert {str(x["change"]) for x in a.levers} <= set(REMEDY.values())
+    assert a.levers and {str(x["change"]) for x in a.levers} <= set(FASTER)
+    assert [x["shorter_step"] for x in a.levers] == sorted((x["shorter_step"] for x in a.levers), reverse=True)
+    for lever in a.levers:
+        better = account(model, plan, FASTER[str(lever["change"])](speed), precision, work, requests=24.0)
+        assert better.total_s == pytest.approx(a.total_s * (1 - float(lever["shorter_step"])))
+
+
+def test_all_changes_together_halve_a_step(given: Given) -> None:
+    """Matrix rate, bandwidth, links, latencies and host: nothing is left that does not halve."""
+    name, chip, plan, precision, _ = CASES[0]
+    model, speed = load(name), speed_of(at_middle(given), chip)
+    work = Load(requests=24.0, new=1.0, context=5000.0, prefill=False)
+    now, best = account(model, plan, speed, precision, work, requests=24.0), speed
+    for change in FASTER.values():
+        best = change(best)
+    assert account(model, plan, best, precision, work, requests=24.0).total_s == pytest.approx(now.total_s / 2)
 
 
 def test_what_binds_decode_moves_from_overhead_to_memory_or_compute_as_the_batch_grows(given: Given) -> None:

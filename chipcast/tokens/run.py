@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.tokens.beliefs import maker, part, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of
+from chipcast.tokens.explain import levers_of
 from chipcast.tokens.fit import Posterior, group_of
 from chipcast.tokens.footprint import STATES, ZERO
 from chipcast.tokens.forecast import base_job
@@ -30,11 +31,6 @@ from chipcast.tokens.train import (
 
 USUAL_BIN = "ascend-910b2"
 """Bin whose memory and faults stand for a 910B without one: the usual 64 GB part of large machines."""
-
-LEVERS: Mapping[str, str] = {"compute": "twice the matrix rate", "memory": "twice the memory bandwidth",
-                             "link": "twice the links", "overhead": "half the launch and host time",
-                             "bubble": "twice the micro-batches", "optimizer": "the optimizer on twice the ranks"}
-"""What halves each cause of `CAUSES`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,15 +174,15 @@ def training_run(given: Given, model: str | Model, chip: str, *, chips: int, tok
     step = train_step(case.model, job, speed)
     whole = float(np.max(step.total_s))
     causes = {k: float(np.max(step.causes[k])) / whole for k in CAUSES}
-    levers = sorted(({"change": LEVERS[k], "shorter_step": v / 2} for k, v in causes.items() if v >= 0.01),
-                    key=lambda x: -x["shorter_step"])  # type: ignore[operator]
+    fuller = train_step(case.model, replace(job, batch=2 * np.asarray(job.batch)), speed).total_s / 2
+    levers = levers_of(lambda s: train_step(case.model, job, s).total_s, speed, {"twice the tokens of a step": fuller})
     model_share = rate * model_flop_per_token(case.model, sequence) / peak
     return TrainingRun(
         model=case.model.name, layout=words(job), mfu=model_share, mfu_causal=rate * causal / peak,
         hfu=hfu(case.model, model_share, sequence, job.recompute), tokens_per_s_per_chip=rate,
         step_s=job.batch * sequence / (rate * chips), goodput=good, days=seconds / 86400,
         gpu_hours=seconds / 3600 * chips, ledger={k: float(np.max(step.ledger[k])) / whole for k in LEDGER},
-        causes=causes, bound_by=step.bound_by, levers=tuple(levers),
+        causes=causes, bound_by=step.bound_by, levers=levers,
         memory_gb={k: float(np.max(v)) / 1e9 for k, v in training_ledger(case.model, job, speed).items()},
         usable_gb=speed.memory_bytes / 1e9, next_best=found.next_best, fell=found.fell,
         grade=grade_of(ready, known), assumed=case.assumed)

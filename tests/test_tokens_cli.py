@@ -151,7 +151,7 @@ def test_shipped_traces_run_by_name(cli_json: CliJson) -> None:
     ("simulate --input 200k", 2, "stay within the 163840 tokens"),
     ("simulate --chip h800 --chips 8", 3, "does not fit"),
     ("simulate servegen_deepseek_r1 --start 24", 2, "no client is at work"),
-    ("simulate -o /nosuch/x.csv --requests 50 --model qwen3-8b", 2, "cannot write '/nosuch/x.csv'"),
+    ("simulate -o /nosuch/x.csv --requests 50 --model llama-3.1-8b", 2, "cannot write '/nosuch/x.csv'"),
 ])
 def test_bad_input_is_one_sentence_with_its_exit_code(cli: Cli, line: str, code: int, says: str) -> None:
     got, out, err = cli("tokens", *line.split())

@@ -19,7 +19,7 @@ from chipcast.base.errors import ChipcastError
 STATIONS = ("fab", "chip", "rules", "cluster", "tokens")
 """Groups of verbs, in the order of the line; each is `chipcast.cli.<name>.app`."""
 
-VERBS = ("run", "market", "evidence", "plan")
+VERBS = ("run", "market", "evidence", "plan", "web")
 """Modules whose `register(app)` adds verbs that stand alone."""
 
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

@@ -1,0 +1,1 @@
+"""The same questions in the browser and over HTTP: forms, pages, an interface for programs."""

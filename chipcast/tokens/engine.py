@@ -34,7 +34,7 @@ from chipcast.tokens.simulate import (
     simulate,
 )
 from chipcast.tokens.speed import at_middle, fitted_speed
-from chipcast.tokens.split import match_pools
+from chipcast.tokens.split import match_pools, why_no_pools
 from chipcast.tokens.step import Speed
 
 GRID_POINTS = 17
@@ -262,8 +262,7 @@ def deploy_split(given: Given, prefill_chip: str, decode_chip: str, model: str, 
     found = match_pools(shape_of, first, after, work, chips=chips, precision=precision,
                         limit=given.middle("engine.max_requests_per_rank"))
     if found is None:
-        raise InfeasibleError(f"no pair of pools on {chips} chips keeps the promise with {prefill_chip} for prefill "
-                              f"and {decode_chip} for decode; take more chips or a looser promise")
+        raise InfeasibleError(why_no_pools(shape_of, first, after, work, chips=chips, precision=precision))
     sides = ((prefill_chip, found.prefill, found.prefill_precision, first, found.prefill_chips),
              (decode_chip, found.decode, found.decode_precision, after, found.decode_chips))
     pools = tuple(Pool(chip=c, shape=s, precision=w, segment=segment,

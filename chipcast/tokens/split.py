@@ -18,6 +18,8 @@ from chipcast.tokens.layout import Shape, choose_precision, legal, rings_for
 from chipcast.tokens.memory import most_requests
 from chipcast.tokens.model import PRECISION, Model, load
 from chipcast.tokens.money import usd_per_chip_h
+from chipcast.tokens.ops import Plan
+from chipcast.tokens.record import Layout
 from chipcast.tokens.serve import (
     BATCHES,
     CHUNK_TOKENS,
@@ -41,9 +43,9 @@ class Split:
     """Chip of the prefill pool."""
     decode_chip: str
     """Chip of the decode pool."""
-    prefill_layout: str
+    prefill_layout: Layout
     """Layout of a prefill replica."""
-    decode_layout: str
+    decode_layout: Layout
     """Layout of a decode replica."""
     prefill_chips: int
     """Chips of the prefill pool."""
@@ -169,6 +171,31 @@ def match_pools(model: Model, first: Speed, after: Speed, work: Workload, *, chi
     return best[1] if best else None
 
 
+def why_no_pools(model: Model, first: Speed, after: Speed, work: Workload, *, chips: int,
+                 precision: str | None = None) -> str:
+    """Return why no pair of pools keeps the promise on so many chips, and the nearest that could."""
+    both = (f"no pair of pools on {chips} chips keeps the promise with {first.chip} for prefill and {after.chip} for "
+            "decode")
+    if chips < 2:
+        return f"{both}; two pools need 2 chips or more"
+    plans: list[tuple[Plan, str]] = []
+    for speed, tokens in ((first, work.input_tokens), (after, work.longest)):
+        word = choose_precision(model, speed, precision)
+        shapes, _ = legal(model, speed, word, (chips - 1) * speed.ranks_per_chip)
+        room = most_requests(model, plans_of(shapes), PRECISION[word], usable=speed.memory_bytes,
+                             reserve=speed.reserve_bytes, tokens=tokens)[:, 0, 0] if shapes else np.zeros(0)
+        shapes = [s for s, r in zip(shapes, room, strict=True) if r >= 1 and s.ranks % speed.ranks_per_chip == 0]
+        if not shapes:
+            return f"{both}: {model.name} in {word} does not fit on {chips - 1} x {speed.chip}; take more chips"
+        plans.append((plans_of(shapes), word))
+    (plan_p, word_p), (plan_d, word_d) = plans
+    prompt = prefill_s(model, plan_p, first, word_p, new=work.computed, cached=work.input_tokens - work.computed)
+    step = decode_s(model, plan_d, after, word_d, requests=np.maximum(1.0, np.asarray(plan_d.pp)),
+                    context=work.context, drafts=work.drafts) / work.accept
+    return (f"{both}: the fastest prompt takes {np.min(prompt):.3g} s of the {work.ttft_s:g} s to the first token, the "
+            f"fastest step {1e3 * np.min(step):.3g} ms of {work.tpot_ms:g}; take more chips or a looser promise")
+
+
 def decode_work(work: Workload) -> Workload:
     """Return the work of a decode pool, whose requests come with their prompt cached."""
     return replace(work, prefix_hit=0.0, input_tokens=work.context - work.output_tokens / 2)
@@ -190,8 +217,7 @@ def split_service(given: Given, prefill_chip: str, decode_chip: str, model: str,
         for world in (middle, given) for c in (prefill_chip, decode_chip))
     best = match_pools(shape_of, first_mid, next_mid, work, chips=chips, limit=limit, precision=precision)
     if best is None:
-        raise InfeasibleError(f"no pair of pools on {chips} chips keeps the promise with {prefill_chip} for prefill "
-                              f"and {decode_chip} for decode; take more chips or a looser promise")
+        raise InfeasibleError(why_no_pools(shape_of, first_mid, next_mid, work, chips=chips, precision=precision))
     shape_p, shape_d, count_p, count_d = best.prefill, best.decode, best.prefill_chips, best.decode_chips
     word_p, word_d, alone = best.prefill_precision, best.decode_precision, decode_work(work)
     prompt_s = np.broadcast_to(_prefill(shape_of, shape_p, first, word_p, work), (given.draws,))
@@ -212,8 +238,8 @@ def split_service(given: Given, prefill_chip: str, decode_chip: str, model: str,
     held = float(np.median(answers_rate * tpot)) * shape_d.ranks / after.ranks_per_chip / shape_d.dp
     return Split(
         prefill_chip=prefill_chip, decode_chip=decode_chip,
-        prefill_layout=str(layout_record(shape_p, 1.0, word_p, first.ranks_per_chip)),
-        decode_layout=str(layout_record(shape_d, held, word_d, after.ranks_per_chip)),
+        prefill_layout=layout_record(shape_p, 1.0, word_p, first.ranks_per_chip),
+        decode_layout=layout_record(shape_d, held, word_d, after.ranks_per_chip),
         prefill_chips=count_p, decode_chips=count_d, prompts_per_s_per_chip=prompts_rate,
         answers_per_s_per_chip=answers_rate / work.output_tokens, output_tokens_per_s_per_chip=per, tpot_ms=tpot * 1e3,
         ttft_ms=(prompt_s + exposed + tpot) * 1e3, handoff_ms=send * 1e3,

@@ -20,6 +20,8 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.chain import World, prepare, trade
 from chipcast.evidence.score import BASELINES, Scored, brier, crps, log_score, score_one
+from chipcast.market.budget import NAMED as NAMED_CAPEX
+from chipcast.market.budget import named_capex
 from chipcast.market.doors import path_of, record
 from chipcast.market.filed import card_quarters, china_quarters, last_filed
 from chipcast.market.forecast import series
@@ -41,6 +43,11 @@ def counted(value: float, given: Given) -> float:
     return value
 
 
+def billions_from_yuan(value: float, given: Given) -> float:
+    """Return billions of USD from yuan."""
+    return value / given.middle("ownership.cny_per_usd") / BILLION
+
+
 def card_of_module(value: float, given: Given) -> float:
     """Return the price of a card before tax from a module of eight in yuan. [USD]"""
     return value / 8 / (1 + given.middle("ownership.vat_cn")) / given.middle("ownership.cny_per_usd")
@@ -56,8 +63,6 @@ class Outcome:
     """Period of the forecast."""
     rows: tuple[tuple[str, str], ...]
     """Rows (series, date) whose sum it is."""
-    over: tuple[tuple[str, str], ...] = ()
-    """Rows whose sum it is divided by; empty for none."""
     unit: Value = billions
     """From the rows' unit to the series' unit."""
     bound: bool = False
@@ -65,7 +70,6 @@ class Outcome:
 
 
 REVENUE = "nvda_china_hk_revenue_billing"
-CAPEX = ("capex_tencent", "capex_alibaba")
 
 OUTCOMES = (
     *(Outcome(series="nvda_china_revenue_usd_bn", period=p, rows=((REVENUE, d),))
@@ -80,8 +84,8 @@ OUTCOMES = (
             unit=card_of_module),
     Outcome(series="huawei_ascend_cards", period="2025", rows=(("ascend_output_semianalysis", "2025"),), unit=counted),
     Outcome(series="huawei_910c_packages", period="2025", rows=(("ascend_910c_bloomberg", "2025"),), unit=counted),
-    *(Outcome(series="platform_spend_ratio", period=f"2025Q{q}", rows=tuple((c, f"2025-Q{q}") for c in CAPEX),
-              over=tuple((c, "2025-Q1") for c in CAPEX), unit=counted) for q in (2, 3)),
+    *(Outcome(series="platform_capex_usd_bn", period=f"2025Q{q}", rows=tuple((c, f"2025-Q{q}") for c in NAMED_CAPEX),
+              unit=billions_from_yuan) for q in (1, 2, 3)),
 )
 """What came, from February 2025 on: filings, then reports and estimates, which count for coverage only."""
 
@@ -102,7 +106,7 @@ VINTAGES = (date(2025, 2, 25), date(2025, 5, 28), date(2025, 8, 27))
 def outcomes_after(day: date) -> tuple[Outcome, ...]:
     """Return the outcomes that became known after a date: what a run of that date can be scored on."""
     known = {(r["series"], r["date"]): parse_date(r["known_by"]) for r in read_table("history")}
-    return tuple(o for o in OUTCOMES if max(known[key] for key in (*o.rows, *o.over)) > day)
+    return tuple(o for o in OUTCOMES if max(known[key] for key in o.rows) > day)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,8 +198,7 @@ def hindcast(scenario: str = "february-2025", *, conditional: bool, draws: int =
         ensemble = forecasts[o.series].get(o.period)
         if ensemble is None or (o.series in UNTOLD_NO_MEANING and not conditional):
             continue
-        came = sum(float(rows[key]["value"]) for key in o.rows)
-        came = o.unit(came / (sum(float(rows[key]["value"]) for key in o.over) or 1.0), world.given)
+        came = o.unit(sum(float(rows[key]["value"]) for key in o.rows), world.given)
         kind = rows[o.rows[0]]["kind"]
         if o.bound:
             q = np.quantile(ensemble, [0.05, 0.1, 0.5, 0.9, 0.95])
@@ -229,27 +232,19 @@ def rivals(given: Given, o: Outcome, rows: Mapping[tuple[str, str], Mapping[str,
 
 
 def more_series(world: World) -> dict[str, dict[str, Array]]:
-    """Return forecasts beside the named series by period: orders, unshipped orders, write-down, platforms' spending."""
+    """Return forecasts beside the named series by period: orders, unshipped orders, write-down, platforms' capex."""
     market, given = world.market, world.given
     c, months = market.chips.index("h20-96"), list(market.months)
     asp = given["h20-96.vendor_asp_usd"]
     out: dict[str, dict[str, Array]] = {"h20_orders_usd_bn": orders_by_quarter(world), "h20_unshipped_usd_bn": {},
-                                        "h20_charge_usd_bn": {}, "platform_spend_ratio": {}}
+                                        "h20_charge_usd_bn": {}, "platform_capex_usd_bn": {
+                                            q: usd / BILLION for q, usd in named_capex(given, market).items()}}
     quarter = [m for m in ("2025-02", "2025-03", "2025-04") if m in months]
     if quarter and quarter[-1] == "2025-04":
         at = [months.index(m) for m in quarter]
         out["h20_unshipped_usd_bn"]["FY26Q1"] = np.asarray(market.backlog[c, at[-1]], dtype=float) * asp / BILLION
         written = np.asarray(market.written_down_usd[c, at].sum(axis=0, dtype=float))
         out["h20_charge_usd_bn"]["FY26Q1"] = written / BILLION
-    spent = np.asarray(market.spent_usd[market.segments.index("platform")], dtype=float)
-    by_quarter: dict[str, list[int]] = {}
-    for i, month in enumerate(months):
-        by_quarter.setdefault(quarter_name(month), []).append(i)
-    if "2025Q1" in by_quarter:
-        first = spent[by_quarter["2025Q1"]].mean(axis=0)
-        for name, at in by_quarter.items():
-            if name != "2025Q1" and len(at) == 3:
-                out["platform_spend_ratio"][name] = spent[at].mean(axis=0) / np.maximum(first, 1.0)
     return out
 
 

@@ -122,7 +122,7 @@ def test_backtest_of_one_vintage_scores_both_models(cli_json: Callable[..., Any]
     assert [g["happened"] for g in out["gates"]] == [False, True, True, True]
     assert out["times"][0]["came_months"] == pytest.approx(43 / 30.4375)
     assert {f["series"] for f in out["forecasts"] if f["model"] == "whole market"} >= {
-        "huawei_ascend_cards", "h20_card_price_usd", "platform_spend_ratio"}
+        "huawei_ascend_cards", "h20_card_price_usd", "platform_capex_usd_bn"}
 
 
 def test_the_rush_of_the_whole_chain_lies_in_the_80_percent_band() -> None:

@@ -99,7 +99,9 @@ def one_draw(given: Given, j: int, events: tuple[gates.Event, ...]) -> dict[str,
     phi = [g(f"{s}.cover_share_phi") for s in segments]
     lag = [float(block.first(f"{s}.hazard_lag_months", "small_segments.hazard_lag_months")[0]) for s in segments]
     bonus = [float(block.first(f"{s}.domestic_bonus_ln", "market.domestic_bonus_ln")[0]) for s in segments]
-    budget = [g(f"{s}.budget_usd_per_quarter") / 3 for s in segments]
+    # 17.1 of Tencent and 31.8 of Alibaba, in billions of yuan a quarter: what was published by February 2025
+    named = 48.9e9 / g("ownership.cny_per_usd") * g("platform.capex_over_named") * g("platform.capex_accelerator_share")
+    budget = [(named if s == "platform" else g(f"{s}.budget_usd_per_quarter")) / 3 for s in segments]
     power = [g(f"{s}.power_mw_per_quarter", math.inf) * 1000 / 3 / g("market.kw_per_card") for s in segments]
     slope, p, h = g("choice.cost_sensitivity"), g("market.shortage_cost_ratio"), g("market.holding_cost_per_month")
     r = g("market.carrying_rate_per_year")

@@ -13,6 +13,7 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.fab.record import Line
 from chipcast.market import choice, clear, gates, hoard, legal, shocks, supply
+from chipcast.market.budget import budgets
 from chipcast.market.demand import Need, need_of
 from chipcast.market.filed import best_quarter
 from chipcast.market.gates import Event, Gates
@@ -218,7 +219,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
         safety=phi * hoard.safety_months(1.0, ratio, holding, given["market.carrying_rate_per_year"],
                                          given["market.demand_cv_per_month"], first_days[lead] / DAYS_PER_MONTH),
         follow=-np.expm1(-1 / lags(given, segments)), phi=phi,
-        budget=np.stack([given[f"{s}.budget_usd_per_quarter"] / 3 for s in segments]),
+        budget=budgets(given, segments),
         plugged=plugged, power_cards=own_rows(given, segments[plugged], "power_mw_per_quarter", np.inf)
         * (1000 / 3 / given["market.kw_per_card"]),
         abroad=own_rows(given, segments, "overseas_access_share", 0.0),

@@ -20,7 +20,7 @@ SERIES_WORDS = {
     "huawei_ascend_cards": "Ascend cards", "h20_card_price_usd": "price of an H20",
     "nvda_china_share": "Nvidia's share in China", "h20_charge_usd_bn": "charge on H20",
     "h20_unshipped_usd_bn": "H20 not shipped", "huawei_910c_packages": "910C packages",
-    "platform_spend_ratio": "platforms' spending", "smic_ai_die_yield": "yield of AI dies",
+    "platform_capex_usd_bn": "platforms' capital spending", "smic_ai_die_yield": "yield of AI dies",
 }
 """Forecast series in words."""
 

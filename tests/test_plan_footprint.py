@@ -13,9 +13,9 @@ from chipcast.base.given import Given
 from chipcast.market.clear import grey_premium
 from chipcast.market.record import Market
 from chipcast.plan import Need, need_from
-from chipcast.plan.answer import could_move, has_moved
 from chipcast.plan.decide import Asked, Ground, work
 from chipcast.plan.footprint import ROUNDS, movement, own_orders, pressed, rise_on, settle
+from chipcast.plan.weight import could_move, has_moved
 
 ASKED = Asked(scenarios=30)
 

@@ -9,9 +9,9 @@ import pytest
 from plan_world import SERVED, market_of, service_of, verdicts_of
 
 from chipcast.base.given import Given
-from chipcast.plan.answer import assumptions
 from chipcast.plan.need import Need, need_for
 from chipcast.plan.procure import Case, case_of
+from chipcast.plan.weight import assumptions
 from chipcast.scenario import load, resolve
 
 DRAWS = 300

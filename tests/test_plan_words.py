@@ -7,11 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plan_world import world_of
 
 from chipcast.base.given import Given
 from chipcast.chain import make, prepare
-from chipcast.plan.answer import answer, failures
+from chipcast.plan import need_from
+from chipcast.plan.answer import answer, failures, worth_of_a_dollar
+from chipcast.plan.explain import Box, sentence
+from chipcast.plan.labels import labels_by_date
+from chipcast.plan.procure import case_of
 from chipcast.plan.record import Order
+from chipcast.plan.value import Risk, solve_plan
 from chipcast.plan.worth import STACKS_ROW, tenth_more_stacks, through_the_line
 
 QUARTERS = ("2025Q1", "2025Q2", "2025Q3")
@@ -81,3 +87,46 @@ def test_memory_makes_more_cards_where_memory_binds(ready: Any) -> None:
     assert same["more_cards"] == 0
     # Where nothing but dies binds, the sentence says so.
     assert through_the_line(replace(before, binding=np.full_like(before.binding, 2)), before)["bound_by"] == "good dies"
+
+
+@pytest.fixture(scope="module")
+def case(given: Given) -> Any:
+    return case_of(given, need_from(given, "clinic", "clinic_school", model="deepseek-r1"), *world_of(given))
+
+
+def test_what_a_dollar_serves_is_value_over_cost_future_by_future(case: Any) -> None:
+    p = case.problem
+    best = {}
+    for i in p.owned:
+        saves = costs = 0.0
+        for s in range(p.size):
+            costs += p.order_cost[i, 0, s]
+            for t in range(p.lead[i, 0, s], len(p.quarters)):
+                saves += p.arrive[i, 0, s] * p.rate[i, t, s] * p.miss_cost[t, s]
+                costs += p.arrive[i, 0, s] * p.hold_cost[p.offers[i].stock, t, s]
+        best[p.offers[i].chip] = saves / costs
+    chip, ratio = worth_of_a_dollar(case)
+    assert ratio == pytest.approx(max(best.values())) and best[chip] == pytest.approx(ratio)
+
+
+def test_where_a_dollar_serves_less_than_a_dollar_no_plan_buys(case: Any) -> None:
+    chip, ratio = worth_of_a_dollar(case)
+    dear = replace(case, problem=replace(case.problem, miss_cost=0.5 / ratio * case.problem.miss_cost))
+    assert worth_of_a_dollar(dear) == (chip, pytest.approx(0.5))
+    p = dear.problem.take(np.arange(40))
+    one = p.take(np.zeros(1, dtype=int), np.ones(1))
+    mean = replace(one, **{name: np.asarray(getattr(p, name)).mean(axis=-1, keepdims=True)
+                           for name in ("order_cost", "rate", "hold_cost", "need", "miss_cost", "spend", "arrive")})
+    solved = solve_plan(mean, labels_by_date(len(p.quarters), 1, 1), 1, Risk())
+    assert solved.now().sum() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "low", "high", "said"), [
+    ("the wait for H20 96GB in quarters", 3.67, np.inf, "the wait for H20 96GB is above 3.67 quarters"),
+    ("the filled share of H20 96GB orders", -np.inf, 0.882, "the filled share of H20 96GB orders is under 88.2%"),
+    ("the price of electricity in USD/kWh", 0.07, 0.1, "the price of electricity is 0.07 USD/kWh to 0.1 USD/kWh"),
+    ("the density of defects of the local line per cm2", 0.4, np.inf, "per cm2 is above 0.4"),
+])
+def test_a_cause_is_read_with_its_unit_behind_the_number(name: str, low: float, high: float, said: str) -> None:
+    box = Box(sides={name: (low, high)}, coverage=0.5, density=0.5, mass=0.5)
+    assert said in sentence(box, QUARTERS)

@@ -86,41 +86,49 @@ def plan(scenario: ScenarioName = "february-2025",
     asked = Asked(decide_until=decide_until or None, tail=tail, tail_weight=tail_weight, scenarios=scenarios,
                   fast=False, information=information, risk=risk, reduction=reduction, types=types,
                   serve_share=served, with_gap=gap)
-    story = _check(asked, load(scenario, as_of=as_of, sets=sets), compare, draws)
+    story = load(scenario, as_of=as_of, sets=sets)
+    speed = _check(asked, story, compare, draws, seed)
     asked = replace(asked, decide_until=asked.decide_until or story.buyer.decide_until or None)
-    ready = chain.prepare(story, draws=draws, seed=seed)
-    given, setting = ready.given, ready.setting
-    need = need_for(given, story.buyer, story.chips)
-    world = chain.trade(setting, given)
-    market = world.market
-    service = chain.serve_buyer(setting, given)
     with _Progress() as progress:
+        progress.say("conditioning on the reports")
+        ready = chain.prepare(story, draws=draws, seed=seed, speed=speed)
+        given, setting = ready.given, ready.setting
+        need = need_for(given, story.buyer, story.chips)
+        progress.say(f"running the line and the market on {draws} futures")
+        world = chain.trade(setting, given)
+        market = world.market
+        service = chain.serve_buyer(setting, given)
         done = work(given, need, market, service, setting.verdicts, asked, tell=progress.say, stop=_after(time_limit))
         if moves:
             settled = footprint.settle(given, need, market, service, setting.verdicts, asked, done, tell=progress.say)
             done = settled.ground
-        answer = written(done, given, need, asked)
+        answer = written(done, given, need, asked, pictures=as_json)
         weight = _weight(given, need, market, service, setting.verdicts, done, answer, settled if moves else None)
         answer = replace(answer, assumed=weight)
-    extra: dict[str, Any] = {}
-    if compare:
-        from chipcast.plan.strategies import compare as beside
+        extra: dict[str, Any] = {}
+        if compare:
+            from chipcast.plan.strategies import compare as beside
 
-        names = tuple(n.strip() for n in compare.split(",") if n.strip())
-        extra["compare"] = beside(done, answer, given, need, market, service, setting.verdicts, names)
-    if near:
-        from chipcast.plan.study import near as ranges
+            progress.say("planning the strategies beside the plan")
+            names = tuple(n.strip() for n in compare.split(",") if n.strip())
+            extra["compare"] = beside(done, answer, given, need, market, service, setting.verdicts, names)
+        if near:
+            from chipcast.plan.study import near as ranges
 
-        extra["near"] = ranges(done.solved.problem, done.solved.labels, done.solved.decide, done.risk, (share,),
-                               done.case.names)
-    if fails:
-        from chipcast.plan.answer import regrets
+            progress.say("looking for the least and most of each order")
+            solved = done.solved
+            extra["near"] = ranges(solved.problem, solved.labels, solved.decide, done.risk, (share,), done.case.names,
+                                   mine=solved.solution)
+        if fails:
+            from chipcast.plan.answer import regrets
 
-        extra["regrets"] = regrets(done.case, done.judged, done.seen, answer)
-    if roll:
-        extra["roll"] = _rolled(done, futures)
-    if worth:
-        extra["worth"] = _worth(ready, done, need, world, service)
+            extra["regrets"] = regrets(done.case, done.judged, done.seen, answer)
+        if roll:
+            progress.say("living through the first future, planning again each quarter")
+            extra["roll"] = _rolled(done, futures, progress.say)
+        if worth:
+            progress.say("planning once more in a world with longer gates and one with better yield")
+            extra["worth"] = _worth(ready, done, need, world, service)
     if as_json:
         emit_json({**payload(answer, scenario), **extra})
         return
@@ -128,8 +136,12 @@ def plan(scenario: ScenarioName = "february-2025",
     show_extra(extra)
 
 
-def _check(asked: Any, story: Any, compare: str, draws: int) -> Any:
-    """Return the scenario, or refuse what is wrong before anything is computed."""
+def _check(asked: Any, story: Any, compare: str, draws: int, seed: int) -> Any:
+    """Refuse what is wrong, and a promise that no chip keeps, before anything long is computed.
+
+    Returns how fast each chip is by segment (`chain.Setting.speed`), which no report moves.
+    """
+    from chipcast import chain
     from chipcast.base.calendar import month_range
     from chipcast.base.choose import choose
     from chipcast.plan.decide import check, quarters_until
@@ -137,7 +149,7 @@ def _check(asked: Any, story: Any, compare: str, draws: int) -> Any:
     from chipcast.plan.need import need_for, quarters_of
     from chipcast.plan.reduce import REDUCE
     from chipcast.plan.sheet import RISK
-    from chipcast.scenario import resolve
+    from chipcast.plan.shortlist import candidates
     from chipcast.tokens.config import find, refuse_later
 
     choose(INFORMATION, asked.information, "information")
@@ -150,12 +162,15 @@ def _check(asked: Any, story: Any, compare: str, draws: int) -> Any:
         for name in compare.split(","):
             choose(known, name.strip(), "strategy")
     check(asked, draws)
-    need_for(resolve(story, draws=GLANCE), story.buyer, story.chips)
     find(story.buyer.model)
     refuse_later(story.buyer.model, story.as_of)
     quarters, _ = quarters_of(month_range(f"{story.as_of:%Y-%m}", story.until))
     quarters_until(quarters, asked.decide_until or story.buyer.decide_until or None)
-    return story
+    glance = chain.prepare(story, draws=min(GLANCE, draws), seed=seed, prior=True)
+    need = need_for(glance.given, story.buyer, story.chips)
+    candidates(glance.given, need, chain.serve_buyer(glance.setting, glance.given), glance.setting.verdicts,
+               glance.setting.months)
+    return glance.setting.speed
 
 
 def _after(seconds: float) -> Callable[[], bool]:
@@ -204,8 +219,8 @@ class _Progress:
 def _weight(given: Any, need: Any, market: Any, service: Any, verdicts: Any, done: Any, answer: Any, settled: Any,
             ) -> str:
     """Return whether the buyer moves the market, and how much that could matter."""
-    from chipcast.plan import answer as words
     from chipcast.plan import footprint
+    from chipcast.plan import weight as words
 
     if settled is not None:
         moved = footprint.movement(given, market, settled.market, settled.ordered)
@@ -221,12 +236,12 @@ def _weight(given: Any, need: Any, market: Any, service: Any, verdicts: Any, don
         footprint.rise_on(given, need, after, service, verdicts, done)))
 
 
-def _rolled(done: Any, futures: int) -> dict[str, Any]:
+def _rolled(done: Any, futures: int, tell: Callable[[str], None]) -> dict[str, Any]:
     from chipcast.base.summary import interval
     from chipcast.plan.roll import roll
 
     seen = done.seen[:futures]
-    out = roll(done.case, seen, done.pool, done.risk, tell=lambda k, n: note(f"future {k} of {n}"))
+    out = roll(done.case, seen, done.pool, done.risk, tell=lambda k, n: tell(f"lived through {k} of {n} futures"))
     held = done.judged["plan"].costs[: seen.size] * done.case.problem.money
     return {"futures": int(seen.size), "cost": float(out.costs.mean()), "interval": interval(out.costs),
             "standard_error": float(out.costs.std(ddof=1) / out.costs.size**0.5), "served": interval(out.served),

@@ -41,7 +41,7 @@ KNOWS = {"regimes": "later orders know the gates and what can be seen by then",
 
 def show(done: object) -> None:
     """Print a plan as tables."""
-    from chipcast.base.summary import short, span
+    from chipcast.base.summary import short
     from chipcast.plan.record import Plan
 
     assert isinstance(done, Plan)
@@ -88,7 +88,7 @@ def show(done: object) -> None:
     if done.solver["status"] != "optimal":
         say(f"The solver {done.solver['status']}: within {done.solver['gap']:.2%} of the best; best bound "
             f"{short(done.solver['bound'])} USD.")
-    say(f"Share of need served: {span(done.service_share)}.")
+    say(f"Share of need served: {_percent(done.service_share)}.")
     for line in done.fails:
         if line not in done.sentence:
             say(f"It {line}.")
@@ -112,9 +112,15 @@ def _show_tornado(done: Any) -> None:
           rows, foot=f"On a small program in fractions of servers, which orders {blind} without knowing.")
 
 
+def _percent(share: dict[str, float]) -> str:
+    return "{p50:.0%} ({p05:.0%} to {p95:.0%})".format(**{k: max(v, 0.0) for k, v in share.items()})
+
+
 def _beside(r: Any) -> tuple[str, str, str, str, str]:
     from chipcast.base.summary import short
 
+    if r["difference"] == r["low"] == r["high"] == 0.0:
+        return short(r["cost"]), short(r["risk_cost"]), "0", "", "same outcome"
     return (short(r["cost"]), short(r["risk_cost"]), short(r["difference"]),
             f"{short(r['low'])} to {short(r['high'])}", VERDICTS[r["verdict"]])
 
@@ -152,7 +158,7 @@ def in_servers(low: float, high: float) -> str:
 
 def show_extra(extra: dict[str, Any]) -> None:
     """Print what was asked for beside the plan."""
-    from chipcast.base.summary import short, span
+    from chipcast.base.summary import short
 
     if "compare" in extra:
         rows = []
@@ -182,6 +188,6 @@ def show_extra(extra: dict[str, Any]) -> None:
     if "roll" in extra:
         r = extra["roll"]
         say(f"Lived through {r['futures']} futures, planning again each quarter: mean cost {short(r['cost'])} USD "
-            f"(standard error {short(r['standard_error'])}), need served {span(r['served'])}; the plan above carried "
-            f"out in the same futures: {short(r['plan_on_the_same_futures'])} USD; "
+            f"(standard error {short(r['standard_error'])}), need served {_percent(r['served'])}; the plan above "
+            f"carried out in the same futures: {short(r['plan_on_the_same_futures'])} USD; "
             f"{r['failed_solves']} quarters without a plan.")

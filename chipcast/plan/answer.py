@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from chipcast.base.summary import interval, short
 from chipcast.base.types import Array
-from chipcast.plan.contracts import TO_OWN
 from chipcast.plan.explain import boxes, sentence
 from chipcast.plan.judge import Judged
 from chipcast.plan.need import Need
@@ -131,18 +130,42 @@ def _listed(parts: list[str]) -> str:
 
 def first_question(need: Need, case: Case, plan_cost: float, served: float, api_cost: float | None) -> str:
     """Return the answer to the first question of every buyer: chips or an API."""
+    chip, ratio = worth_of_a_dollar(case)
+    worth = f" A dollar spent on {case.names[chip]} now serves tokens worth {ratio:.2f} USD to this buyer in the mean" \
+        + ("." if ratio >= 1 else ": less than it costs.") if chip else ""
     if api_cost is None:
         return (f"Chips or an API: no dated API price of {need.model} is in the data; state yours as "
-                "api_usd_per_million_tokens: under buyer:.")
+                "api_usd_per_million_tokens: under buyer:." + worth)
     text = (f"Chips or an API: all tokens from the API would cost {short(api_cost)} USD, this plan "
             f"{short(plan_cost)} USD with what it leaves unserved ({1 - served:.0%} of tokens in the mean)")
     if need.offsite_share_max <= 0:
         return text + "; the API is left out because this buyer's work must stay in the house" \
-            + (" (what that rule costs is the difference)." if api_cost < plan_cost else ".")
+            + (" (what that rule costs is the difference)." if api_cost < plan_cost else ".") + worth
     if need.offsite_share_max < 1:
-        return text + f"; at most {need.offsite_share_max:.0%} of need may be served outside."
+        return text + f"; at most {need.offsite_share_max:.0%} of need may be served outside." + worth
     return text + ("; the plan uses it where it is the cheaper way." if api_cost > plan_cost else
-                   "; on cost alone the API wins.")
+                   "; on cost alone the API wins.") + worth
+
+
+def worth_of_a_dollar(case: Case) -> tuple[str, float]:
+    """Return the chip on which a dollar spent now saves most missing service, and how much: below one, it is cheaper to
+    leave need unserved. An empty name where nothing can be ordered.
+
+    Notes
+    -----
+    For a card ordered in the first quarter: (value of missing tokens x what it serves from its arrival on) over (price,
+    less resale, and upkeep), both discounted and in the mean. The price of going without over the price of a card.
+    """
+    p = case.problem
+    best, chip = 0.0, ""
+    for i in (k for k in p.owned if (p.order_cap[k, 0] > 0).any()):
+        after = np.arange(len(p.quarters))[:, None] >= p.lead[i, 0]
+        saves = (after * p.arrive[i, 0] * p.rate[i] * p.miss_cost).sum(axis=0)
+        costs = p.order_cost[i, 0] + (after * p.arrive[i, 0] * p.hold_cost[p.offers[i].stock]).sum(axis=0)
+        ratio = float((p.weight * saves).sum() / max(float((p.weight * costs).sum()), 1e-12))
+        if ratio > best:
+            best, chip = ratio, p.offers[i].chip
+    return chip, best
 
 
 def reasons(case: Case, solved: Solved, decide: int) -> tuple[str, ...]:
@@ -175,74 +198,6 @@ def reasons(case: Case, solved: Solved, decide: int) -> tuple[str, ...]:
         else:
             ranked.append((0.0, f"{name}: not now; about as good as what is ordered, but no better"))
     return tuple(text for _, text in sorted(ranked, key=lambda r: r[0]))
-
-
-def assumptions(case: Case, orders: tuple[Order, ...], weight: str = "") -> str:
-    """Return what was assumed of the buyer's weight in the market, and of chips that no market trades.
-
-    Parameters
-    ----------
-    weight : str
-        What is known of that weight beside the share of supply.
-    """
-    own = [f"{case.names[chip]} is given the price path, waits, gates and contracts of {case.names[base]}; its "
-           "figures, and what the rules say of them, are its own." for chip, base in case.own.items()]
-    return " ".join([weight or share_of_supply(case, orders), *own])
-
-
-def shares_of_supply(case: Case, orders: tuple[Order, ...]) -> dict[str, float]:
-    """Return the largest order of a quarter by chip, over the cards that all buyers together get in a quarter. [1]"""
-    by_quarter: dict[tuple[str, str], float] = {}
-    for o in orders:
-        if o.contract in TO_OWN:
-            by_quarter[o.chip, o.quarter] = by_quarter.get((o.chip, o.quarter), 0.0) + o.units
-    return {c: max(u for (chip, _), u in by_quarter.items() if chip == c) / case.supply_cards[c]
-            for c in dict.fromkeys(chip for chip, _ in by_quarter) if case.supply_cards.get(c, 0) > 0}
-
-
-def share_of_supply(case: Case, orders: tuple[Order, ...]) -> str:
-    """Return how much of what all buyers get the orders are at most, where prices and waits were taken as given."""
-    shares = shares_of_supply(case, orders)
-    if not shares:
-        return "Price taker: no chip is bought."
-    worst = max(shares, key=shares.__getitem__)
-    said = f"{shares[worst]:.0%}" if shares[worst] >= 0.01 else "under 1%"
-    return f"Price taker: prices and waits are taken as given; the largest order is {said} of a quarter's " \
-           f"{case.names[worst]} cards in China{UNCOUNTED}."
-
-
-UNCOUNTED = ", and what an order of that size moves is not counted"
-
-
-def could_move(case: Case, orders: tuple[Order, ...], moved: dict[str, Any], rise: float) -> str:
-    """Return how much it could matter at most that prices and waits were taken as given: `footprint.rise_on`."""
-    return share_of_supply(case, orders).replace(UNCOUNTED, "") \
-        + f" Asked for on top of what all others want, its orders would raise {_moves(moved)}, and this plan would " \
-          f"cost {_more(rise)} in mean and tail, at most; --moves plans with that."
-
-
-def has_moved(moved: dict[str, Any], changes: tuple[float, ...], rise: float, enough: float) -> str:
-    """Return that prices and waits count the plan's own orders, and how well plan and market agree."""
-    end = f"they agree to {changes[-1]:.1%} of the cards after {len(changes)} rounds" if changes[-1] < enough else \
-        f"after {len(changes)} rounds they differ by {changes[-1]:.0%} of the cards, as many plans cost nearly the same"
-    end += f" (on the market as it leaves it the plan costs {_more(rise)})"
-    return f"The market answers: prices and waits count this plan's own orders on top of what all others want, which " \
-           f"raises {_moves(moved)}; plan and market were worked out in turn, and {end}."
-
-
-def _moves(moved: dict[str, Any]) -> str:
-    """Return what a plan moves by chip, the most moved first."""
-    ranked = sorted(moved["price"], key=lambda c: -moved["price"][c])[:MOVED_SHOWN]
-    return " and ".join(f"the street price of {c} by {moved['price'][c]:.1%} and its wait by "
-                        f"up to {moved['wait_months'][c]:.1f} months in the first year" for c in ranked) or "nothing"
-
-
-def _more(usd: float) -> str:
-    return f"{short(usd)} USD more" if usd >= 0 else f"{short(-usd)} USD less"
-
-
-MOVED_SHOWN = 2
-"""Chips whose price and wait a sentence on the buyer's weight tells."""
 
 
 def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged, seen: npt.NDArray[np.intp],

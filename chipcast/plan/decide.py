@@ -28,6 +28,7 @@ from chipcast.plan.reduce import reduce
 from chipcast.plan.solve import Solution
 from chipcast.plan.study import gap, sweeps
 from chipcast.plan.value import First, Fixed, Risk, Solved, contributions, paired, solve_plan, tail_mean, values
+from chipcast.plan.weight import assumptions
 from chipcast.plan.worth import shadow_prices, tornado
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
@@ -219,7 +220,7 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked, *, pictures: boo
                 "leaves": int(np.unique(w.solved.labels[-1]).size)},
         sentence=answer.answer(orders, signed, beside, said, int(seen.size)), signed=signed,
         first_question=answer.first_question(buyer, case, mean_cost, float(served.mean()), api),
-        reasons=answer.reasons(case, w.solved, decide), assumed=answer.assumptions(case, orders),
+        reasons=answer.reasons(case, w.solved, decide), assumed=assumptions(case, orders),
         detail={**answer.detail(case, w.solved, w.fresh, w.judged["plan"], seen, costs, fails),
                 **(sweeps(case, w.first, decide, risk, w.pool, w.fixed.p.overdraft, {
                     f"{o.name} by {o.contract}{' for ' + o.site if o.site else ''} decided now"

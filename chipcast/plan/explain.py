@@ -185,8 +185,33 @@ def _side(name: str, low: float, high: float, quarters: tuple[str, ...]) -> str:
         if np.isinf(high) or high >= last:
             return f"the cut comes in {quarters[int(np.ceil(low))]} or later, or never"
         return f"the cut comes from {quarters[int(np.ceil(low))]} to {quarters[int(high)]}"
+    name, least, most = _measured(name, low, high)
     if np.isinf(low):
-        return f"{name} is under {short(high)}"
+        return f"{name} is under {most}"
     if np.isinf(high):
-        return f"{name} is above {short(low)}"
-    return f"{name} is {short(low)} to {short(high)}"
+        return f"{name} is above {least}"
+    return f"{name} is {least} to {most}"
+
+
+UNITS = ("quarters", "tokens/s", "USD", "USD/kWh")
+"""Units in which the names of causes end, after `in`."""
+
+PERCENT = ("share", "growth")
+"""Words in the names of causes that are read in percent."""
+
+
+def _measured(name: str, low: float, high: float) -> tuple[str, str, str]:
+    """Return a cause without its unit, and both ends with it.
+
+    >>> _measured("the wait for H20 in quarters", 2.0, 3.67)
+    ('the wait for H20', '2 quarters', '3.67 quarters')
+    >>> _measured("the monthly growth of need", 0.02, 0.061)
+    ('the monthly growth of need', '2%', '6.1%')
+    """
+    head, _, unit = name.rpartition(" in ")
+    if any(word in name for word in PERCENT):
+        least, most = (f"{100 * v:.3g}%" for v in (low, high))
+        return name, least, most
+    if unit not in UNITS:
+        return name, short(low), short(high)
+    return head, f"{short(low)} {unit}", f"{short(high)} {unit}"

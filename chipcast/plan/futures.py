@@ -95,7 +95,7 @@ def seen(w: World, chips: Sequence[Owning]) -> Seen:
 def causes(w: World, chips: Sequence[Owning], names: dict[str, str], worth: Array) -> dict[str, Array]:
     """Return named causes for the boxes of failure and for what would change the decision. (draw)"""
     T = w.quarters
-    out = {"quarter of the cut-off": cut_quarter(w, chips).astype(float), "the need now": w.need_q[0],
+    out = {"quarter of the cut-off": cut_quarter(w, chips).astype(float), "the need now in tokens/s": w.need_q[0],
            "the monthly growth of need": w.need.growth_per_month,
            "the value of a missing million tokens in USD": worth,
            "the price of electricity in USD/kWh": w.given.first(f"{w.need.segment}.usd_per_kwh",

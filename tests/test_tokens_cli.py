@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,23 @@ def test_an_own_measurement_moves_the_beliefs_of_its_chip(cli: Cli, cli_json: Cl
     rows.write_text("hardware,model,metric,value,unit\nH20,Qwen3-32B,speed,90,furlongs\n")
     code, _, err = cli("tokens", "fit", str(rows))
     assert code == 2 and "no row of" in err
+
+
+def test_two_pools_say_what_binds_a_prompt_and_a_step(cli_json: CliJson) -> None:
+    out = cli_json("tokens", "serve", "deepseek-r1", "--prefill-chip", "h800", "--decode-chip", "h20", "--draws", "100")
+    for pool, chip in (("prefill_pool", "h800-sxm"), ("decode_pool", "h20-96")):
+        side = out["best"][pool]
+        assert side["chip"] == chip and side["levers"] and sum(side["parts"].values()) == pytest.approx(1)
+        assert sum(o["ms"] for o in side["operations"]) == pytest.approx(side["step_ms"])
+    held = out["best"]["ttft_ms"]["p50"]
+    assert out["best"]["prefill_pool"]["step_ms"] == pytest.approx(held, rel=0.6)
+
+
+@pytest.mark.parametrize(("more", "says"), [
+    (("--ttft-ms", "10"), r"the fastest prompt takes [\d.]+ s of the 0.01 s to the first token"),
+    (("--tpot-ms", "3"), r"the fastest step [\d.]+ ms of 3; take more chips or a looser promise"),
+    (("--chips", "12"), "does not fit on 11 x h800-sxm"), (("--chips", "1"), "two pools need 2 chips")])
+def test_two_pools_that_cannot_keep_a_promise_say_by_how_much(cli: Cli, more: tuple[str, ...], says: str) -> None:
+    code, _, err = cli("tokens", "serve", "deepseek-r1", "--prefill-chip", "h800", "--decode-chip", "h20",
+                       "--draws", "100", *more)
+    assert code == 3 and re.search(says, err)

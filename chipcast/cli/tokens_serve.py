@@ -119,10 +119,7 @@ def one_pool(name: str, ids: tuple[str, ...], counts: tuple[int, ...], question:
     for p in points:
         say(f"{p['chip']}, up to {p['most_chips']}: {p['layout'] or 'no layout'}"
             + (f". {p['reason']}" if p["reason"] else ""))
-    say(f"a decode step on {best['chip']} at the medians: "
-        + ", ".join(f"{o['operation']} {o['share']:.0%} ({o['bound_by']})" for o in best["operations"][:6]))
-    for lever in best["levers"]:
-        say(f"{lever['change']}: a decode step {lever['shorter_step']:.0%} shorter")
+    say_account(best, best["chip"], "a decode step")
     for line in refused:
         note(line)
     if len(points) > 1:
@@ -166,23 +163,45 @@ def points_of(s: Any) -> list[dict[str, Any]]:
         "min_chips": s.min_chips[i], "reason": s.reasons[i]} for i, c in enumerate(s.chips)]
 
 
-def account_of(g: Any, chip: str, name: str, layout: Any, question: dict[str, Any], segment: str) -> dict[str, Any]:
-    """Return what a decode step of the layout is spent on, at the medians, and what would shorten it."""
+def account_of(g: Any, chip: str, name: str, layout: Any, question: dict[str, Any], segment: str, *,
+               prompt: bool = False) -> dict[str, Any]:
+    """Return what a decode step of the layout, or a prompt, is spent on, at the medians, and what would shorten it."""
     from chipcast.tokens.explain import account
     from chipcast.tokens.model import load
     from chipcast.tokens.ops import Load
     from chipcast.tokens.speed import at_middle, fitted_speed
 
     shape = load(name)
-    group = layout.batch / layout.dp
-    context = question["input_tokens"] + question["output_tokens"] / 2
-    work = Load(requests=max(group / layout.pp, 1.0), new=1 + question["drafts"], context=context, prefill=False,
-                all_logits=question["drafts"] > 0)
+    hit = question["input_tokens"] * question["prefix_hit"]
+    if prompt:
+        group = 1.0
+        work = Load(requests=group, new=question["input_tokens"] - hit, context=hit, prefill=True)
+    else:
+        group = layout.batch / layout.dp
+        work = Load(requests=max(group / layout.pp, 1.0), new=1 + question["drafts"], prefill=False,
+                    context=question["input_tokens"] + question["output_tokens"] / 2,
+                    all_logits=question["drafts"] > 0)
     speed, _ = fitted_speed(at_middle(g), chip, shape, segment=segment, precision=layout.weights)
     a = account(shape, layout.plan, speed, layout.weights, work, requests=group)
     return {"step_ms": 1e3 * a.total_s, "parts": dict(a.parts), "levers": list(a.levers),
             "operations": [{"operation": o.name, "ms": 1e3 * o.seconds, "share": o.share, "bound_by": o.bound_by}
                            for o in a.operations]}
+
+
+def say_account(x: dict[str, Any], chip: str, what: str) -> None:
+    """Print what a step is spent on and what would shorten it."""
+    say(f"{what} on {chip} at the medians: "
+        + ", ".join(f"{o['operation']} {o['share']:.0%} ({o['bound_by']})" for o in x["operations"][:6]))
+    for lever in x["levers"]:
+        say(f"{lever['change']}: {what} {lever['shorter_step']:.0%} shorter")
+
+
+def pools_account(g: Any, s: Any, name: str, question: dict[str, Any], segment: str) -> dict[str, Any]:
+    """Return what a decode step and a prompt of two pools are spent on, and what would shorten each."""
+    return {"decode_pool": {"chip": s.decode_chip, **account_of(g, s.decode_chip, name, s.decode_layout, question,
+                                                                segment)},
+            "prefill_pool": {"chip": s.prefill_chip, **account_of(g, s.prefill_chip, name, s.prefill_layout, question,
+                                                                  segment, prompt=True)}}
 
 
 def two_pools(name: str, pairs: list[tuple[str, str]], counts: tuple[int, ...], question: dict[str, Any], segment: str,
@@ -208,10 +227,13 @@ def two_pools(name: str, pairs: list[tuple[str, str]], counts: tuple[int, ...], 
             except (InfeasibleError, InputError) as error:
                 problems.append(error)
                 continue
-            points.append({"most_chips": count, **pair_of(s, g, a, b, name)})
+            points.append({"most_chips": count, **pair_of(s, g, a, b, name), "record": s})
     if not points:
         raise problems[0]
     best = min(points, key=lambda p: float(p["usd_per_million_output_tokens"]["p50"] or 1e30))
+    best = {**best, **pools_account(g, best["record"], name, question, segment)}
+    for p in [best, *points]:
+        del p["record"]
     if json:
         emit_json({"model": name, "as_of": str(g.as_of), "best": best, "prefill_chips": best["prefill_chips"],
                    "decode_chips": best["decode_chips"], "pools": points, "frontier": [],
@@ -227,6 +249,8 @@ def two_pools(name: str, pairs: list[tuple[str, str]], counts: tuple[int, ...], 
           foot="Rates over the chips of both pools. Median (5th to 95th percentile).")
     for p in points:
         say(p["layout"])
+    for pool, what in (("decode_pool", "a decode step"), ("prefill_pool", "a prompt")):
+        say_account(best[pool], best[pool]["chip"], what)
     for problem in problems:
         note(str(problem))
 

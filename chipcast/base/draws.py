@@ -5,8 +5,10 @@ Adding a parameter moves no other draw; cutting the work into blocks or processe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -43,12 +45,39 @@ def uniforms(seed: int, name: str, start: int, stop: int, *, month: int = 0) -> 
     raises the counter before it makes a block, hence the minus one. A uniform is ((raw >> 12) + 0.5) 2^-52.
     Sources: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
     """
+    out: Array = uniforms_by_month(seed, name, start, stop, (month,))[0]
+    return out
+
+
+def uniforms_by_month(seed: int, name: str, start: int, stop: int, months: Sequence[int]) -> Array:
+    """Return the uniforms of one stream in some absolute months, each row as `uniforms` gives it. (month, draw)"""
     first = start >> 2
-    counter = ((month << 64) + first - 1) % (1 << 256)
-    words = [(counter >> (64 * i)) & 0xFFFFFFFFFFFFFFFF for i in range(4)]
-    bits = np.random.Philox(key=stream_key(seed, name), counter=np.array(words, dtype=np.uint64))
-    raw = bits.random_raw(((stop + 3) >> 2) * 4 - first * 4)[start - first * 4 : stop - first * 4]
-    return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    count = ((stop + 3) >> 2) * 4 - first * 4
+    out = np.empty((len(months), stop - start))
+    bits: Any = None
+    state: Any = None
+    for row, month in zip(out, months, strict=True):
+        counter = ((month << 64) + first - 1) % (1 << 256)
+        words = np.array([(counter >> (64 * i)) & WORD for i in range(4)], dtype=np.uint64)
+        if bits is None:
+            bits = np.random.Philox(key=stream_key(seed, name), counter=words)
+        else:  # a new state costs an eighth of a new generator
+            state = bits.state if state is None else state
+            state["state"]["counter"] = words
+            bits.state = state
+        raw = bits.random_raw(count)[start - first * 4 : stop - first * 4]
+        raw >>= TWELVE
+        row[:] = raw
+        row += 0.5
+        row *= 2.0**-52
+    return out
+
+
+WORD = 0xFFFFFFFFFFFFFFFF
+"""Bits of a word of the counter."""
+
+TWELVE = np.uint64(12)
+"""Bits dropped from a raw word, so that a uniform fits the 52 of a float."""
 
 
 def normals(seed: int, name: str, start: int, stop: int, *, month: int = 0) -> Array:

@@ -131,8 +131,8 @@ class Given:
         """
         if months is None:
             return draws.uniforms(self.seed, f"shock:{name}", self.start, self.stop)
-        return np.stack([draws.uniforms(self.seed, f"shock:{name}", self.start, self.stop, month=month_index(m))
-                         for m in months])
+        return draws.uniforms_by_month(self.seed, f"shock:{name}", self.start, self.stop,
+                                       [month_index(m) for m in months])
 
     def block(self, start: int, stop: int) -> Given:
         """Return the same table for draws `start` to `stop` of the run."""

@@ -201,8 +201,8 @@ def claim(fleet: Fleet, given: Given) -> Picture:
               strokeWidth=1.6, opacity=0.7),
         layer("point", {"x": x, "y": y, "color": tint, "tooltip": tips("chip", "availability", "mtbf_h")}, places,
               size=80, opacity=1)]
-    for c in claims:
-        layers += line_at(c["availability"], axis="y", text=f"{c['claim']}: {c['availability']:.0%}")
+    for i, c in enumerate(sorted(claims, key=lambda r: -r["availability"])):  # the highest over its line, others under
+        layers += line_at(c["availability"], axis="y", text=f"{c['claim']}: {c['availability']:.0%}", below=i > 0)
         if c["mtbf_h"]:
             layers += line_at(c["mtbf_h"], axis="x", text=f"{c['mtbf_h']:.0f} h")
     chances = chance_rows(table, fleet, claims)
@@ -211,7 +211,7 @@ def claim(fleet: Fleet, given: Given) -> Picture:
     if chances:
         panels.append(Panel(title="Chance under the ranges assumed", spec=bars(
             chances, label="reading", value="chance", x_title="share of draws", percent=True, domain=(0, 1.12),
-            step=42)))
+            step=56)))
     first = max(claims, key=lambda c: (c["mtbf_h"] > 0, c["availability"]), default=None)
     title = f"On {CLAIMED_SIZE:,} chips " + ", ".join(
         f"{p['chip']} stops every {p['mtbf_h']:.1f} h and is in progress {p['availability']:.0%} of the time"

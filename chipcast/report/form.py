@@ -118,13 +118,14 @@ def colour(field: str, colours: Mapping[str, str]) -> Spec:
             "scale": {"domain": list(colours), "range": list(colours.values())}}
 
 
-def line_at(value: float, *, axis: str = "y", text: str = "", tone: str = INK) -> list[Spec]:
-    """Return a marked value: a dashed rule with its name, at the right end or at the top."""
+def line_at(value: float, *, axis: str = "y", text: str = "", tone: str = INK, below: bool = False) -> list[Spec]:
+    """Return a marked value: a dashed rule with its name, at the right end, over or `below` it, or at the top."""
     datum = {"datum": value, "type": "quantitative"}
     layers = [layer("rule", {axis: datum}, [{}], strokeDash=[4, 3], color=tone, strokeWidth=1.3)]
     if text:
         words: Spec = {"text": text, "baseline": "bottom", "fontSize": 11, "color": tone}
         other: Spec = {"x": {"value": {"expr": "width"}}} if axis == "y" else {"y": {"value": 0}}
-        place = {"align": "right", "dx": -2, "dy": -3} if axis == "y" else {"align": "left", "dx": 4, "dy": 14}
+        shift = 14 if below or axis == "x" else -3
+        place = {"align": "right", "dx": -2, "dy": shift} if axis == "y" else {"align": "left", "dx": 4, "dy": shift}
         layers.append(layer("text", {axis: datum, **other}, [{}], **words, **place))
     return layers

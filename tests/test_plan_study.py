@@ -333,3 +333,27 @@ def test_ranges_are_read_in_servers_and_in_shares_of_the_need(given: Given) -> N
     (7.9999999, 24.0000001, "8 to 24")])
 def test_a_range_holds_every_plan_in_whole_servers(low: float, high: float, said: str) -> None:
     assert in_servers(low, high) == said
+
+
+def test_a_promise_nothing_keeps_is_refused_before_the_reports_are_weighed(
+        tmp_path: Path, cli: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    from chipcast import chain
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("nothing long may be computed")
+
+    monkeypatch.setattr(chain, "trade", never)
+    path = tmp_path / "fast.yaml"
+    assert cli("init", "plan", str(path))[0] == 0
+    path.write_text(path.read_text(encoding="utf-8").replace("tpot_ms: 50", "tpot_ms: 0.1"), encoding="utf-8")
+    code, out, err = cli("plan", str(path))
+    assert (code, out) == (3, "")
+    assert "no chip serves DeepSeek-R1" in err and "relax the promise to what the nearest takes" in err
+
+
+def test_speed_by_segment_is_the_same_before_and_after_the_reports_are_weighed() -> None:
+    from chipcast import chain
+
+    few = {prior: chain.prepare("hospital-group", draws=n, prior=prior).setting.speed
+           for prior, n in ((True, 100), (False, 400))}
+    assert few[True] == few[False]

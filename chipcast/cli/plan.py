@@ -150,6 +150,7 @@ def _check(asked: Any, story: Any, compare: str, draws: int, seed: int) -> Any:
     from chipcast.plan.reduce import REDUCE
     from chipcast.plan.sheet import RISK
     from chipcast.plan.shortlist import candidates
+    from chipcast.scenario import resolve
     from chipcast.tokens.config import find, refuse_later
 
     choose(INFORMATION, asked.information, "information")
@@ -162,12 +163,12 @@ def _check(asked: Any, story: Any, compare: str, draws: int, seed: int) -> Any:
         for name in compare.split(","):
             choose(known, name.strip(), "strategy")
     check(asked, draws)
+    need = need_for(resolve(story, draws=GLANCE), story.buyer, story.chips)
     find(story.buyer.model)
     refuse_later(story.buyer.model, story.as_of)
     quarters, _ = quarters_of(month_range(f"{story.as_of:%Y-%m}", story.until))
     quarters_until(quarters, asked.decide_until or story.buyer.decide_until or None)
     glance = chain.prepare(story, draws=min(GLANCE, draws), seed=seed, prior=True)
-    need = need_for(glance.given, story.buyer, story.chips)
     candidates(glance.given, need, chain.serve_buyer(glance.setting, glance.given), glance.setting.verdicts,
                glance.setting.months)
     return glance.setting.speed

@@ -26,12 +26,12 @@ from chipcast.plan.ownership import (
     kin,
     month_row,
     own,
-    permitted,
     rows_of,
     site_kw,
     traded_as,
 )
 from chipcast.plan.problem import Problem
+from chipcast.plan.shortlist import candidates
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
@@ -87,7 +87,7 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
     Need is generated tokens a second in the busiest hour; missing tokens are counted at the average.
     """
     w = _world(given, need, market, service, verdicts)
-    chips, left_out = _candidates(w)
+    chips, left_out = candidates(given, need, service, verdicts, market.months)
     owning = [own(w, chip) for chip in chips]
     unit_usd = {o.chip: float(np.median(o.price[0])) for o in owning}
     money = float(np.median(list(unit_usd.values())))
@@ -160,56 +160,6 @@ def _world(given: Given, need: Need, market: Market, service: Service, verdicts:
     return World(given=given, need=need, market=market, service=service, verdicts=verdicts, first=first, q_of=q_of,
                  months=per_quarter, at_order=(1 + rate) ** -(first[:, None] / 12),
                  at_middle=(1 + rate) ** -(middle[:, None] / 12), need_q=need_q, service_unit=service_unit)
-
-
-def _candidates(w: World) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the chips that keep the promise and may be bought, and why the others are left out."""
-    out, why = [], {}
-    need, starts = w.need, [w.market.months[k] for k in w.first]
-    for i, chip in enumerate(w.service.chips):
-        if need.chips and chip not in need.chips:
-            why[chip] = "not among the chips the buyer would consider"
-        elif first_block(w.service, i) <= 0 or w.service.feasible[i] <= 0:
-            why[chip] = w.service.reasons[i] or "no layout keeps the promise"
-        elif said := _kept_from(w, chip, starts):
-            why[chip] = said
-        else:
-            out.append(chip)
-    if not out:
-        said = _together(w, why, {c for c in why if not _kept_from(w, c, starts)})
-        raise InfeasibleError(f"no plan fits: no chip serves {w.service.model} for {need.name} ({said}); "
-                              "relax the promise to what the nearest takes, or consider more chips")
-    return tuple(out), why
-
-
-def _kept_from(w: World, chip: str, starts: list[str]) -> str:
-    """Return why a buyer cannot buy a chip, however fast it is; empty if it can."""
-    own = w.need.own.get(chip)
-    if own and not own.base:
-        return "no market trades it; give it a base: whose waits, gates and contracts it shares"
-    if not rows_of(w.given, w.need, chip, "price_usd"):
-        return "its price is not known; state one under set: as " + chip + ".price_usd"
-    if traded_as(w.need, chip) not in w.market.chips:
-        return f"the market does not trade its base, {name_of(w.given, own.base)}, openly" if own else \
-            "the market does not trade it openly"
-    return "" if permitted(w.verdicts, w.need, chip, starts).any() else "the rules in force bar it for this buyer"
-
-
-REASONS_SHOWN = 2
-"""Reasons of chips left out that a refusal tells; the chip that comes nearest to the promise first."""
-
-
-def _together(w: World, why: dict[str, str], sold: set[str]) -> str:
-    """Return why chips are left out, chips with the same reason together; what is sold to the buyer first, the nearest
-    to the promise first.
-    """
-    speed = {c: float(np.median(w.service.tpot_ms[i])) for i, c in enumerate(w.service.chips)}
-    by_reason: dict[str, list[str]] = {}
-    for c in sorted(why, key=lambda c: (c not in sold, speed[c] if np.isfinite(speed[c]) else np.inf)):
-        by_reason.setdefault(why[c], []).append(name_of(w.given, c))
-    parts = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-    rest = len(parts) - REASONS_SHOWN
-    return "; ".join(parts[:REASONS_SHOWN]) + (f"; {rest} more are out too" if rest > 0 else "")
 
 
 def _affordable(w: World, owning: list[Owning], names: dict[str, str]) -> None:

@@ -17,11 +17,8 @@ from chipcast.base.calendar import days_in_month, month_index, parse_date
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
-from chipcast.market.doors import ANSWER_DAYS, answer_open
+from chipcast.market.luck import DAYS_PER_MONTH, luck_of
 from chipcast.market.record import CHIPS, LEADING
-
-DAYS_PER_MONTH = 30.4375
-"""Mean days in a month. [days]"""
 
 NEVER = 1e9
 """Days until an effect that is not announced."""
@@ -161,8 +158,7 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     """
     count, draws = len(months), given.draws
     us, cn = np.ones((len(chips), count, draws)), np.ones((len(chips), count, draws))
-    announced, level = np.zeros((count, draws)), np.zeros((count, draws))
-    hazard = np.zeros((count, draws))
+    announced, level, hazard = np.zeros((3, count, draws))
     live = threat and controls
     held = np.zeros(len(chips)) if shut_at_start is None or not controls else shut_at_start
     us *= 1 - held[:, None, None]
@@ -170,65 +166,37 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
     us_end, cn_end = us[lead].copy(), cn[lead].copy()
     cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
     at = np.flatnonzero(foreign > 0)  # only these move
-    leading = np.array([[chips[int(c)] == LEADING] for c in at])
     if threat and at.size:
-        shocks = {n: given.shock(f"gates:{n}", months) for n in
-                  ("threat", "close", "day", "notice", "reach", "open", "cn_close", "cn_day", "cn_open", "counter")}
-        base = given["us_gate.closing_hazard_base_per_month"]
-        after = given["us_gate.closing_hazard_after_threat_per_month"]
-        fade = 2 ** (-1 / given["beliefs.threat_half_life_months"])
-        present = given.shock("gates:threat_present") < given["us_gate.threat_present_probability"]
-        intensity = present * fade ** threat_age_months(given)
-        reach_law = given.row("us_gate.reach_ln").law
-        near = slack[at]
-        shut = np.repeat(held[at][:, None], draws, axis=1)
-        left = np.full((at.size, draws), NEVER)
-        ours, theirs = np.empty((at.size, count, draws)), np.ones((count, draws))
-        ours[:] = us[at]
-        lead_row = int(np.argmax(at == lead))
-        rate, no_notice = given["us_gate.threat_rate_per_month"], given["us_gate.no_notice_probability"]
-        notice, rise = given["us_gate.notice_days"], np.maximum(after - base, 0.0)
-        reach = reach_law.at(shocks["reach"])
-        # an answer without a text is a full stop or mere guidance until a filing shows which; and one may be to come
-        bites, open_days = answer_open(given.catalog)
-        answer = given.shock("gates:answer") < given["cn_gate.counter_block_probability"]
-        cn_shut = (answer & bites).astype(float)
-        answer_day = given.shock("gates:answer_day") * ANSWER_DAYS
-        due = np.where(answer & (answer_day < open_days), (given.as_of.day - 1 + answer_day) / DAYS_PER_MONTH, np.inf)
-        first = (given.as_of.day - 1) / days_in_month(months[0]) if months[0] == f"{given.as_of:%Y-%m}" else 0.0
-        for m, month in enumerate(months):
-            days = days_in_month(month)
-            since = first if m == 0 else 0.0
-            if m > 0:
-                intensity = intensity * fade
-                intensity = np.where(shocks["threat"][m] < rate, 1.0, intensity)
-            level[m] = intensity * live
+        luck = luck_of(given, months, age_months=threat_age_months(given), live=live)
+        level, hazard = luck.threat, luck.hazard
+        near, lead_row = slack[at], int(np.argmax(at == lead))
+        leading = np.array([[chips[int(c)] == LEADING] for c in at])
+        shut = np.repeat(held[at][:, None] > 0, draws, axis=1)
+        left, ours, theirs = np.full(shut.shape, NEVER), us[at], np.ones((count, draws))
+        barred = luck.barred_at_start.copy()
+        for m, days in enumerate(luck.days):
             if live:
-                hazard[m] = np.minimum(base + intensity * rise, 1.0)
-                decided = shocks["close"][m] < hazard[m] * (1 - since)
-                day = (since + shocks["day"][m] * (1 - since)) * days
-                window = np.where(shocks["notice"][m] < no_notice, 0.0, notice)
-                fresh = decided & ((near < reach[m]) | leading) & (shut == 0) & (left >= NEVER)
-                left = np.where(fresh, day + window, left)
-                announced[m] = np.max((left < NEVER) & (left > day * decided), axis=0)
-                ours[:, m] = (1 - shut) * np.minimum(left / days, 1.0)
-                shut = np.where(left <= days, 1.0, shut)
-                left = np.where(left <= days, NEVER, np.where(left < NEVER, left - days, left))
+                fresh = (near < luck.reach[m]) | leading
+                fresh &= luck.decided[m] & ~shut & (left >= NEVER)
+                np.copyto(left, luck.effect[m], where=fresh)
+                due = left < NEVER
+                announced[m] = (due & (left > luck.told[m])).any(axis=0)
+                np.minimum(left / days, 1.0, out=ours[:, m])
+                ours[:, m][shut] = 0.0
+                now = left <= days
+                shut |= now
+                np.subtract(left, days, out=left, where=due)
+                left[now] = NEVER
             # a relaxation is told at the end of a month and counts from the next
-            opened = (shocks["open"][m] < given["us_gate.opening_hazard_per_month"]) & (np.max(shut, axis=0) > 0)
-            shut = np.where(opened, 0.0, shut)
-            answers = (due >= m) & (due < m + 1)
-            closes = (cn_shut == 0) & (answers | (shocks["cn_close"][m] < cn_rate * (1 - since)))
-            share = np.where(answers, due - m, since + shocks["cn_day"][m] * (1 - since))
-            share = np.where(closes, share, 1.0 - cn_shut)
-            theirs[m] = share
-            cn_shut = np.where(closes, 1.0, cn_shut)
-            reopens = (cn_shut > 0) & ~closes & (shocks["cn_open"][m] < given["cn_gate.opening_hazard_per_month"])
-            cn_shut = np.where(reopens, 0.0, cn_shut)
-            us_end[m] = 1 - shut[lead_row]
-            counter = opened & (shocks["counter"][m] < given["cn_gate.counter_block_probability"])
-            cn_shut = np.where(counter, 1.0, cn_shut)
-            cn_end[m] = 1 - cn_shut
+            opened = luck.opens[m] & shut.any(axis=0)
+            shut &= ~opened
+            us_end[m] = ~shut[lead_row]
+            closes = ~barred & (luck.answers[m] | luck.bars[m])
+            theirs[m] = ~barred
+            np.copyto(theirs[m], luck.bar_share[m], where=closes)
+            np.copyto(theirs[m], luck.answer_share[m], where=closes & luck.answers[m])
+            barred = (barred | closes) & (closes | ~luck.lets_in[m]) | (opened & luck.counters[m])
+            cn_end[m] = ~barred
         us[at], cn[at] = ours, theirs
     gates = Gates(us=us, cn=cn, us_end=us_end, cn_end=cn_end, announced=announced, threat=level, us_hazard=hazard,
                   cn_hazard=cn_rate)

@@ -10,7 +10,7 @@ import pytest
 
 from chipcast.base.errors import InfeasibleError
 from chipcast.base.given import Given
-from chipcast.tokens.jobs import Wish, best_job, illegal, refuse_if_none, words
+from chipcast.tokens.jobs import Wish, best_job, candidates, illegal, priced, refuse_if_none, words
 from chipcast.tokens.model import load
 from chipcast.tokens.speed import at_middle, speed_of
 from chipcast.tokens.train import Job, fits_training, train_step
@@ -41,6 +41,17 @@ def test_no_layout_of_the_405b_that_fits_is_faster_than_the_one_found(given: Giv
             assert per_token("llama-3.1-405b", job, speed) >= best * (1 - 1e-9), words(job)
     assert tried > 10 and float(fits_training(model, found.job, speed).max()) <= 1
     assert all(t >= 1 for _, t in found.next_best) and found.fell
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "llama-3.1-8b"])
+def test_layouts_priced_together_cost_what_each_costs_alone(given: Given, name: str) -> None:
+    model, speed = load(name), speed_of(at_middle(given), "h800-sxm")
+    base = Job(chips_ranks=256.0, batch=1024.0, sequence=65536 if name == "llama-3.1-8b" else 4096)
+    jobs = [j for j in candidates(model, base, Wish()) if not illegal(model, j, speed)]
+    assert len({(j.schedule, j.recompute) for j in jobs}) >= 4 and len(jobs) > 30
+    for job, need, seconds in priced(model, jobs, speed):
+        assert need == pytest.approx(float(fits_training(model, job, speed).max()), rel=1e-12)
+        assert seconds == pytest.approx(float(train_step(model, job, speed).total_s.max()), rel=1e-12)
 
 
 @pytest.mark.parametrize("chips", [256, 1024, 4096])

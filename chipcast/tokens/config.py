@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from chipcast.base.calendar import parse_date
@@ -62,6 +63,7 @@ SUFFIXES = ("-w8a8", "-w4a8", "-mtp", "-quarot", "-fp8", "-int8", "-bf16", "-ins
 """Endings that name precision or tuning, not shape."""
 
 
+@cache
 def shipped() -> dict[str, Path]:
     """Return shipped configurations: bare name in small letters to file."""
     return {p.stem.split("__", 1)[1].lower(): p for p in sorted((DATA / "models").glob("*.json"))}

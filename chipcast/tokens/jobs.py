@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,9 @@ MOST_PIECES = 6
 
 MOST_ROUNDING = 1.5
 """Rounding up to whole micro-batches may stretch the asked batch so far."""
+
+OVER_PLANS = ("tp", "pp", "ep", "cp", "virtual", "batch")
+"""What differs between layouts of one kind of schedule and recomputation."""
 
 AGAIN = ("selective", "half", "full")
 """Recomputation that is tried."""
@@ -138,6 +142,25 @@ def _one(model: Model, base: Job, wish: Wish, tp: float, pp: float, cp: float, e
                    schedule=schedule)
 
 
+def priced(model: Model, jobs: list[Job], speed: Speed) -> list[tuple[Job, float, float]]:
+    """Return each layout with the memory it needs over what there is and the time of its step. [1, s]
+
+    Layouts of one kind of schedule and recomputation are priced together, as arrays over plans.
+    """
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for i, job in enumerate(jobs):
+        kinds.setdefault((job.schedule, job.recompute), []).append(i)
+    out: list[tuple[Job, float, float]] = [(job, 0.0, 0.0) for job in jobs]
+    for alike in kinds.values():
+        plans: dict[str, Any] = {k: np.array([float(getattr(jobs[i], k)) for i in alike]) for k in OVER_PLANS}
+        many = replace(jobs[alike[0]], **plans)
+        need = np.broadcast_to(sum(training_ledger(model, many, speed).values()) / speed.memory_bytes, (len(alike),))
+        seconds = np.broadcast_to(train_step(model, many, speed).total_s, (len(alike),))
+        for i, n, t in zip(alike, need.tolist(), seconds.tolist(), strict=True):
+            out[i] = jobs[i], n, t
+    return out
+
+
 def best_job(model: Model, base: Job, speed: Speed, wish: Wish | None = None) -> Found:
     """Return the layout with the shortest step per token that is legal and fits in memory.
 
@@ -153,21 +176,23 @@ def best_job(model: Model, base: Job, speed: Speed, wish: Wish | None = None) ->
         What must be kept.
     """
     kept: list[tuple[float, Job]] = []
+    legal: list[Job] = []
     fell: dict[str, int] = {}
     nearest: tuple[str, float] = ("", np.inf)
     for job in candidates(model, base, wish or Wish()):
         reason = illegal(model, job, speed)
         if not reason and job.batch > MOST_ROUNDING * base.batch:
             reason = f"whole micro-batches would need more than {MOST_ROUNDING:g} times the asked batch"
-        if not reason:
-            need = float(np.max(sum(training_ledger(model, job, speed).values()))) / speed.memory_bytes
-            if need > 1:
-                reason = "more memory than a rank has"
-                nearest = min(nearest, (words(job), need), key=lambda x: x[1])
         if reason:
             fell[reason] = fell.get(reason, 0) + 1
-            continue
-        kept.append((float(np.max(train_step(model, job, speed).total_s)) / float(job.batch), job))
+        else:
+            legal.append(job)
+    for job, need, seconds in priced(model, legal, speed):
+        if need > 1:
+            fell["more memory than a rank has"] = fell.get("more memory than a rank has", 0) + 1
+            nearest = min(nearest, (words(job), need), key=lambda x: x[1])
+        else:
+            kept.append((seconds / float(job.batch), job))
     if not kept:
         return Found(job=None, fell=fell, shortage=nearest)
     kept.sort(key=lambda x: x[0])

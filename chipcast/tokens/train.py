@@ -190,7 +190,7 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     require(np.all(np.asarray(job.dp) >= 1), "chips", "hold at least one copy of tp x pp x cp", job.chips_ranks)
     dealt = np.asarray(job.ep) > 1
     plan = Plan(tp=job.tp, dp=np.where(dealt, np.asarray(job.ep) / np.minimum(job.tp, job.ep), 1.0)[()],
-                pp=1.0, ep=job.ep, etp=1.0 if np.any(dealt) else job.tp)
+                pp=1.0, ep=job.ep, etp=np.where(dealt, 1.0, job.tp)[()])
     ops, messages = _training_ops(model, job, plan, speed)
     again_forward, again_core = choose(RECOMPUTE, job.recompute, "recomputation")
     if job.flash and not again_forward:

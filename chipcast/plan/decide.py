@@ -175,7 +175,8 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
         judged |= rivals.judge(after, {"plan": first}, fresh, nodes)
     news = First(orders=np.full_like(first.orders, np.nan) if decide else np.full((len(p.offers), 1), np.nan),
                  signed=np.full(len(p.offers), np.nan))
-    judged |= recourse(fresh.take(np.arange(min(NEWS, fresh.size))), max(decide, 1), {"perfect_news": news})
+    some = fresh.take(np.arange(min(NEWS, fresh.size)))
+    judged |= rivals.with_porting(some, recourse(some, max(decide, 1), {"perfect_news": news}))
     return Ground(case=case, solved=solved, search=search, first=first, chosen_by=chosen_by, fresh=fresh, nodes=nodes,
                   judged=judged, plans=plans, worth=worth, fixed=fixed, risk=risk, picks=picks, pool=np.arange(pool),
                   seen=seen)

@@ -210,7 +210,7 @@ def own(w: World, chip: str) -> Owning:
 
 
 def hold_cost(w: World, o: Owning, site: Site) -> Array:
-    """Return the discounted power, people and upkeep of an owned card at a site. [USD] (quarter, draw)"""
+    """Return the discounted power, space, people and upkeep of an owned card at a site. [USD] (quarter, draw)"""
     g = w.given
     pue = np.full(g.draws, site.pue) if np.isfinite(site.pue) else g.first(f"{w.need.segment}.pue", "country_cn.pue")
     tariff = np.full(g.draws, site.usd_per_kwh) if np.isfinite(site.usd_per_kwh) \
@@ -218,8 +218,20 @@ def hold_cost(w: World, o: Owning, site: Site) -> Array:
     kw, hours = o.kw * pue, w.months[:, None] * HOURS_PER_MONTH
     out: Array = (kw * hours * tariff
                   + w.months[:, None] / 12 * (o.price[:1] * g["ownership.upkeep_share_per_year"]
+                                              + g["plan.rack_units_per_server"] / SERVER
+                                              * g["plan.space_usd_per_rack_unit_year"]
                                               + kw / 1000 * g["ownership.staff_per_mw"]
                                               * g["ownership.staff_cost_usd_per_year"])) * w.at_middle
+    return out
+
+
+def porting_usd(w: World, domestic: bool) -> Array:
+    """Return the discounted cost of bringing a chip type into service, by quarter of its first order. [USD]
+    (quarter, draw)
+    """
+    g = w.given
+    months = g["plan.porting_months_domestic" if domestic else "plan.porting_months_foreign"]
+    out: Array = months / 12 * g["ownership.staff_cost_usd_per_year"] * w.at_order
     return out
 
 

@@ -111,6 +111,9 @@ class Problem:
     """Most service that may be bought so. [service] (quarter, scenario)"""
     outside_cap: Array | None = None
     """Most service that rented machines and an API may give together. [service] (quarter, scenario)"""
+    porting: Array | None = None
+    """Discounted cost of bringing a chip type into service that is first ordered in a quarter. [money]
+    (offer, quarter, scenario)"""
     serve_share: float = 0.0
     """Least share of all need over the horizon that must be served on average over futures; 0 for none. [1]"""
     seconds: Array | None = None
@@ -176,7 +179,7 @@ class Problem:
 
 VARYING = ("order_cost", "arrive", "lead", "order_cap", "rate", "hold_cost", "final_value", "need", "miss_cost",
            "spend", "resale", "inflow", "untaken_cost", "api_cost", "api_spend", "api_cap", "outside_cap",
-           "scale")
+           "scale", "porting")
 """Fields with a scenario axis."""
 
 NO_QUARTER = ("final_value", "untaken_cost")

@@ -81,8 +81,8 @@ def _with_quota(p: Problem, nothing: Array, i: int, units: float, price: Array, 
 
 
 def neighbours(p: Problem, now: First) -> dict[str, First]:
-    """Return the decision with a lot more and a lot less of each chip that it orders at once."""
-    out: dict[str, First] = {}
+    """Return the decision with a lot more and a lot less of each chip that it orders at once, and with a type less."""
+    out = _fewer_types(p, now)
     for i in p.owned:
         lot, block = p.offers[i].lot, p.offers[i].first_block
         if now.orders.shape[1] and now.orders[i, 0] > 0 and not p.offers[i].signed:
@@ -94,6 +94,62 @@ def neighbours(p: Problem, now: First) -> dict[str, First]:
     return out
 
 
+def _fewer_types(p: Problem, now: First) -> dict[str, First]:
+    """Return the decision without each chip type of the several that it orders now, its service moved to the largest.
+    """
+    rate = p.rate[:, 0] @ p.weight
+    serves: dict[str, float] = {}
+    for i in p.owned:
+        units = float(now.orders[i].sum())
+        if units > 0:
+            serves[p.offers[i].chip] = serves.get(p.offers[i].chip, 0.0) + units * float(rate[i])
+    out: dict[str, First] = {}
+    for chip in serves if len(serves) > 1 else ():
+        largest = max((i for i in p.owned if p.offers[i].chip != chip), key=lambda i: now.orders[i].sum() * rate[i])
+        orders, signed = now.orders.copy(), now.signed.copy()
+        gone = [i for i in p.owned if p.offers[i].chip == chip]
+        orders[gone], signed[gone] = 0.0, 0.0
+        lot = max(p.offers[largest].lot, 1e-9)
+        more = np.ceil(serves[chip] / max(float(rate[largest]), 1e-12) / lot - 1e-9) * lot
+        orders[largest, 0] += more
+        if p.offers[largest].signed:
+            signed[largest] = max(signed[largest], orders[largest].sum())
+        out[f"a lot of fewer types, without {chip}"] = First(orders=orders, signed=signed)
+    return out
+
+
+def ported(p: Problem, orders: Array) -> Array:
+    """Return what it costs to bring into service each chip type that is ordered, at its first order. [money] (scenario)
+
+    Parameters
+    ----------
+    orders : array
+        Units. (offer, quarter, scenario)
+    """
+    out = np.zeros(orders.shape[-1])
+    if p.porting is None:
+        return out
+    s = np.arange(orders.shape[-1])
+    for chip in dict.fromkeys(o.chip for o in p.offers):
+        at = [i for i, o in enumerate(p.offers) if o.chip == chip]
+        used = (orders[at] > LEAST_USED).any(axis=0)
+        out += np.where(used.any(axis=0), p.porting[at[0], used.argmax(axis=0), s], 0.0)
+    return out
+
+
+LEAST_USED = 1e-6
+"""An order of fewer cards is none. [cards]"""
+
+
+def with_porting(p: Problem, judged: dict[str, Judged]) -> dict[str, Judged]:
+    """Return what happened with the cost of bringing chip types into service on top.
+
+    The program itself knows that cost only as a limit on chip types: as a price it would need a switch for each type in
+    each future. It counts wherever plans are compared.
+    """
+    return {name: replace(j, costs=j.costs + ported(p, j.orders)) for name, j in judged.items()}
+
+
 def judge(fixed: Fixed, plans: dict[str, First], fresh: Problem, nodes: Nodes | None) -> dict[str, Judged]:
     """Return what happens to each here-and-now decision in fresh futures.
 
@@ -103,8 +159,9 @@ def judge(fixed: Fixed, plans: dict[str, First], fresh: Problem, nodes: Nodes | 
         Node of the tree of each fresh future; None where later orders know everything.
     """
     if nodes is None:
-        return recourse(fresh, fixed.decide, plans, at_cut="commit_and_lose")
-    return {name: carry_out(fresh, policy_of(fixed.at(first)), nodes) for name, first in plans.items()}
+        return with_porting(fresh, recourse(fresh, fixed.decide, plans, at_cut="commit_and_lose"))
+    return with_porting(fresh, {name: carry_out(fresh, policy_of(fixed.at(first)), nodes)
+                                for name, first in plans.items()})
 
 
 def fits(p: Problem, first: First) -> bool:

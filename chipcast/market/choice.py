@@ -11,6 +11,7 @@ import numpy as np
 
 from chipcast.base.errors import require
 from chipcast.base.types import Array, Numeric
+from chipcast.market.sums import total
 
 ROUNDING = 1e-12
 """Below this a share is the rounding of a sum."""
@@ -65,16 +66,16 @@ def nest_shares(weight: Array, nests: Sequence[int], likeness: Sequence[Numeric]
         inside = [i for i, n in enumerate(nests) if n == k]
         if not inside:
             continue
-        total = weight[inside[0]]
+        summed = weight[inside[0]]
         for i in inside[1:]:
-            total = total + weight[i]
+            summed = summed + weight[i]
         if isinstance(lam, float) and lam == 1.0:
-            whole += total
+            whole += summed
             scales.append((inside, None))
             continue
-        value = np.asarray(np.power(total, lam))
+        value = np.asarray(np.power(summed, lam))
         whole += value
-        value /= np.maximum(total, TINY)
+        value /= np.maximum(summed, TINY)
         scales.append((inside, value))
     over = 1 / np.maximum(whole, TINY)
     for inside, scale in scales:
@@ -171,19 +172,28 @@ def revealed_pull(weight: Array, option: int, size: Array, target: Array, slope:
     halvings : int
         Steps of the bisection; 14 leave 0.0004.
     """
+    # only the option's own nest answers its pull: its other options and the value of other nests are summed once
+    nest, own = nests[option], weight[option]
+    lam = likeness[nest]
+    beside, others = np.zeros_like(own), np.zeros_like(own)
+    for k, other in enumerate(likeness):
+        inside = [i for i, n in enumerate(nests) if n == k and i != option]
+        if k == nest:
+            beside = total(weight[inside]) if inside else beside
+        elif inside:
+            others += total(weight[inside]) ** other
     low, high = np.full(target.shape, -most), np.full(target.shape, most)
-    whole = np.zeros_like(target)
-    for part in size:
-        whole += part
+    wanted = target * total(size)
     for _ in range(halvings):
         pull = (low + high) / 2
-        tried = weight.copy()
-        tried[option] *= np.exp(slope * pull)
-        nest_shares(tried, nests, likeness)
-        chosen = np.zeros_like(target)
-        for share, part in zip(tried[option], size, strict=True):
-            chosen += share * part
-        short = chosen < target * whole
+        mine = own * np.exp(slope * pull)
+        inside = np.maximum(mine + beside, TINY)
+        value = inside**lam
+        mine *= value
+        inside *= np.maximum(value + others, TINY)
+        mine /= inside
+        mine *= size
+        short = total(mine) < wanted
         low, high = np.where(short, pull, low), np.where(short, high, pull)
     return np.asarray((low + high) / 2)
 

@@ -45,6 +45,17 @@ def chips_for_tokens(tokens_per_day: Numeric, peak_to_mean: Numeric, tokens_per_
     return tokens_per_day * peak_to_mean / (SECONDS_PER_DAY * tokens_per_s * availability)
 
 
+def faded(months: Numeric, half_life_months: Numeric) -> Numeric:
+    r"""Return the months of full growth that a growth rate which halves every half-life amounts to. [months]
+
+    Notes
+    -----
+    $\frac{H}{\ln 2}(1 - 2^{-t/H})$.
+    """
+    ln2 = np.log(2)
+    return half_life_months / ln2 * -np.expm1(-ln2 * months / half_life_months)
+
+
 def fading_growth(months: Numeric, rate_per_month: Numeric, half_life_months: Numeric) -> Numeric:
     r"""Return the factor by which a flow has grown when its growth rate halves every half-life. [1]
 
@@ -52,8 +63,7 @@ def fading_growth(months: Numeric, rate_per_month: Numeric, half_life_months: Nu
     -----
     $\exp(\ln(1+g)\,\frac{H}{\ln 2}(1 - 2^{-t/H}))$.
     """
-    ln2 = np.log(2)
-    return np.exp(np.log1p(rate_per_month) * half_life_months / ln2 * -np.expm1(-ln2 * months / half_life_months))
+    return np.exp(np.log1p(rate_per_month) * faded(months, half_life_months))
 
 
 def bass(years: Numeric, innovation: Numeric, imitation: Numeric) -> Numeric:
@@ -156,9 +166,9 @@ def settling_growth(months: Array, first: Array, later: Array, half_life_months:
     -----
     $\exp(\mu t + (r-\mu)\frac{H}{\ln 2}(1-2^{-t/H}))$.
     """
-    ln2 = np.log(2)
-    gone = half_life_months / ln2 * -np.expm1(-ln2 * months / half_life_months)
-    return np.asarray(np.exp(later * months + (first - later) * gone))
+    out = (first - later) * faded(months, half_life_months)
+    out += later * months
+    return np.asarray(np.exp(out, out=out))
 
 
 FASTEST = np.log(2)
@@ -193,12 +203,12 @@ def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array,
     tokens, work, token_work = np.empty(shape), np.empty(shape), np.empty(shape)
     per_token = (given["demand.peak_to_mean"] * given["demand.work_per_token_vs_r1"]
                  / (SECONDS_PER_DAY * given["market.serving_availability"]))
-    software = given["serving.efficiency_gain_per_year"] ** (-months[:, None] / 12)
+    software = per_token * given["serving.efficiency_gain_per_year"] ** (-months[:, None] / 12)
     retire = given["market.retirement_per_year"] / 12
     others = np.zeros((len(segments), given.draws))
     for s, segment in enumerate(segments):
         tokens[s] = choose(DEMAND, DEMAND_OF.get(segment, law), "law of demand")(given, segment, months)
-        token_work[s] = tokens[s] * per_token * software
+        np.multiply(tokens[s], software, out=token_work[s])
         if DEMAND_OF.get(segment) == "bass":
             sites = adopters(given, segment, months) * given[f"{segment}.cards_per_site"] * rate
             token_work[s] *= _served(token_work[s, 0], sites[0])
@@ -208,18 +218,18 @@ def need_of(given: Given, segments: Sequence[str], count: int, base_work: Array,
             busy = base_work[s] * (1 - idle[s])
             token_work[s] *= _served(token_work[s, 0], busy * (1 - share))
             others[s] = (busy - token_work[s, 0]) / (1 - idle[s])
-            work[s] = token_work[s] / (1 - idle[s])
+            np.multiply(token_work[s], 1 / (1 - idle[s]), out=work[s])
     later = np.log(given["market.other_work_growth_ratio_per_year"]) / 12
     ahead = min(3, count - 1)
     first = later if flow is None else first_growth(
         flow, retire * (work[:, 0] + others).sum(axis=0), (work[:, ahead] - work[:, 0]).sum(axis=0) / max(ahead, 1),
         others.sum(axis=0))
     growth = settling_growth(months[:, None], first, later, given["demand.growth_half_life_months"])
+    additions = np.empty(shape)
     for s in range(len(segments)):
         work[s] += others[s] * growth
-    additions = np.empty(shape)
-    additions[:, :-1] = work[:, 1:] - work[:, :-1]
-    additions[:, -1] = additions[:, -2]
-    np.maximum(additions, 0.0, out=additions)
-    additions += retire * work
+        np.subtract(work[s, 1:], work[s, :-1], out=additions[s, :-1])
+        additions[s, -1] = additions[s, -2]
+        np.maximum(additions[s], 0.0, out=additions[s])
+        additions[s] += retire * work[s]
     return Need(tokens=tokens, work=work, token_work=token_work, additions=additions)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import month_index, parse_date, quarter_name
+from chipcast.base.calendar import month_index, month_name, parse_date, quarter_name
 from chipcast.base.catalog import read_table
 from chipcast.base.draws import normals
 from chipcast.base.given import Given
@@ -23,7 +23,7 @@ from chipcast.evidence.score import BASELINES, Scored, brier, crps, log_score, s
 from chipcast.market.budget import NAMED as NAMED_CAPEX
 from chipcast.market.budget import named_capex
 from chipcast.market.doors import path_of, record
-from chipcast.market.filed import card_quarters, china_quarters, last_filed
+from chipcast.market.filed import bridge, card_quarters, china_quarters, last_filed
 from chipcast.market.forecast import series
 from chipcast.scenario import Event, load
 
@@ -251,19 +251,23 @@ def more_series(world: World) -> dict[str, dict[str, Array]]:
 def orders_by_quarter(world: World) -> dict[str, Array]:
     """Return the value of H20 ordered by calendar quarter, inflation of orders included. [1e9 USD] (draw)
 
-    The first quarter lacks its months before the run: they are taken at the last filed rate of sales.
+    The first quarter lacks its months before the run: they are taken at the sales that the fitted past foretells.
     """
     market, given = world.market, world.given
     c = market.chips.index("h20-96")
     value = market.orders[:, c].sum(axis=0, dtype=np.float64) * np.asarray(market.price_usd[c], dtype=float) / BILLION
-    before = last_filed(given).card / BILLION
+    first = month_index(market.months[0])
+    start = first - (int(market.months[0][5:]) - 1) % 3
+    early = [month_name(k) for k in range(start, first)]
+    filed = last_filed(given)
+    before = (filed.card / BILLION) * bridge(given, filed.end, early)
     out: dict[str, Array] = {}
     for i, month in enumerate(market.months):
         quarter = quarter_name(month)
         if quarter not in out:
             out[quarter] = np.zeros(given.draws)
             if i == 0:
-                out[quarter] = out[quarter] + before * ((int(month[5:]) - 1) % 3)
+                out[quarter] = out[quarter] + before.sum(axis=0)
         out[quarter] = out[quarter] + value[i]
     return out
 

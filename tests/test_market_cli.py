@@ -142,9 +142,12 @@ def test_the_path_that_came_is_read_from_dated_events() -> None:
 def test_the_shipped_fit_is_what_a_fit_gives_today() -> None:
     found = market_fit.fit(date(2025, 2, 25), particles=market_prior.PARTICLES, moves=market_prior.MOVES)
     text = (DATA / "posteriors" / market_prior.path_of_fit(date(2025, 2, 25))).read_text(encoding="utf-8")
-    fits, now = (json.loads(t)["normals"] for t in (text, market_prior.to_text(date(2025, 2, 25),
-                                                                               market_fit.for_simulator(found))))
-    assert set(fits) == set(now)
+    again = market_prior.to_text(date(2025, 2, 25), market_fit.for_simulator(found), end=found.quarters[-1],
+                                 ahead=market_fit.ahead_ln(found))
+    fits, now = (json.loads(t)["normals"] for t in (text, again))
+    assert set(fits) == set(now) and json.loads(text)["end"] == json.loads(again)["end"] == "2024-10"
+    before, after = (np.mean(json.loads(t)["ahead_ln"], axis=1) for t in (text, again))
+    assert before == pytest.approx(after, abs=0.03)
     assert all(np.mean(fits[n]) == pytest.approx(np.mean(now[n]), abs=0.02) for n in fits)
     today = {r["name"]: r for r in (*market_fit.contraction_table(found), *market_fit.now_table(found))}
     with (DATA / "market_fit.csv").open(encoding="utf-8", newline="") as lines:

@@ -7,6 +7,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from scipy import special
 
 from chipcast.base import draws
 from chipcast.base.catalog import FIRST_VINTAGE, Catalogue, read_table, vintage_rows
@@ -15,7 +16,8 @@ from chipcast.base.given import Given
 from chipcast.base.laws import point
 from chipcast.evidence import market_fit, market_prior
 from chipcast.evidence.score import Scored, crps, summary
-from chipcast.market import doors, past
+from chipcast.market import doors, filed, past
+from chipcast.scenario import load, resolve
 
 LAW = past.laws(vintage_rows(FIRST_VINTAGE))
 FEBRUARY = date(2025, 2, 25)
@@ -192,7 +194,9 @@ def test_a_vintage_sees_only_reports_known_by_its_date() -> None:
 def test_a_scenario_runs_on_the_fit_of_the_last_vintage_it_may_see(given: Given) -> None:
     after = market_prior.calibrated(given)
     name = "us_gate.closing_hazard_after_threat_per_month"
-    fit = market_prior.shipped(given.as_of)
+    last = market_prior.shipped(given.as_of)
+    assert last is not None
+    fit = last.normals
     assert np.median(after[name]) > np.median(given[name])  # the record speaks of more closings than the range
     assert set(np.round(after.normal(name), 2)) <= set(np.round(fit[name], 2))
     # whole particles: what hangs together in the fit hangs together in the run
@@ -203,11 +207,44 @@ def test_a_scenario_runs_on_the_fit_of_the_last_vintage_it_may_see(given: Given)
     assert market_prior.calibrated(stated)[name] == pytest.approx(np.full(given.draws, 0.3))
     block = after.block(100, 200)
     assert np.array_equal(block[name], after[name][100:200])
-    assert market_prior.shipped(date(2025, 1, 1)) == {}
+    assert market_prior.shipped(date(2025, 1, 1)) is None
 
 
 def test_the_shipped_fits_see_nothing_later_than_their_date() -> None:
     """The filing of May 2025 names the unshipped orders; the fit of February must not know the cover they imply."""
-    early, late = (market_prior.shipped(d)["market.shortage_cost_ratio"] for d in (FEBRUARY, date(2025, 12, 31)))
+    fits = [market_prior.shipped(d) for d in (FEBRUARY, date(2025, 5, 27), date(2025, 12, 31))]
+    early, spring, late = (f.normals["market.shortage_cost_ratio"] for f in fits if f is not None)
     assert late.std() < early.std()
-    assert np.array_equal(market_prior.shipped(date(2025, 5, 27))["market.shortage_cost_ratio"], early)
+    assert np.array_equal(spring, early)
+
+
+def known_then(as_of: str) -> Given:
+    story = load("february-2025", as_of=as_of)
+    return market_prior.calibrated(resolve(story, draws=1000, seed=2))
+
+
+@pytest.mark.parametrize(("as_of", "end", "month", "came"), [
+    ("2025-02-25", "2024-10", "2025-01", 5.53e9), ("2025-05-28", "2025-04", "2025-07", 2.77e9),
+    ("2025-08-27", "2025-07", "2025-10", 2.97e9)])
+def test_months_after_the_last_filing_beat_the_last_value_on_quarters_filed_later(as_of: str, end: str, month: str,
+                                                                                  came: float) -> None:
+    """The held-out next quarter: the fitted past foretells it better than the last filing carried on."""
+    given = known_then(as_of)
+    quarters = [v for _, v in sorted(filed.china_quarters(given).items())]
+    foretold = quarters[-1] * filed.bridge(given, end, [month])[0] / 1e9
+    spread = np.std(np.diff(np.log(quarters)))
+    carried = quarters[-1] * np.exp(spread * special.ndtri(given.shock("test:carried"))) / 1e9
+    assert crps(foretold, came / 1e9) < crps(carried, came / 1e9)
+    assert np.quantile(foretold, 0.05) < came / 1e9 < np.quantile(foretold, 0.95)
+
+
+def test_a_filing_newer_than_the_fit_moves_the_count_of_quarters() -> None:
+    """On 10 March 2025 one more quarter was filed than the fit of February knew: the next one is its second."""
+    eve, day = known_then("2025-02-25"), known_then("2025-03-10")
+    assert max(filed.china_quarters(day)) > max(filed.china_quarters(eve))
+    late = eve["past.second_quarter_ln"] - eve["past.next_quarter_ln"]
+    assert day["past.next_quarter_ln"] == pytest.approx(late, abs=1e-6)
+    months = ("2025-02", "2025-03", "2025-04", "2025-05")
+    factors = filed.bridge(day, "2025-01", months)
+    assert np.array_equal(factors[0], factors[2]) and not np.array_equal(factors[2], factors[3])
+    assert filed.bridge(day, "2025-01", ()).shape == (0, day.draws)

@@ -309,6 +309,15 @@ def predict(found: Fit, quarters: int, *, conditional: bool) -> dict[str, Array]
     return out
 
 
+def ahead_ln(found: Fit, quarters: int = 8) -> Array:
+    """Return logs of revenue in the quarters after the last one filed, over that one. [1] (quarter, draw)
+
+    Rules later than the information date are drawn, not told.
+    """
+    last = known_quarters(found.as_of)[found.quarters[-1]]
+    return np.log(np.stack(list(predict(found, quarters, conditional=False).values())) / last)
+
+
 def vintages(first: date = date(2023, 2, 1)) -> tuple[date, ...]:
     """Return the days after which a new quarter was filed: one vintage each."""
     days = {parse_date(r["known_by"]) for r in read_table("history") if r["series"] == CHINA_REVENUE}

@@ -52,8 +52,8 @@ def periods_of(months: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Array]]:
     """Return every named series of the market by period. (draw)
 
-    Months of a period before the run's first month stand at what was known of them: the filed quarter that holds
-    them or a walk from the last one for the foreign leader, the run's first month for others.
+    Months of a period before the run's first month stand at what was known of them: for the foreign leader the filed
+    quarter that holds them or what the fitted past foretells after the last one, for others the run's first month.
     """
     chips = list(market.chips)
     shipped = np.asarray(market.shipped, dtype=np.float64)

@@ -314,3 +314,20 @@ def test_bad_input_is_one_sentence(cli: Callable[..., tuple[int, str, str]], arg
                                    match: str) -> None:
     got, _, err = cli("tokens", *arguments)
     assert got == code and match in err and "Traceback" not in err
+
+
+def test_layouts_priced_for_one_promise_answer_another_as_if_it_came_first(given: Given) -> None:
+    from chipcast.tokens import serve
+
+    def ask(tpot_ms: float) -> Any:
+        serve._CHOICES.clear()
+        return service(given.block(0, 8), ("h20-96", "ascend-910b2"), "deepseek-r1", input_tokens=1000,
+                       output_tokens=400, ttft_s=2.0, tpot_ms=tpot_ms)
+
+    strict, loose = ask(25.0), ask(100.0)
+    serve._GRIDS.clear()
+    again = ask(100.0)
+    assert loose.layouts == again.layouts and loose.frontier == again.frontier and loose.reasons == again.reasons
+    assert np.array_equal(loose.tpot_ms, again.tpot_ms)
+    assert strict.layouts != loose.layouts
+    assert len(serve._GRIDS) <= serve.GRIDS_KEPT

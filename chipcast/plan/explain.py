@@ -64,10 +64,11 @@ def prim(points: Array, fails: npt.NDArray[np.bool_], *, peel: float = PEEL, sma
     trail = [(1.0, float(fails.mean()))]
     inside = np.arange(n)
     while inside.size * (1 - peel) >= smallest * n and fails[inside].mean() < 1:
-        options = []
+        options, here = [], points[inside]
+        cuts = np.quantile(here, (peel, 1 - peel), axis=0)
         for k in range(dims):
-            x = points[inside, k]
-            for side, cut in ((0, np.quantile(x, peel)), (1, np.quantile(x, 1 - peel))):
+            x = here[:, k]
+            for side, cut in enumerate(cuts[:, k]):
                 keep = x >= cut if side == 0 else x <= cut
                 if keep.all():
                     # Ties fill the whole slice: peel the tied value instead.

@@ -202,28 +202,13 @@ def _search(model: Model, speed: Speed, work: Workload, *, precision: str, max_c
         Requests that the engine schedules on an attention group.
     """
     per_chip = speed.ranks_per_chip
-    if only is not None:
-        reason = why_not(model, only, precision, speed)
-        shapes, fell = ([], {reason: 1}) if reason else ([only], {})
-    else:
-        shapes, fell = legal(model, speed, precision, max_chips * per_chip, rings=rings_for(work.computed))
-        shapes = [s for s in shapes if s.ranks % per_chip == 0]
-    if not shapes:
-        return _nothing(precision, "no legal layout: " + "; ".join(list(fell)[:2]))
-    plan, kind = plans_of(shapes), PRECISION[precision]
-    room = most_requests(model, plan, kind, usable=speed.memory_bytes, reserve=speed.reserve_bytes,
-                         tokens=work.longest, chunk_tokens=min(work.computed, CHUNK_TOKENS))[:, 0, 0]
-    if np.max(room) < 1:
-        return _nothing(precision, _too_large(model, speed, precision, shapes, work))
-    keep = [i for i in range(len(shapes)) if room[i] >= 1]
-    shapes, room = [shapes[i] for i in keep], room[keep]
-    plan = plans_of(shapes)
-    b = np.where(BATCHES[None, :, None] * 1.0 < np.asarray(plan.pp), np.asarray(plan.pp), BATCHES[None, :, None])
-    t = timing(model, plan, speed, precision, work, b)
+    grid = _priced(model, speed, work, precision=precision, max_chips=max_chips, only=only)
+    if grid.reason:
+        return _nothing(precision, grid.reason)
+    shapes, b, tpot, ttft = grid.shapes, grid.requests, grid.tpot_ms, grid.ttft_s
     ranks = np.array([s.ranks for s in shapes], dtype=float)[:, None]
-    tpot, ttft, rate = t.tpot_s[:, :, 0] * 1e3, np.broadcast_to(t.ttft_s, t.tpot_s.shape)[:, :, 0], t.rate[:, :, 0]
-    per = rate / ranks * per_chip
-    held = (b[:, :, 0] <= np.minimum(room, limit)[:, None]) | (BATCHES[None, :] == 1)
+    per = grid.rate / ranks * per_chip
+    held = (b <= np.minimum(grid.room, limit)[:, None]) | (BATCHES[None, :] == 1)
     kept = held & (tpot <= work.tpot_ms) & (ttft <= work.ttft_s)
     reason = ""
     if kept.any():
@@ -237,10 +222,72 @@ def _search(model: Model, speed: Speed, work: Workload, *, precision: str, max_c
         reason = (f"no layout on up to {max_chips} chips keeps TPOT {work.tpot_ms:g} ms and TTFT {work.ttft_s:g} s at "
                   f"the medians; the nearest takes {tpot[i, j]:.3g} ms and {ttft[i, j]:.3g} s")
     shape = shapes[int(i)]
-    bound = _bound(model, speed, precision, shape, float(b[i, j, 0]), work)
-    front = _frontier(speed.chip, shapes, b[:, :, 0], tpot, per, held & (ttft <= work.ttft_s), precision, per_chip)
-    return Choice(shape=shape, precision=precision, batch=float(b[i, j, 0]), reason=reason, bound_by=bound,
+    bound = _bound(model, speed, precision, shape, float(b[i, j]), work)
+    front = _frontier(speed.chip, shapes, b, tpot, per, held & (ttft <= work.ttft_s), precision, per_chip)
+    return Choice(shape=shape, precision=precision, batch=float(b[i, j]), reason=reason, bound_by=bound,
                   smallest=smallest, frontier=front)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """Every layout that fits, at every batch, whatever was promised. Arrays (layout, batch)"""
+
+    shapes: tuple[Shape, ...] = ()
+    """Layouts."""
+    room: Array
+    """Requests of an attention group that fit in memory. (layout)"""
+    requests: Array
+    """Requests of an attention group."""
+    tpot_ms: Array
+    """Time per output token. [ms]"""
+    ttft_s: Array
+    """Time to first token. [s]"""
+    rate: Array
+    """Output tokens of a replica. [tokens/s]"""
+    reason: str = ""
+    """Why no layout fits; empty where one does."""
+
+
+_GRIDS: dict[tuple[Any, ...], Grid] = {}
+"""The last grids, oldest first: many promises are asked of one chip and one kind of request."""
+
+GRIDS_KEPT = 64
+"""Grids held in memory."""
+
+
+def _priced(model: Model, speed: Speed, work: Workload, *, precision: str, max_chips: int, only: Shape | None) -> Grid:
+    """Return the grid of a search; it is worked out once for all promises."""
+    key = (model, _signature(speed), replace(work, ttft_s=1.0, tpot_ms=1.0), precision, max_chips, only)
+    if key not in _GRIDS:
+        if len(_GRIDS) >= GRIDS_KEPT:
+            del _GRIDS[next(iter(_GRIDS))]
+        _GRIDS[key] = _grid(model, speed, work, precision=precision, max_chips=max_chips, only=only)
+    return _GRIDS[key]
+
+
+def _grid(model: Model, speed: Speed, work: Workload, *, precision: str, max_chips: int, only: Shape | None) -> Grid:
+    per_chip, none = speed.ranks_per_chip, np.zeros(0)
+    empty = Grid(room=none, requests=none, tpot_ms=none, ttft_s=none, rate=none)
+    if only is not None:
+        reason = why_not(model, only, precision, speed)
+        shapes, fell = ([], {reason: 1}) if reason else ([only], {})
+    else:
+        shapes, fell = legal(model, speed, precision, max_chips * per_chip, rings=rings_for(work.computed))
+        shapes = [s for s in shapes if s.ranks % per_chip == 0]
+    if not shapes:
+        return replace(empty, reason="no legal layout: " + "; ".join(list(fell)[:2]))
+    plan, kind = plans_of(shapes), PRECISION[precision]
+    room = most_requests(model, plan, kind, usable=speed.memory_bytes, reserve=speed.reserve_bytes,
+                         tokens=work.longest, chunk_tokens=min(work.computed, CHUNK_TOKENS))[:, 0, 0]
+    if np.max(room) < 1:
+        return replace(empty, reason=_too_large(model, speed, precision, shapes, work))
+    keep = [i for i in range(len(shapes)) if room[i] >= 1]
+    shapes, room = [shapes[i] for i in keep], room[keep]
+    plan = plans_of(shapes)
+    b = np.where(BATCHES[None, :, None] * 1.0 < np.asarray(plan.pp), np.asarray(plan.pp), BATCHES[None, :, None])
+    t = timing(model, plan, speed, precision, work, b)
+    return Grid(shapes=tuple(shapes), room=room, requests=b[:, :, 0], tpot_ms=t.tpot_s[:, :, 0] * 1e3,
+                ttft_s=np.broadcast_to(t.ttft_s, t.tpot_s.shape)[:, :, 0], rate=t.rate[:, :, 0])
 
 
 def _nothing(precision: str, reason: str) -> Choice:

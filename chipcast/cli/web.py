@@ -26,6 +26,7 @@ def web(
     heavy: Annotated[int, whole("--heavy", "Long questions that are worked on at the same time.", most=64)] = 1,
     seconds: Annotated[int, whole("--seconds", "Longest work on one question.", least=5, most=3600)] = 90,
 ) -> None:
+    import signal
     import tempfile
     from dataclasses import replace
     from functools import partial
@@ -50,12 +51,17 @@ def web(
         settings = uvicorn.Config(served, log_level="warning", access_log=False, server_header=False,
                                   limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=2,
                                   h11_max_incomplete_event_size=16_384, ws="none")
+        signal.signal(signal.SIGTERM, _stop)  # so that an ordinary end also ends the workers and clears the folder
         try:
             uvicorn.Server(settings).run(sockets=[listener])
         except KeyboardInterrupt:
             pass
         finally:
             desk.close()
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _listen(host: str, port: int) -> Any:

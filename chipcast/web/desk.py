@@ -33,6 +33,10 @@ MOST_MEMORY = 6 * 2**30
 """Address space of a worker; a question that wants more is refused. [bytes]"""
 
 
+START_SECONDS = 120.0
+"""Longest time in which a worker must be ready. [s]"""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
     """What came of a question."""
@@ -79,6 +83,7 @@ def work(pipe: Connection, answer: Answer, ready: Callable[[], None]) -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     ready()
+    pipe.send("ready")
     while True:
         try:
             verb, fields = pipe.recv()
@@ -98,11 +103,15 @@ class Worker:
         self._answer, self._ready = answer, ready
         self._process: Any = None
         self._pipe: Connection | None = None
+        self.ended = False
 
     def run(self, verb: str, fields: Mapping[str, Any], seconds: float) -> Reply:
         """Return the reply to a question; blocks for at most so many seconds."""
-        pipe = self._pipe if self._process is not None and self._process.is_alive() and self._pipe else self._start()
+        if self.ended:
+            return Reply(kind="busy", text="the server is stopping; ask again when it is back")
         try:
+            alive = self._process is not None and self._process.is_alive()
+            pipe = self._pipe if alive and self._pipe else self._start()
             pipe.send((verb, dict(fields)))
             if not pipe.poll(seconds):
                 self.close()
@@ -116,13 +125,17 @@ class Worker:
         return Reply(kind=kind, text=text)
 
     def _start(self) -> Connection:
+        """Return the pipe of a new process that is ready; its start counts for no question."""
         self.close()
         context = multiprocessing.get_context("spawn")  # a fork with loaded libraries can hang
         ours, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(theirs, self._answer, self._ready), daemon=True)
-        self._process.start()
+        process = context.Process(target=work, args=(theirs, self._answer, self._ready), daemon=True)
+        process.start()
+        self._process, self._pipe = process, ours
         theirs.close()
-        self._pipe = ours
+        if not ours.poll(START_SECONDS):
+            raise EOFError
+        ours.recv()
         return ours
 
     def close(self) -> None:
@@ -163,10 +176,14 @@ class Lane:
             self._inside -= 1
 
 
+def nothing() -> None:
+    """Make nothing ready."""
+
+
 class Desk:
     """Takes questions: keeps what was answered, joins those that ask the same, hands the rest to a lane."""
 
-    def __init__(self, answer: Answer, ready: Callable[[], None] = lambda: None, *, light: Limits = LIGHT,
+    def __init__(self, answer: Answer, ready: Callable[[], None] = nothing, *, light: Limits = LIGHT,
                  heavy: Limits = HEAVY) -> None:
         """Take what workers run and how they are made ready, and open both lanes."""
         self.lanes = {False: Lane(light, answer, ready), True: Lane(heavy, answer, ready)}
@@ -202,4 +219,5 @@ class Desk:
         """End all workers."""
         for lane in self.lanes.values():
             for worker in lane.workers:
+                worker.ended = True
                 worker.close()

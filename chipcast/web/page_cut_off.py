@@ -129,8 +129,8 @@ def _state(a: Any, world: str) -> Picture:
              for i, m in enumerate(months)]
     last = a["domestic_share"]["cards"][len(months) - 1]
     return Picture(id="state", title=f"By {day_words(months[-1])} domestic cards are "
-                   f"{range_words(last, percent=True)} of those delivered", note=f"{world}. Line: median; band: {SPREAD}.",
-                   rows=[*shares, *price], panels=(
+                   f"{range_words(last, percent=True)} of those delivered", rows=[*shares, *price],
+                   note=f"{world}. Line: median; band: {SPREAD}.", panels=(
         Panel(title="Domestic share", legend=tuple(tones.items()), spec=fan(
             shares, x="month", by="what", colours=tones, percent=True, domain=(0, 1), y_title="share", height=220)),
         Panel(title="Price of an H20", spec=fan(price, x="month", by="what", colours={"H20": "#0072b2"}, height=220,

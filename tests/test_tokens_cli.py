@@ -73,6 +73,8 @@ def test_train_as_typed_answers_with_causes_memory_and_levers(cli_json: CliJson)
     assert out["bound_by"] == max(out["causes"], key=out["causes"].get)
     assert sum(out["memory_gb"].values()) <= out["usable_gb"]
     assert out["mfu"]["p50"] < out["hfu"]["p50"] and out["next_best"]
+    assert sum(o["share"] for o in out["operations"]) == pytest.approx(1)
+    assert all(0 < lever["shorter_step"] <= 0.5 for lever in out["levers"]) and out["levers"]
     assert out["gpu_hours"]["p50"] == pytest.approx(out["days"]["p50"] * 24 * 4096, rel=0.01)
 
 

@@ -20,6 +20,7 @@ from chipcast.tokens.model import load
 from chipcast.tokens.pipeline import BURDEN, why_not
 from chipcast.tokens.step import Speed
 from chipcast.tokens.train import (
+    CAUSES,
     RECOMPUTE,
     SCHEDULES,
     STATES,
@@ -35,6 +36,7 @@ from chipcast.tokens.train import (
     train_step,
     training_ledger,
 )
+from chipcast.tokens.train_explain import training_account
 
 POINTS = [  # hidden, layers, heads, tp, pp, v, chips, batch, micro, full recompute s, selective s (2205.05198 table 5)
     (6144, 48, 64, 8, 1, 1, 8, 4, 4, 1.42, 1.10), (12288, 96, 96, 8, 8, 3, 64, 64, 1, 18.13, 13.75),
@@ -352,3 +354,20 @@ def test_the_sharded_state_of_a_model_with_experts_adds_to_the_whole(zero: int, 
         assert parts["gradients"] * ranks == pytest.approx(2.0 * model.params_total)
     if zero == 3:
         assert parts["weights"] * ranks == pytest.approx(2.0 * model.params_total)
+
+
+@pytest.mark.parametrize(("name", "more"), [
+    ("deepseek-v3", {"tp": 2.0, "pp": 4.0, "ep": 64.0, "virtual": 6.0, "schedule": "interleaved"}),
+    ("llama-3.1-70b", {"tp": 8.0, "zero": 3, "recompute": "full"}), ("qwen3-next", {"ep": 8.0, "schedule": "1f1b"}),
+    ("llama-3.1-8b", {"cp": 8.0, "sequence": 65536, "zero": 3}), ("deepseek-v3", {
+        "pp": 16.0, "ep": 64.0, "schedule": "dualpipe", "batch": 8192.0, "precision": "fp8", "narrow_share": 0.7})])
+def test_operations_messages_bubble_and_update_add_to_the_training_step(name: str, more: dict[str, Any]) -> None:
+    model, chip = load(name), replace(a100(), peak={"bf16": 312e12, "fp8": 624e12}, launch_s=2e-6, host_s=0.01,
+                                      hidden_sums=0.3)
+    job_ = Job(**{"chips_ranks": 2048.0, "batch": 4096.0, **more})
+    step, parts = train_step(model, job_, chip), training_account(model, job_, chip)
+    assert sum(p.seconds for p in parts) == pytest.approx(float(np.max(step.total_s)))
+    for cause in CAUSES:
+        assert sum(p.seconds for p in parts if p.bound_by == cause) == pytest.approx(
+            float(np.max(step.causes[cause])), abs=1e-9)
+    assert [p.seconds for p in parts] == sorted((p.seconds for p in parts), reverse=True)

@@ -99,6 +99,8 @@ def train(name: ModelName,
            *[(f"memory of a rank: {k}, GB", f"{v:.1f}") for k, v in best["memory_gb"].items()],
            ("memory of a rank that software sees, GB", f"{best['usable_gb']:.1f}")],
           foot="; ".join(best["assumed"]))
+    say("operations of a step, all passes: "
+        + ", ".join(f"{o['operation']} {o['share']:.0%} ({o['bound_by']})" for o in best["operations"][:8]))
     for lever in best["levers"]:
         say(f"{lever['change']}: a step {lever['shorter_step']:.0%} shorter")
     for other in best["next_best"][:3]:
@@ -116,6 +118,8 @@ def answer(run: Any, chip: str, chips: int, tokens: float, as_of: str) -> dict[s
             "mfu_convention": "6N + 12 L h d S over the dense 16-bit peak",
             **{k: interval(getattr(run, k)) for k in shown}, "layout": run.layout, "bound_by": run.bound_by,
             "grade": run.grade, "ledger": run.ledger, "causes": run.causes, "levers": list(run.levers),
+            "operations": [{"operation": o.name, "s": o.seconds, "share": o.share, "bound_by": o.bound_by}
+                           for o in run.operations],
             "memory_gb": run.memory_gb, "usable_gb": run.usable_gb,
             "next_best": [{"layout": w, "time_over_best": t} for w, t in run.next_best], "fell": run.fell,
             "assumed": list(run.assumed)}

@@ -13,7 +13,7 @@ from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.tokens.beliefs import maker, part, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of
-from chipcast.tokens.explain import levers_of
+from chipcast.tokens.explain import Share, levers_of
 from chipcast.tokens.fit import Posterior, group_of
 from chipcast.tokens.footprint import STATES, ZERO
 from chipcast.tokens.forecast import base_job
@@ -28,6 +28,7 @@ from chipcast.tokens.train import (
     train_step,
     training_ledger,
 )
+from chipcast.tokens.train_explain import training_account
 
 USUAL_BIN = "ascend-910b2"
 """Bin whose memory and faults stand for a 910B without one: the usual 64 GB part of large machines."""
@@ -81,6 +82,8 @@ class TrainingRun:
     """Largest of the causes."""
     levers: tuple[dict[str, Any], ...]
     """What would shorten a step and by which share, most first."""
+    operations: tuple[Share, ...]
+    """What each operation and message takes of a step, at the medians, longest first."""
     memory_gb: dict[str, float]
     """Memory of a rank by part. [GB]"""
     usable_gb: float
@@ -183,6 +186,7 @@ def training_run(given: Given, model: str | Model, chip: str, *, chips: int, tok
         step_s=job.batch * sequence / (rate * chips), goodput=good, days=seconds / 86400,
         gpu_hours=seconds / 3600 * chips, ledger={k: float(np.max(step.ledger[k])) / whole for k in LEDGER},
         causes=causes, bound_by=step.bound_by, levers=levers,
+        operations=training_account(case.model, job, speed),
         memory_gb={k: float(np.max(v)) / 1e9 for k, v in training_ledger(case.model, job, speed).items()},
         usable_gb=speed.memory_bytes / 1e9, next_best=found.next_best, fell=found.fell,
         grade=grade_of(ready, known), assumed=case.assumed)

@@ -141,12 +141,35 @@ def _training_ops(model: Model, job: Job, plan: Plan, speed: Speed) -> tuple[tup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Work:
-    """Forward work of a micro-batch through all layers, bound by arithmetic and by memory. [s]"""
+class Forward:
+    """Forward work of a micro-batch through all layers, and how often a step repeats it."""
 
-    products: tuple[Numeric, Numeric]
-    core: tuple[Numeric, Numeric]
-    head: tuple[Numeric, Numeric]
+    times: tuple[tuple[Op, tuple[Numeric, Numeric]], ...]
+    """Operations with the time where arithmetic binds them and where memory does; one of the two is zero. [s]"""
+    messages: tuple[Message, ...]
+    """What ranks send each other."""
+    plan: Plan
+    """How a stage lies over ranks."""
+    comm_s: Numeric
+    """Messages of a stage that no work hides. [s]"""
+    passes: Mapping[str, float]
+    """How often a step does the forward work of each of `PASSES`."""
+    message_passes: float
+    """How often it sends the messages."""
+
+    def spent(self, kind: str) -> tuple[Numeric, Numeric]:
+        """Return the time of an entry of `PASSES` bound by arithmetic and by memory. [s]"""
+        mine = [t for op, t in self.times if kind_of(op) == kind]
+        return sum(t[0] for t in mine), sum(t[1] for t in mine)
+
+
+PASSES = ("products", "core", "head")
+"""Kinds of forward work that the backward pass multiplies differently."""
+
+
+def kind_of(op: Op) -> str:
+    """Return which of `PASSES` an operation belongs to."""
+    return "head" if op.kind == "head" else "core" if op.name in ("core", "index", "state") else "products"
 
 
 def _op_s(op: Op, speed: Speed, job: Job) -> tuple[Numeric, Numeric]:
@@ -166,13 +189,24 @@ def _op_s(op: Op, speed: Speed, job: Job) -> tuple[Numeric, Numeric]:
     return total
 
 
-def _work(ops: tuple[Op, ...], speed: Speed, job: Job) -> _Work:
-    sums: dict[str, tuple[Numeric, Numeric]] = {"products": (0.0, 0.0), "core": (0.0, 0.0), "head": (0.0, 0.0)}
-    for op in ops:
-        key = "head" if op.kind == "head" else "core" if op.name in ("core", "index", "state") else "products"
-        c, m = _op_s(op, speed, job)
-        sums[key] = (sums[key][0] + c, sums[key][1] + m)
-    return _Work(**sums)
+def forward_of(model: Model, job: Job, speed: Speed) -> Forward:
+    """Return the forward work of a micro-batch, its messages, and how often a step repeats both."""
+    dealt = np.asarray(job.ep) > 1
+    plan = Plan(tp=job.tp, dp=np.where(dealt, np.asarray(job.ep) / np.minimum(job.tp, job.ep), 1.0)[()],
+                pp=1.0, ep=job.ep, etp=np.where(dealt, 1.0, job.tp)[()])
+    ops, messages = _training_ops(model, job, plan, speed)
+    again_forward, again_core = choose(RECOMPUTE, job.recompute, "recomputation")
+    if job.flash and not again_forward:
+        again_core = 0.0
+    times = tuple((op, _op_s(op, speed, job)) for op in ops)
+    busy = sum(t[0] + t[1] for op, t in times if kind_of(op) != "head")
+    link, exchange = traffic_s(messages, plan, speed)
+    hidden = 1.0 if job.schedule == "dualpipe" else speed.hidden
+    exchange = exchange - hidden * np.minimum(exchange, busy)
+    link = link - speed.hidden_sums * np.minimum(link, busy)
+    passes = {"products": 3 + again_forward, "core": 1 + (2.5 if job.flash else 2.0) + again_core, "head": 3.0}
+    return Forward(times=times, messages=messages, plan=plan, comm_s=(link + exchange) / (speed.maturity * job.pp),
+                   passes=passes, message_passes=2 + again_forward)
 
 
 def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
@@ -188,29 +222,17 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
     under the work of the opposite direction.
     """
     require(np.all(np.asarray(job.dp) >= 1), "chips", "hold at least one copy of tp x pp x cp", job.chips_ranks)
-    dealt = np.asarray(job.ep) > 1
-    plan = Plan(tp=job.tp, dp=np.where(dealt, np.asarray(job.ep) / np.minimum(job.tp, job.ep), 1.0)[()],
-                pp=1.0, ep=job.ep, etp=np.where(dealt, 1.0, job.tp)[()])
-    ops, messages = _training_ops(model, job, plan, speed)
-    again_forward, again_core = choose(RECOMPUTE, job.recompute, "recomputation")
-    if job.flash and not again_forward:
-        again_core = 0.0
-    work = _work(ops, speed, job)
-    link, exchange = traffic_s(messages, plan, speed)
-    over = (sum(op.layers * op.launches for op in ops) * speed.launch_s + model.layers * speed.layer_s) / job.pp
-    core_back = 2.5 if job.flash else 2.0
-    busy = sum(work.products) + sum(work.core)
-    hidden = 1.0 if job.schedule == "dualpipe" else speed.hidden
-    exchange = exchange - hidden * np.minimum(exchange, busy)
-    link = link - speed.hidden_sums * np.minimum(link, busy)
+    forward = forward_of(model, job, speed)
+    work = {kind: forward.spent(kind) for kind in PASSES}
+    comm, passes = forward.comm_s, forward.passes
+    launches = sum(op.layers * op.launches for op, _ in forward.times)
+    over = (launches * speed.launch_s + model.layers * speed.layer_s) / job.pp
     per = 1.0 / (speed.maturity * job.pp)
-    times = (3 + again_forward, 1 + core_back + again_core)
-    comm = per * (link + exchange)
-    f = per * busy + comm + over
-    b = per * ((2 + again_forward) * sum(work.products) + (core_back + again_core) * sum(work.core)) \
-        + (1 + again_forward) * comm + over
-    w = per * sum(work.products)
-    ends = 3 * sum(work.head) / speed.maturity
+    products, core, ends = sum(work["products"]), sum(work["core"]), 3 * sum(work["head"]) / speed.maturity
+    f = per * (products + core) + comm + over
+    b = per * ((passes["products"] - 1) * products + (passes["core"] - 1) * core) \
+        + (forward.message_passes - 1) * comm + over
+    w = per * products
     m = job.micro_batches
     bubble = idle_s(job.schedule, job.pp, f, b, w, job.virtual, m)
     hops = 2 * (job.pp - 1) * job.virtual * _border_s(model, job, speed)
@@ -224,9 +246,9 @@ def train_step(model: Model, job: Job, speed: Speed) -> TrainStep:
         sums = m * (traffic - speed.hidden * np.minimum(traffic, f + b))
     else:
         sums = np.maximum(traffic - (b + ends), 0.0)
-    exposed = m * ((2 + again_forward) * comm + _context_s(model, job, speed)) + hops + sums
-    by = [m * (per * (times[0] * work.products[i] + times[1] * work.core[i]) + 3 * work.head[i] / speed.maturity)
-          for i in (0, 1)]
+    exposed = m * (forward.message_passes * comm + context_s(model, job, speed)) + hops + sums
+    by = [m * (per * (passes["products"] * work["products"][i] + passes["core"] * work["core"][i])
+               + passes["head"] * work["head"][i] / speed.maturity) for i in (0, 1)]
     overhead = 2 * m * over
     touched = sum(state_bytes(params, copies, 3 if job.zero else 0, recipe=job.states) for params, copies in held)
     update = 2.0 * touched / (speed.memory_bytes_s * speed.stream)
@@ -245,7 +267,7 @@ def _border_s(model: Model, job: Job, speed: Speed) -> Numeric:
     return np.where(np.asarray(job.pp) > 1, rows / speed.link_bytes_s[1] + 2 * speed.alpha_s[1], 0.0)
 
 
-def _context_s(model: Model, job: Job, speed: Speed) -> Numeric:
+def context_s(model: Model, job: Job, speed: Speed) -> Numeric:
     """Return the exposed time of passing keys and values round a context-parallel ring, forward and backward. [s]"""
     cp = np.asarray(job.cp, dtype=float)
     bytes_ = 3 * (cp - 1) / cp * job.sequence * job.micro * 2.0 * model.kv_elements_per_token / (job.tp * job.pp)
@@ -287,5 +309,5 @@ def training_ledger(model: Model, job: Job, speed: Speed) -> dict[str, Numeric]:
 
 
 __all__ = ["CAUSES", "LEDGER", "RECOMPUTE", "SCHEDULES", "STATES", "ZERO", "Job", "TrainStep", "activation_bytes",
-           "all_reduce_s", "fits_training", "gpt_flop", "hfu", "mfu", "model_flop_per_token", "state_bytes",
-           "train_step", "training_ledger"]
+           "all_reduce_s", "context_s", "fits_training", "forward_of", "gpt_flop", "hfu", "kind_of", "mfu",
+           "model_flop_per_token", "state_bytes", "train_step", "training_ledger"]

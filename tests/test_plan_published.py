@@ -34,9 +34,10 @@ class Tree:
         """Return a row in every future. (future)"""
         return self.sheet.new_rows(f"r{self.sheet.rows}", (self.s.size,), lower=low, upper=high)
 
-    def best(self, weight: Array) -> float:
-        """Return the least mean cost."""
-        return solve(self.sheet.close(weight, tail=0.9, tail_weight=0.0)).objective
+    def best(self, weight: Array, *, tail: float = 0.9, tail_weight: float = 0.0, risk: str = "mean_cvar") -> float:
+        """Return the least mean cost, or the least of another objective."""
+        return solve(self.sheet.close(weight, tail=tail, tail_weight=tail_weight, risk=risk, labels=self.labels)
+                     ).objective
 
 
 def chain(matrices: list[Array], first: Array) -> tuple[npt.NDArray[np.int_], Array]:
@@ -148,7 +149,7 @@ def test_birge_louveaux_asset_management() -> None:
     assert tree.best(weight) == pytest.approx(1.514, abs=1e-3)
 
 
-def valley(*, inflows: bool, prices: bool) -> float:
+def valley(*, inflows: bool, prices: bool, **risk: Any) -> float:
     """SDDP.jl's two dams in a chain, with random inflows, Markov prices or both; the largest value."""
     flow, power = np.array([50.0, 60, 70]), np.array([55.0, 65, 70])
     price = np.array([[1.0, 2], [2, 1], [3, 4]])
@@ -184,13 +185,26 @@ def valley(*, inflows: bool, prices: bool) -> float:
             tree.sheet.put(tree.row(high=1.0), share[3 * r: 3 * r + 3], 1.0)
             tree.sheet.put(tree.row(high=rain[noise[t], r]), inflow[r], 1.0)
         before = level
-    return -tree.best(weight)
+    return -tree.best(weight, **risk)
 
 
 @pytest.mark.parametrize(("inflows", "prices", "expected"), [(False, False, 835.0), (True, False, 838.33),
                                                              (False, True, 851.8), (True, True, 855.0)])
 def test_hydro_valley_with_random_inflows_and_markov_prices(inflows: bool, prices: bool, expected: float) -> None:
     assert valley(inflows=inflows, prices=prices) == pytest.approx(expected, abs=0.01 if not prices else 1.0)
+
+
+def test_hydro_valley_with_risk_weighed_at_every_stage() -> None:
+    """Half the mean and half the mean of the worst 66 percent, nested: SDDP.jl's EAVaR(0.5, 0.66)."""
+    nested = valley(inflows=True, prices=True, tail=1 - 0.66, tail_weight=0.5, risk="nested")
+    assert nested == pytest.approx(828.157, abs=1e-2)
+    # Negative control: the same tail at the root is another number.
+    assert abs(valley(inflows=True, prices=True, tail=1 - 0.66, tail_weight=0.5) - nested) > 0.5
+
+
+def test_hydro_valley_in_the_worst_case_is_the_limit_of_the_nested_tail() -> None:
+    limit = valley(inflows=True, prices=True, tail=0.999, tail_weight=1.0, risk="nested")
+    assert limit == pytest.approx(valley(inflows=True, prices=True, risk="worst_case"))
 
 
 def test_a_tree_that_knows_everything_at_once_beats_the_published_value() -> None:

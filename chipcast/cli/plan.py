@@ -42,7 +42,8 @@ def plan(scenario: ScenarioName = "february-2025",
          information: Annotated[str, typer.Option(help="What later orders know: regimes (a tree of gates and of what "
                                                        "can be seen), date (everything after the first orders), "
                                                        "open_loop, wait_and_see.")] = "regimes",
-         risk: Annotated[str, typer.Option(help="What is minimised: mean_cvar, mean, worst_case, regret.")]
+         risk: Annotated[str, typer.Option(help="What is minimised: mean_cvar, nested (the tail weighed anew at "
+                                                       "every node of the tree), mean, worst_case, regret.")]
          = "mean_cvar",
          reduction: Annotated[str, typer.Option(help="How futures are chosen: stratified_forward, k_medoids, forward, "
                                                      "plain.")] = "stratified_forward",

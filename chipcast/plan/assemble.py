@@ -102,7 +102,7 @@ def assemble(p: Problem, labels: Labels, *, tail: float = 0.9, tail_weight: floa
     _signed_rows(d, whole_until)
     if blocks:
         _group_rows(d, decide)
-    program = sheet.close(p.weight, tail=tail, tail_weight=tail_weight, risk=risk, base=base)
+    program = sheet.close(p.weight, tail=tail, tail_weight=tail_weight, risk=risk, base=base, labels=labels)
     if p.serve_share > 0:
         program = replace(program, elastic={"target": _all_need(p)}, serve_share=p.serve_share)
     return program

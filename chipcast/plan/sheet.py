@@ -120,7 +120,7 @@ class Sheet:
         self._charges.append(_flat(scenario, columns, values))
 
     def close(self, weight: Array, *, tail: float, tail_weight: float, risk: str = "mean_cvar",
-              base: Array | None = None) -> Program:
+              base: Array | None = None, labels: Index | None = None) -> Program:
         """Add the objective, an entry of `RISK`, and return the program.
 
         Parameters
@@ -133,9 +133,12 @@ class Sheet:
             Entry of `RISK`.
         base : array, optional
             Cost with perfect news, from which regret is counted. (scenario)
+        labels : array, optional
+            What is known when, for `nested`. (quarter, scenario)
         """
         s, j, v = _join(self._charges)
-        share, extra, price = choose(RISK, risk, "objective")(self, (s, j, v), weight, tail, tail_weight, base)
+        share, extra, price = choose(RISK, risk, "objective")(self, (s, j, v), weight, tail, tail_weight,
+                                                                          base, labels)
         cost = _sum_by(j, share * weight[s] * v, self.columns)
         np.add.at(cost, extra, price)
         rows, columns, values = _join(self._entries)
@@ -178,18 +181,18 @@ Objective = tuple[float, Index, Array]
 
 
 def _mean(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
-          ) -> Objective:
+          labels: Index | None) -> Objective:
     return 1.0, np.zeros(0, dtype=np.int32), np.zeros(0)
 
 
 def _mean_cvar(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
-               ) -> Objective:
+               labels: Index | None) -> Objective:
     """Minimise (1 - w) sum pi Q + w [eta + sum pi z / (1 - a)] with z >= Q - eta, z >= 0; with w = 0 the mean.
 
     Sources: Rockafellar and Uryasev, "Optimization of conditional value-at-risk", Journal of Risk 2, 2000.
     """
     if tail_weight == 0:
-        return _mean(sheet, charges, weight, tail, tail_weight, base)
+        return _mean(sheet, charges, weight, tail, tail_weight, base, labels)
     s, j, v = charges
     eta = sheet.new_columns("eta", (1,), lower=-np.inf)
     excess = sheet.new_columns("excess", (weight.size,))
@@ -202,7 +205,7 @@ def _mean_cvar(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_
 
 
 def _worst_case(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
-                ) -> Objective:
+                labels: Index | None) -> Objective:
     """Minimise the cost of the dearest scenario, however unlikely."""
     return _largest(sheet, charges, np.zeros(weight.size))
 
@@ -218,7 +221,7 @@ def _largest(sheet: Sheet, charges: Charges, less: Array) -> Objective:
 
 
 def _regret(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
-            ) -> Objective:
+            labels: Index | None) -> Objective:
     """Minimise the largest regret, cost less the cost with perfect news.
 
     Sources: Savage, "The theory of statistical decision", Journal of the American Statistical Association 46, 1951.
@@ -227,7 +230,64 @@ def _regret(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_wei
     return _largest(sheet, charges, np.asarray(base, dtype=np.float64))
 
 
-RISK: Mapping[str, Callable[[Sheet, Charges, Array, float, float, Array | None], Objective]] = {
-    "mean": _mean, "mean_cvar": _mean_cvar, "worst_case": _worst_case, "regret": _regret,
+def _nested(sheet: Sheet, charges: Charges, weight: Array, tail: float, tail_weight: float, base: Array | None,
+            labels: Index | None) -> Objective:
+    """Minimise mean and tail taken anew at every node of the tree: risk is weighed with what is known by then.
+
+    Notes
+    -----
+    V(node) = (1 - w) mean + w tail mean of V over the children of the node; the leaves are the scenarios with their
+    whole cost, which may stand there because both means shift with what is already spent. Unlike the tail at the root
+    it is consistent in time: what is planned for a node is what would be planned there. It is a different number.
+    Sources: Shapiro, Tekaya, da Costa, Soares, "Risk neutral and risk averse stochastic dual dynamic programming
+    method", European Journal of Operational Research 224, 2013; Philpott and de Matos, the same journal 218, 2012.
+    """
+    require(labels is not None, "the tree", "be given for a nested objective", labels)
+    if tail_weight == 0:
+        return _mean(sheet, charges, weight, tail, tail_weight, base, labels)
+    s, j, v = charges
+    level = np.arange(weight.size)
+    value = sheet.new_columns("value of leaves", (weight.size,), lower=-np.inf)
+    rows = sheet.new_rows("tail", (weight.size,), lower=0.0)
+    sheet.put(rows, value, 1.0)
+    sheet.put(rows[s], j, -v)
+    inside = weight
+    nodes = [np.unique(row, return_inverse=True)[1] for row in np.asarray(labels)[::-1]]
+    for k, node in enumerate([*nodes, np.zeros(weight.size, dtype=np.intp)]):
+        parent = np.zeros(int(level.max()) + 1, dtype=np.intp)
+        parent[level] = node
+        count = int(node.max()) + 1
+        level = node
+        if count == parent.size:  # no node branches here
+            order = np.argsort(parent)
+            value, inside = value[order], inside[order]
+            continue
+        above = _sum_by(parent.astype(np.int32), inside, count)
+        value = _node_values(sheet, f"stage {k}", value, parent, inside / above[parent], tail, tail_weight)
+        inside = above
+    return 0.0, value, np.ones(1)
+
+
+def _node_values(sheet: Sheet, name: str, below: Index, parent: npt.NDArray[np.intp], share: Array, tail: float,
+                 tail_weight: float) -> Index:
+    """Return columns at least (1 - w) mean + w tail mean of the columns below, by parent."""
+    count = int(parent.max()) + 1
+    value = sheet.new_columns(f"value, {name}", (count,), lower=-np.inf)
+    eta = sheet.new_columns(f"eta, {name}", (count,), lower=-np.inf)
+    excess = sheet.new_columns(f"excess, {name}", (below.size,))
+    over = sheet.new_rows("tail", (below.size,), lower=0.0)
+    sheet.put(over, excess, 1.0)
+    sheet.put(over, eta[parent], 1.0)
+    sheet.put(over, below, -1.0)
+    total = sheet.new_rows("tail", (count,), lower=0.0)
+    sheet.put(total, value, 1.0)
+    sheet.put(total, eta, -tail_weight)
+    sheet.put(total[parent], below, -(1 - tail_weight) * share)
+    sheet.put(total[parent], excess, -tail_weight / (1 - tail) * share)
+    return value
+
+
+RISK: Mapping[str, Callable[[Sheet, Charges, Array, float, float, Array | None, Index | None], Objective]] = {
+    "mean": _mean, "mean_cvar": _mean_cvar, "worst_case": _worst_case, "regret": _regret, "nested": _nested,
 }
 """What of the costs of scenarios is minimised."""

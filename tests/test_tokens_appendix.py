@@ -12,6 +12,8 @@ from chipcast.base.given import Given
 from chipcast.cluster import platform
 from chipcast.scenario import load, resolve
 from chipcast.tokens.appendix import SOURCE, with_fit
+from chipcast.tokens.model import load as load_model
+from chipcast.tokens.reached import for_model
 from chipcast.tokens.speed import overruled, speed_of
 
 CHIPS = ("h20-96", "h800-sxm", "ascend-910b2", "ascend-910c", "domestic_other")
@@ -43,6 +45,20 @@ def test_the_law_of_a_row_of_the_fit_is_that_of_its_draws() -> None:
         law = shown.row(name).law
         below = [float(np.mean(shown[name] <= end)) for end in (law.low, law.mode, law.high)]
         np.testing.assert_allclose(below, [0.05, 0.5, 0.95], atol=5 * 0.5 / np.sqrt(4000))
+
+
+def test_what_moves_a_whole_step_is_listed_and_multiplies_to_what_serving_does() -> None:
+    plain = world("latest")
+    shown = with_fit(plain, CHIPS, ("platform",), ("deepseek-r1",)).block(1000, 1200)
+    block = plain.block(1000, 1200)
+    for chip, stack, word in (("h20-96", "open", "fp8_block"), ("ascend-910c", "ascend-best", "int8_channel")):
+        factor = shown[f"fit-{chip}.deployment_{stack}"]
+        for name in ("arch_latent", "model_deepseek-r1", f"weights_{word}"):
+            factor = factor * shown[f"fit-{stack}.{name}"]
+        speed = speed_of(block, chip)
+        moved = for_model(block, speed, load_model("deepseek-r1"), word, stack)
+        np.testing.assert_allclose(factor, np.asarray(moved.maturity) / np.asarray(speed.maturity), rtol=1e-9)
+    assert "fit-h20-96.deployment_open" not in with_fit(plain, CHIPS).rows
 
 
 def test_a_range_that_the_fit_overrules_is_listed_only_where_the_scenario_states_it() -> None:

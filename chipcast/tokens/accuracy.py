@@ -24,8 +24,8 @@ from chipcast.tokens.validate import (
 
 def fitted(catalog: Catalogue, posterior: Posterior) -> tuple[Posterior, list[Scored]]:
     """Return the posterior with its stretch, and every row under the stretch that other sources chose."""
-    done, plain = widened(catalog, posterior)
-    return done, nested(plain)
+    done, plain, far = widened(catalog, posterior)
+    return done, nested(plain, far)
 
 
 def _table(scored: Sequence[Scored]) -> list[str]:

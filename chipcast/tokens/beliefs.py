@@ -21,7 +21,7 @@ Draw = Callable[[str], Numeric]
 """Gives the standard normals of a named deviation. (draw)"""
 
 CHIP_NAMES = ("gemm_narrow", "gemm_wide", "grouped", "core_decode", "core_prefill", "stream", "stream_few",
-              "core_stream", "link", "alpha_fast_us", "alpha_slow_us", "even", "hidden")
+              "core_stream", "link", "alpha_fast_us", "alpha_slow_us", "even", "hidden", "four_bit")
 """Beliefs that go with a chip."""
 
 TRAINING_NAMES = {"core_prefill": "core_train", "gemm_narrow": "narrow_train"}
@@ -142,11 +142,12 @@ def speed_from(chip: Part, family: str, group: str, stack: str, engine: str, dra
         core_stream=c["core_stream"], rows_half=constant("rows_half"),
         tile=constant("tile_ascend" if family == "ascend" else "tile_other"),
         launch_s=s["launch_us"] * 1e-6 * young, layer_s=0.0, host_s=s["host_ms"] * 1e-3,
-        request_s=s["request_us"] * 1e-6, maturity=s["maturity"] / young, even=c["even"], hidden=c["hidden"],
+        request_s=s["request_us"] * 1e-6, maturity=s["maturity"] / young ** constant("growth_of_operations"),
+        even=c["even"], hidden=c["hidden"],
         alpha_s=(c["alpha_fast_us"] * 1e-6, c["alpha_slow_us"] * 1e-6),
         link_bytes_s=(chip.fast * c["link"], chip.slow * c["link"]),
         hidden_sums=belief(stack, "hidden_sums", engine, draw) if stack == "train" else 0.0,
-        mesh=family == "ascend" and chip.domain == 8)
+        mesh=family == "ascend" and chip.domain == 8, four_bit=c["four_bit"])
     return speed, s
 
 

@@ -16,7 +16,7 @@ from chipcast.base.errors import InputError, unknown
 from chipcast.tokens.beliefs import Part, constant, maker, part, stack_of
 from chipcast.tokens.config import refuse_later, unsure_date
 from chipcast.tokens.guess import model_for
-from chipcast.tokens.model import Model
+from chipcast.tokens.model import PRECISION, Model, deployed
 from chipcast.tokens.names import hardware, taken_as
 from chipcast.tokens.train import Job
 
@@ -175,17 +175,22 @@ def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[s
     cache = 1.0 if "c8" in word or "kv8" in word or "fp8 kv" in word else 2.0
     eight = "fp8" if "fp8" in peaks else "int8" if "int8" in peaks else "bf16"
     said = ""
+    attention = re.search(r"(bf16|fp16|fp8|int8|w8a8)[ -]*(?:attn|attention)", word)
+    if attention:
+        word = word.replace(attention.group(0), "")
     if "nvfp4" in word or ("fp4" in word and "mx" not in word):
         name = "fp4_block" if "fp4" in peaks else "mxfp4"
     elif "w4a8" in word:
         name = "w4a8" if "int8" in peaks else "int4_group"
-    elif "int4" in word or "w4a16" in word or "awq" in word or "gptq" in word:
+    elif re.search("int4|4[- ]?bit", word) or "w4a16" in word or "awq" in word or "gptq" in word:
         name = "int4_group"
     elif "mxfp4" in word:
         name = "mxfp4"
-    elif "w8a8" in word or "int8" in word:
+    elif re.search("w8a8|int8|8[- ]?bit", word):
         name = "int8_channel"
-    elif "fp8" in word:
+    elif "w8a16" in word:
+        name = "w8a16"
+    elif re.search("fp8|e4m3|e5m2", word):
         name = "fp8_block" if model.block else "fp8"
     elif "bf16" in word or "fp16" in word or "16" in word:
         name = "bf16"
@@ -198,7 +203,30 @@ def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[s
     if name == "int8_channel" and "int8" not in peaks:
         name = "fp8" if "fp8" in peaks else "bf16"
         said = f"no INT8 on the chip, {name} instead"
-    return name, cache, said
+    if attention:
+        told = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8_block"}.get(attention.group(1), "int8_channel")
+        return (f"{name}+{told}" if f"{name}+{told}" in PRECISION else name), cache, said
+    usual = deployed(name, model)
+    if usual != name and not said:
+        said = f"experts in {name}, other products in {usual.partition('+')[2]}"
+    return usual, cache, said
+
+
+FORMATS = r"fp8|e4m3|e5m2|fp4|int4|int8|w4a|w8a|[48][- ]?bit|16|awq|gptq|mixed|half|native|published|^none$"
+"""Words that name a format of weights or arithmetic."""
+
+
+def refuse_unknown_precision(text: str) -> None:
+    """Refuse a precision that names no format known here.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
+    if text and not re.search(FORMATS, text.lower()):
+        raise InputError(f"precision '{text}' is not known; write bf16, fp8, int8 (w8a8), w4a8, int4, mxfp4 or nvfp4, "
+                         "or leave it empty for that of the published weights")
 
 
 def quantity_of(row: Mapping[str, str]) -> tuple[str, float]:
@@ -295,6 +323,7 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     family = maker(chips[0], catalog)
     here = part(chips[0], catalog)
     label = f"{row.get('precision') or ''} {row['model'] if not row.get('precision') else ''}"
+    refuse_unknown_precision((row.get("precision") or "").strip())
     name, cache, note = precision_of(label if label.strip() else "", shape, dict(here.peak))
     if asked == "gpu_hours" and not hours:
         said.append(f"{constant('default_run_tokens') / 1e12:g}T tokens")
@@ -313,10 +342,13 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         said.append(f"{told:g} chips priced as {count}, with {times:g} times the requests")
     tp, pp, dp = (int(number(row, k)) for k in ("tp", "pp", "dp"))
     ep = -1 if (row.get("ep") or "").strip().lower() in ("on", "yes", "true") else int(number(row, "ep"))
+    if not tp and not dp and not ep:
+        tp, ep = (_told_once(notes, rf"\b{k}[ =-]?(\d+)\b") for k in ("tp", "ep"))
     pools = re.findall(r"(\d+)x(\d+)", notes.partition("dp/tp per node:")[2].partition(";")[0])
+    pools = pools or re.findall(r"decode dp ?(\d+) ?\+ ?tp ?(\d+)", notes)
     if pools and not tp and not dp:
         dp, tp = (int(v) for v in pools[-1])
-    split = "disaggregated" in notes or "pd " in notes
+    split = "disaggregated" in notes or "pd " in notes or bool(re.search(r"\b\d+p\d+d\b", notes))
     stated = count > 0
     if count <= 0:
         world = max(tp, 1) * max(dp, 1) * max(pp, 1)
@@ -381,23 +413,35 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         floor="ci floor" in notes, slots=_told(notes, r"max-num-seqs (?:\d+/)?(\d+)"),
         prompts=times * (_told(notes, r"num_prompts (\d+)") or _told(notes, r"(\d+) prompts at")),
         arrivals=times * (_told(notes, r"request_rate ([\d.]+)") or _told(notes, r"prompts at ([\d.]+) req/s")),
-        years=0.0 if training else years_before(str(row.get("date") or "")),
+        years=0.0 if training else years_before(str(row.get("date") or ""), str(row.get("known_by") or "")),
         assumed=tuple(said))
 
 
-def years_before(date: str) -> float:
-    """Return by how many years a date lies before the year that the software beliefs speak of, 0 to 2; 0 for none."""
-    found = re.match(r"(\d{4})(?:-(\d{2}))?", date)
-    if not found:
-        return 0.0
-    year = float(found.group(1)) + (float(found.group(2)) - 0.5 if found.group(2) else 6.0) / 12
-    return min(max(constant("software_year") - year, 0.0), 2.0)
+def years_before(date: str, known_by: str = "") -> float:
+    """Return by how many years a row is older than the software that the beliefs speak of, -1 to 2; 0 without a date.
+
+    The date of a snapshot may come long after the day on which a value was first known, and a measurement never after
+    it, so the earlier of both counts.
+
+    >>> years_before("repo snapshot 2026-01-08", "2025-06-30")
+    0.5416666666666288
+    """
+    stated = [f for f in (re.search(r"\b(20\d{2})(?:-(\d{2}))?", text) for text in (date, known_by)) if f]
+    found = [f for f in stated if f.group(2)] or stated
+    years = [float(f.group(1)) + (float(f.group(2)) - 0.5 if f.group(2) else 6.0) / 12 for f in found]
+    return min(max(constant("software_year") - min(years), -1.0), 2.0) if years else 0.0
 
 
 def _told(notes: str, pattern: str) -> float:
     """Return the number that a pattern finds in notes, 0 where it finds none."""
     found = re.search(pattern, notes)
     return float(found.group(1)) if found else 0.0
+
+
+def _told_once(notes: str, pattern: str) -> int:
+    """Return the number that a pattern finds in notes, 0 where it finds none or several."""
+    found = re.findall(pattern, notes)
+    return int(found[0]) if len(found) == 1 else 0
 
 
 def variant_of(name: str) -> str:

@@ -17,7 +17,7 @@ from chipcast.base.catalog import DATA, read_table
 from chipcast.base.errors import InputError, nearest, unknown
 from chipcast.tokens.blocks import Read
 from chipcast.tokens.fields import Config, Fields, renamed
-from chipcast.tokens.model import Model
+from chipcast.tokens.model import PRECISION, Model
 from chipcast.tokens.readers import latent_layers, plain_layers
 from chipcast.tokens.readers_gpt import gpt_layers, learned_positions
 from chipcast.tokens.readers_mixed import (
@@ -184,6 +184,8 @@ def model_of(tree: Config, label: str) -> Model:
         notes = (*notes, *(() if "text tower only" in notes else ("text tower only",)))
     hidden = f.whole("hidden_size")
     native, block = native_of(f, tree)
+    native = with_attention(native, f.tree.get("quantization_config") or tree.get("quantization_config"),
+                            experts=any(g.ffn.kind == "moe" for g in groups))
     mtp = f.whole("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", default=0)
     return Model(name=label, hidden=hidden, vocab=f.whole("vocab_size"),
                  tied=f.flag("tie_word_embeddings", default=kind in TIED), groups=groups,
@@ -231,7 +233,7 @@ def native_of(f: Fields, tree: Config) -> tuple[str, int]:
     """
     quant = f.tree.get("quantization_config") or tree.get("quantization_config") or {}
     if str(f.tree.get("expert_dtype", "")) == "fp4":
-        return "mxfp4", 0
+        return "mxfp4+fp8_block" if isinstance(quant, dict) and quant.get("quant_method") == "fp8" else "mxfp4", 0
     if not isinstance(quant, dict) or not quant:
         return "bf16", 0
     method = str(quant.get("quant_method", "")).lower()
@@ -256,6 +258,24 @@ def native_of(f: Fields, tree: Config) -> tuple[str, int]:
         return ("int4_group" if quant.get("load_in_4bit") or quant.get("_load_in_4bit") else "int8_channel"), 0
     raise InputError(f"{f.label}: quantisation '{' '.join(label.split()) or 'not stated'}' is not known; known: fp8, "
                      "mxfp4, nvfp4, awq, gptq, compressed-tensors, bitsandbytes")
+
+
+def with_attention(native: str, quant: object, *, experts: bool) -> str:
+    """Return the precision of published weights where experts and other products differ.
+
+    A list of what stays as it was decides; without one, packed experts of these makers come with attention at 16 bits,
+    while methods that pack whole models pack attention too.
+    """
+    tree = quant if isinstance(quant, dict) else {}
+    kept = [tree.get(k) for k in ("ignore", "modules_to_not_convert", "exclude_modules", "ignored_layers")]
+    words = " ".join(str(w) for names in kept if isinstance(names, list) for w in names)
+    whole = str(tree.get("quant_method", "")).lower() in ("awq", "gptq", "auto-round", "bitsandbytes")
+    wide = f"{native}+bf16"
+    if not experts or wide not in PRECISION or "+" in native:
+        return native
+    if words:
+        return wide if re.search(r"attn|attention", words) else native
+    return wide if native in ("mxfp4", "int4_group") and not whole else native
 
 
 def _weights_told(quant: Config) -> Config:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from chipcast.tokens.beliefs import constant
 from chipcast.tokens.model import Model
 
@@ -15,8 +17,13 @@ def kind_of(model: Model) -> str:
     return next((k for k, v in found.items() if v), "dense")
 
 
+def deployment_width() -> float:
+    """Return the width of what one more deployment does: a source not seen yet, and the model's lack of fit. [log]"""
+    return float(np.hypot(constant("effect_source"), constant("noise_a")))
+
+
 def widths(model: Model, precision: str, stack: str) -> dict[str, float]:
     """Return the deviations of a model on a group of stacks with their widths. [log]"""
     return {f"arch:{stack}:{kind_of(model)}": constant("effect_arch"),
             f"model:{model.name}:{stack}": constant("effect_model"),
-            f"weights:{precision}:{stack}": constant("effect_weights")}
+            f"weights:{precision.partition('+')[0]}:{stack}": constant("effect_weights")}

@@ -21,7 +21,7 @@ from chipcast.base.types import Array, Numeric
 from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, constant, maker, part, speed_from
 from chipcast.tokens.cases import Case, bin_weights, case_of, quantity_of
 from chipcast.tokens.effects import widths
-from chipcast.tokens.forecast import Setting, serving, settle, training, training_job
+from chipcast.tokens.forecast import Setting, best_setting, serving, training, training_job
 from chipcast.tokens.kernels import Kernel
 from chipcast.tokens.posterior import Posterior, from_text, to_text
 from chipcast.tokens.train import Job
@@ -100,7 +100,7 @@ def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
         job, more = training_job(case, first, usual_speed)
         training(case, here, speed, job)
     else:
-        setting = settle(case, here)
+        setting = best_setting(case, here, speed, stack)
         more = setting.said
         if case.drafts and case.accept <= 1:
             belief("any", "accept", case.model.name, recorder)

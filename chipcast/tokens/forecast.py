@@ -146,6 +146,58 @@ def settle(case: Case, part: Part) -> Setting:
     return Setting(plan=plan, replicas=replicas, requests=requests, said=tuple(words))
 
 
+RATES = ("output_tokens_per_s_per_chip", "total_tokens_per_s_per_chip")
+"""Quantities that a free layout is chosen for."""
+
+_BEST: dict[tuple[Case, Part], Setting] = {}
+
+
+def ways(case: Case, part: Part) -> list[Case]:
+    """Return a case under the ways to cut a free layout: all chips as one, or replicas of one, two or four servers.
+
+    None where the row says how, tests a load of its own, or its model has no experts to deal out.
+    """
+    load = case.batch_per_chip or 0 < case.concurrency < np.inf
+    told = case.tp or case.dp or case.ep > 0 or case.cp > 1 or load
+    experts = any(g.ffn.kind == "moe" for g in case.model.groups)
+    if told or case.split or not experts or case.quantity not in RATES or case.phase == "prefill":
+        return []
+    ranks, out = case.count * part.per_chip // max(case.pp, 1), []
+    for tp in (1, 2, 4, 8, 16):
+        if tp > min(ranks, max(part.domain, 1)) or any(g.attention.heads % tp for g in case.model.groups):
+            continue
+        groups = {max(min(ranks, chips * part.per_chip) // tp, 1) for chips in (8, 16, 32, case.count)}
+        out += [replace(case, tp=tp, dp=dp) for dp in sorted(groups) if ranks % (tp * dp) == 0]
+    return out
+
+
+def best_setting(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric]) -> Setting:
+    """Return layout and batch of a serving case: as `settle` has it, or the fastest at the centre where it is free.
+
+    Raises
+    ------
+    InfeasibleError
+        If the model does not fit on the chips of the case.
+    """
+    key = (replace(case, id="", source="", quality="", assumed=()), part)
+    if key in _BEST:
+        return _BEST[key]
+    found: list[tuple[float, Setting]] = []
+    for way in ways(case, part):
+        try:
+            setting = settle(way, part)
+        except InfeasibleError:
+            continue
+        rate = float(np.max(serving(way, part, speed, stack, 0.7, setting)))
+        words = f"layout searched: tp {way.tp}, dp {way.dp}, replicas {setting.replicas:g}"
+        found.append((rate, replace(setting, said=(words, *setting.said))))
+    best = max(found, key=lambda f: f[0])[1] if found else settle(case, part)
+    if len(_BEST) >= constant("search_memory"):
+        _BEST.clear()
+    _BEST[key] = best
+    return best
+
+
 def filled(case: Case) -> float:
     """Return the share of a measurement in which all places were taken: the last wave of prompts leaves some empty."""
     if not (case.prompts and np.isfinite(case.concurrency) and case.concurrency > 0):
@@ -155,12 +207,17 @@ def filled(case: Case) -> float:
 
 
 def accept_length(case: Case, accept: Numeric) -> Numeric:
-    """Return the tokens that a step yields: stated, or (1 - a^(n+1))/(1 - a) of the belief."""
+    """Return the tokens that a step yields: stated, or (1 - a^(n+1))/(1 - a) of the belief.
+
+    The belief speaks of one draft; who lets many tokens be drafted has a drafter that is trusted, so the odds of
+    acceptance rise as a power of their number, row `accept_per_draft`.
+    """
     if case.drafts == 0:
         return 1.0
     if case.accept > 1:
         return case.accept
-    a = np.minimum(accept, 0.98)
+    odds = accept / (1.0 - accept) * case.drafts ** constant("accept_per_draft")
+    a = np.minimum(odds / (1.0 + odds), 0.98)
     return (1 - a ** (case.drafts + 1)) / (1 - a)
 
 

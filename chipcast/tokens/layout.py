@@ -163,17 +163,19 @@ def choose_precision(model: Model, speed: Speed, asked: str | None) -> str:
         If the asked precision has no arithmetic on the chip.
     """
     from chipcast.base.choose import choose
-    from chipcast.tokens.model import PRECISION
+    from chipcast.tokens.model import PRECISION, deployed
 
     if asked:
         word = {"fp8": "fp8_block" if model.block else "fp8", "int8": "int8_channel", "w8a8": "int8_channel",
                 "fp4": "fp4_block", "int4": "int4_group", "nvfp4": "fp4_block"}.get(asked.lower(), asked.lower())
-        kind = choose(PRECISION, word, "precision").arithmetic
-        if kind not in speed.peak:
+        word = deployed(word, model)
+        both = choose(PRECISION, word, "precision")
+        kind = next((k for k in (both.arithmetic, both.outside.arithmetic) if k not in speed.peak), "")
+        if kind:
             has = ", ".join(sorted(speed.peak))
             raise InputError(f"chip '{speed.chip}' has no {kind}; it has {has}, so choose another precision")
         return word
-    if model.native in ("mxfp4", "int4_group"):
+    if model.native.startswith(("mxfp4", "int4_group")):
         return model.native
     ascend = speed.chip.startswith("ascend")
     if "fp8" in speed.peak and not ascend:

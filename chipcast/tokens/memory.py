@@ -55,7 +55,7 @@ def weight_bytes(model: Model, plan: Plan, precision: Precision) -> Numeric:
     key-value head is copied where there are more ranks than heads; experts are dealt out over ep and cut by etp.
     """
     tp, etp, ep = plan.tp, plan.etp, plan.ep
-    hidden, w = model.hidden, precision.bytes_per_weight
+    hidden, expert, w = model.hidden, precision.bytes_per_weight, precision.outside.bytes_per_weight
     total: Numeric = 0.0
     for g in model.groups:
         a, x = g.attention, g.ffn
@@ -72,7 +72,8 @@ def weight_bytes(model: Model, plan: Plan, precision: Precision) -> Numeric:
             layer = layer + w * x.matrices * hidden * x.width / tp + 2.0 * x.other_params / tp
         elif x.kind == "moe":
             experts = x.experts * x.expert_params(hidden) / (ep * etp)
-            layer = layer + w * (experts + x.matrices * hidden * x.shared_width / tp) + 2.0 * x.other_params / ep
+            layer = layer + expert * experts + w * x.matrices * hidden * x.shared_width / tp
+            layer = layer + 2.0 * x.other_params / ep
         total = total + g.count * layer
     ends = 2.0 * model.embedding_params / tp
     both = ends + 2.0 * model.head_params / tp

@@ -6,7 +6,7 @@ Sources: Vaswani et al. 2017 (1706.03762); GQA 2305.13245; MLA 2405.04434; DeepS
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from chipcast.base.errors import require
@@ -205,7 +205,7 @@ class Model:
         """Weights of the further-token layers: a layer like the last one, two maps and three norms each."""
         if not self.mtp_layers:
             return 0
-        last = next((g for g in reversed(self.groups) if g.ffn.kind == "moe"), self.groups[-1])
+        last = self._mtp_like
         layer = (last.attention.matrix_params + last.attention.other_params + last.norm_params
                  + last.ffn.params(self.hidden))
         return self.mtp_layers * (layer + 2 * self.hidden**2 + 3 * self.hidden)
@@ -279,7 +279,9 @@ class Model:
         matrix = choose(PRECISION, precision, "precision")
         quantised = self.quantised_params + (self._mtp_quantised() if mtp else 0)
         rest = self.params_total + (self.params_mtp if mtp else 0) - quantised
-        return quantised * matrix.bytes_per_weight + 2.0 * rest
+        experts = self.expert_params + (self._mtp_experts() if mtp else 0)
+        return (experts * matrix.bytes_per_weight + (quantised - experts) * matrix.outside.bytes_per_weight
+                + 2.0 * rest)
 
     @property
     def quantised_params(self) -> int:
@@ -287,15 +289,23 @@ class Model:
         return sum(g.count * (g.attention.matrix_params + g.ffn.params(self.hidden) - g.ffn.router_params
                               - g.ffn.other_params) for g in self.groups)
 
+    @property
+    def _mtp_like(self) -> LayerGroup:
+        """Layers like which the further-token layers are built."""
+        return next((g for g in reversed(self.groups) if g.ffn.kind == "moe"), self.groups[-1])
+
     def _mtp_quantised(self) -> int:
-        last = next((g for g in reversed(self.groups) if g.ffn.kind == "moe"), self.groups[-1])
+        last = self._mtp_like
         return self.mtp_layers * (last.attention.matrix_params + last.ffn.params(self.hidden)
                                   - last.ffn.router_params - last.ffn.other_params)
+
+    def _mtp_experts(self) -> int:
+        return self.mtp_layers * self._mtp_like.ffn.experts * self._mtp_like.ffn.expert_params(self.hidden)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Precision:
-    """How weights are stored and in what the matrix units count."""
+    """How weights are stored and in what the matrix units count; of routed experts, where others differ."""
 
     bytes_per_weight: float
     """Bytes of a weight with its share of the scale. [B]"""
@@ -305,6 +315,13 @@ class Precision:
     """Bytes of an activation that enters a product. [B]"""
     cache_bytes: float
     """Bytes of a cached element as usually deployed. [B]"""
+    other: Precision | None = None
+    """Of attention, shared experts and dense networks, where theirs is another; None for the same."""
+
+    @property
+    def outside(self) -> Precision:
+        """Precision of the products outside routed experts."""
+        return self.other or self
 
 
 PRECISION: dict[str, Precision] = {
@@ -313,11 +330,33 @@ PRECISION: dict[str, Precision] = {
     "fp8": Precision(bytes_per_weight=1.0, arithmetic="fp8", activation_bytes=1.0, cache_bytes=2.0),
     "int8_channel": Precision(bytes_per_weight=1.0, arithmetic="int8", activation_bytes=1.0, cache_bytes=2.0),
     "w4a8": Precision(bytes_per_weight=0.5 + 2 / 128, arithmetic="int8", activation_bytes=1.0, cache_bytes=2.0),
+    "w8a16": Precision(bytes_per_weight=1.0, arithmetic="bf16", activation_bytes=2.0, cache_bytes=2.0),
     "int4_group": Precision(bytes_per_weight=0.5 + 2 / 128, arithmetic="bf16", activation_bytes=2.0, cache_bytes=2.0),
     "mxfp4": Precision(bytes_per_weight=0.5 + 1 / 32, arithmetic="bf16", activation_bytes=2.0, cache_bytes=2.0),
     "fp4_block": Precision(bytes_per_weight=0.5 + 1 / 16, arithmetic="fp4", activation_bytes=0.5, cache_bytes=2.0),
 }
 """Weights by precision: a block of 128 x 128 shares a 4-byte scale, a group of 128 a 2-byte one."""
+
+MIXED = (("fp4_block", "fp8_block"), ("fp4_block", "bf16"), ("fp8_block", "bf16"), ("fp8", "bf16"),
+         ("w4a8", "int8_channel"), ("int4_group", "bf16"), ("mxfp4", "bf16"), ("mxfp4", "fp8_block"))
+"""Routed experts in the first, all other products in the second: as makers ship and operators run them."""
+
+BESIDE_EXPERTS = {"fp4_block": "fp8_block", "w4a8": "int8_channel", "int4_group": "bf16", "mxfp4": "bf16"}
+"""What attention and dense products usually keep where experts are packed into four bits."""
+
+PRECISION.update({f"{a}+{b}": replace(PRECISION[a], other=PRECISION[b]) for a, b in MIXED})
+
+
+def deployed(precision: str, model: Model) -> str:
+    """Return the precision as operators run it on a model: packed experts leave attention wider (`BESIDE_EXPERTS`).
+
+    >>> deployed("int4_group", load("kimi-k2.5")), deployed("int4_group", load("qwen3-32b"))
+    ('int4_group+bf16', 'int4_group')
+    """
+    if model.native.startswith(f"{precision}+"):
+        return model.native
+    packed = precision in BESIDE_EXPERTS and any(g.ffn.kind == "moe" for g in model.groups)
+    return f"{precision}+{BESIDE_EXPERTS[precision]}" if packed and model.native != precision else precision
 
 
 @lru_cache(maxsize=256)

@@ -151,7 +151,7 @@ def attention_ops(model: Model, a: Attention, plan: Plan, load: Load, precision:
     """Return projections, core and small operations of one layer's attention."""
     hidden, m, tp = model.hidden, load.requests * load.new / (plan.cp if load.prefill else 1), plan.tp
     heads = a.heads / tp
-    stored = load.stored if np.any(load.stored) else precision.cache_bytes
+    stored, precision = load.stored if np.any(load.stored) else precision.cache_bytes, precision.outside
     part = 1 if load.prefill else plan.cp
     keys, read = _keys_seen(a, load) / part, _keys_read(a, load) / part
     out: list[Op] = []
@@ -176,6 +176,9 @@ def attention_ops(model: Model, a: Attention, plan: Plan, load: Load, precision:
                          launches=2.0))
         if load.prefill:
             flop = 2 * m * heads * keys * (a.key_dim + a.rope_dim + a.value_dim)
+            if a.index_top:
+                flop = np.minimum(2 * m * heads * keys * (2 * a.kv_rank + a.rope_dim), 2 * m * heads * _all_seen(load)
+                                  * (a.key_dim + a.rope_dim + a.value_dim))
             moved = 2 * (kv_rows + m) * heads * (a.key_dim + a.rope_dim + a.value_dim)
         else:
             flop = 2 * m * heads * keys * (2 * a.kv_rank + a.rope_dim)
@@ -243,7 +246,7 @@ def _keys_read(a: Attention, load: Load) -> Numeric:
 def dense_ops(model: Model, x: Ffn, plan: Plan, load: Load, precision: Precision, tile: Numeric,
               layers: Numeric) -> list[Op]:
     """Return the products of a dense network."""
-    m = load.requests * load.new
+    m, precision = load.requests * load.new, precision.outside
     width = x.width / plan.tp
     return [_gemm("up", m, model.hidden, (x.matrices - 1) * width, precision, tile, layers),
             _gemm("down", m, width, model.hidden, precision, tile, layers),
@@ -271,9 +274,10 @@ def expert_ops(model: Model, x: Ffn, plan: Plan, load: Load, precision: Precisio
            Op("routed experts", "grouped", flop, moved, rows, layers, False, 4.0)]
     if x.shared_width:
         own_width = x.shared_width / plan.tp
-        out.append(_gemm("shared experts", m, hidden, x.matrices * own_width, precision, tile, layers, launches=2.0))
+        out.append(_gemm("shared experts", m, hidden, x.matrices * own_width, precision.outside, tile, layers,
+                         launches=2.0))
     if x.inner and x.inner != hidden:
-        out.append(_gemm("around experts", own, hidden, 2 * x.inner, precision, tile, layers, launches=2.0))
+        out.append(_gemm("around experts", own, hidden, 2 * x.inner, precision.outside, tile, layers, launches=2.0))
     return out
 
 

@@ -51,9 +51,28 @@ class Prediction:
         return {k: getattr(self, k) for k in ("id", "p05", "p50", "p95", "grade", "bound_by", "assumed", "error")}
 
 
+def strata(seed: int, name: str, count: int) -> Array:
+    """Return uniforms of a stream in mirrored pairs, u and 1 - u, each half of them in strata of its own. (draw)
+
+    What is linear in the normals behind it has its median in the middle of such draws exactly, and its percentiles
+    nearly so; plain draws of this number leave one or two percent. Source: McKay, Beckman, Conover 1979.
+    """
+    half = -(-count // 2)
+    rank = np.argsort(np.argsort(draws.uniforms(seed, name, 0, half)))
+    u = (rank + 0.5) / half
+    return np.concatenate([u, 1.0 - u])[:count]
+
+
+def normals(seed: int, name: str, count: int) -> Array:
+    """Return the normal scores of `strata`. (draw)"""
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri(strata(seed, name, count)), dtype=float)
+
+
 def sampler(posterior: Posterior, *, seed: int, count: int = DRAWS) -> Callable[[str], Array]:
     """Return a function from the name of a deviation to its draws: posterior where fitted, else prior."""
-    noise = np.stack([draws.normals(seed, f"tokens:{n}", 0, count) for n in posterior.names]) if posterior.names \
+    noise = np.stack([normals(seed, f"tokens:{n}", count) for n in posterior.names]) if posterior.names \
         else np.zeros((0, count))
     moved = posterior.mean[:, None] + posterior.factor @ noise
     index = {n: i for i, n in enumerate(posterior.names)}
@@ -65,7 +84,7 @@ def sampler(posterior: Posterior, *, seed: int, count: int = DRAWS) -> Callable[
             values: Array = moved[i]
             return values
         if name not in memo:
-            memo[name] = draws.normals(seed, f"tokens:{name}", 0, count)
+            memo[name] = normals(seed, f"tokens:{name}", count)
         return memo[name]
 
     return draw
@@ -127,7 +146,7 @@ def spread_of(case: Case, catalog: Catalogue, posterior: Posterior, draw: Callab
     if noisy:
         from scipy.special import stdtrit
 
-        u = draws.uniforms(seed, "tokens:noise", 0, size)
+        u = strata(seed, "tokens:noise", size)
         total = total + noise_of(replace(case, floor=False)) * stdtrit(constant("noise_tail"), u)
         if case.floor:
             total = total - constant("floor_shift")

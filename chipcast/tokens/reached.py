@@ -14,8 +14,8 @@ import numpy as np
 from chipcast.base import draws
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
-from chipcast.tokens.beliefs import CHIP_NAMES, GROUPS, STACK_NAMES, Draw, belief, constant, maker
-from chipcast.tokens.effects import widths
+from chipcast.tokens.beliefs import CHIP_NAMES, GROUPS, STACK_NAMES, Draw, belief, maker
+from chipcast.tokens.effects import deployment_width, widths
 from chipcast.tokens.model import Model
 from chipcast.tokens.posterior import Posterior, shipped_posterior, vintage_for
 from chipcast.tokens.step import Speed
@@ -86,7 +86,7 @@ def for_model(given: Given, speed: Speed, model: Model, precision: str, stack: s
     nobody has seen beside the model's own lack of fit.
     """
     draw = deviations(given)
-    total: Numeric = np.hypot(constant("effect_source"), constant("noise_a")) * draw(f"deployment:{speed.chip}:{stack}")
+    total: Numeric = deployment_width() * draw(f"deployment:{speed.chip}:{stack}")
     for name, width in widths(model, precision, stack).items():
         total = total + width * draw(name)
     faster = np.exp(total)

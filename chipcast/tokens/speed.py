@@ -182,7 +182,8 @@ def speed_of(given: Given, chip: str, *, segment: str = "platform") -> Speed:
         host_s=either(host, s["host_ms"]) * 1e-3, request_s=s["request_us"] * 1e-6, maturity=maturity,
         even=either(told(given, "routing.even_routing_share"), c["even"]),
         hidden=either(told(given, "overlap.hidden_share"), c["hidden"]), alpha_s=(alpha[0], alpha[1]),
-        link_bytes_s=(fast * reach[0], slow * reach[1]), mesh=fabric[0] == "hccs_a2")
+        link_bytes_s=(fast * reach[0], slow * reach[1]), mesh=fabric[0] == "hccs_a2",
+        four_bit=c["four_bit"])
 
 
 def fitted_speed(given: Given, chip: str, model: Model, *, segment: str = "platform",

@@ -12,6 +12,7 @@ import numpy as np
 
 from chipcast.base.types import Numeric
 from chipcast.chip.ops import op_time_s
+from chipcast.cluster.collectives import quick_all_reduce
 from chipcast.tokens.model import Precision
 from chipcast.tokens.ops import Message, Op, Plan
 
@@ -79,6 +80,8 @@ class Speed:
     """Part of the sums over tensor-parallel ranks hidden behind compute; none in serving. [1]"""
     mesh: bool = False
     """Whether the fast domain is a full mesh, in which few ranks reach few links."""
+    four_bit: Numeric = 1.0
+    """Part of the share of the 8-bit peak that products keep in 4-bit arithmetic. [1]"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,30 +99,29 @@ def all_reduce_s(size: Numeric, ranks: Numeric, speed: Speed) -> Numeric:
 
     Notes
     -----
-    The shortest of recursive doubling, log2 p (alpha + n/B), halving and doubling, 2 log2 p alpha + 2 (p-1)/p n/B,
-    and all to all at once, alpha + (p-1) n/B; between domains the slow level moves n over the ranks of a domain.
-    Sources: Thakur, Rabenseifner, Gropp 2005.
+    On each level the shorter of recursive doubling and of halving and doubling, as `cluster` has them; inside the fast
+    links also all to all at once, alpha + (p-1) n/B, which engines do not use across a network. Between domains the
+    slow level moves n over the ranks of a domain. Sources: Thakur, Rabenseifner, Gropp 2005.
     """
     p = np.asarray(ranks, dtype=float)
     inside = np.minimum(p, speed.domain)
-    outside = np.maximum(p / speed.domain, 1.0)
-    total = _one_level(size, inside, speed.alpha_s[0], _reach(speed, inside))
-    return total + _one_level(size / inside, outside, speed.alpha_s[1], speed.link_bytes_s[1])
+    slow = (speed.alpha_s[1], speed.link_bytes_s[1])
+    far = quick_all_reduce(np.maximum(p / speed.domain, 1.0), size / inside, 1.0, slow, slow)
+    return _at_once_or_quick(size, inside, (speed.alpha_s[0], _reach(speed, inside))) \
+        + np.where(np.asarray(size) > 0, far, 0.0)
+
+
+def _at_once_or_quick(size: Numeric, p: Numeric, level: tuple[Numeric, Numeric]) -> Numeric:
+    """Return the time of a sum inside the fast links. [s]"""
+    here = (p > 1) & (np.asarray(size) > 0)
+    at_once = level[0] + (p - 1) * size / level[1]
+    return np.where(here, np.minimum(quick_all_reduce(p, size, p, level, level), at_once), 0.0)
 
 
 def _reach(speed: Speed, ranks: Numeric) -> Numeric:
     if not speed.mesh or speed.domain <= 1:
         return speed.link_bytes_s[0]
     return speed.link_bytes_s[0] * np.clip((ranks - 1) / (speed.domain - 1), 1 / (speed.domain - 1), 1.0)
-
-
-def _one_level(size: Numeric, p: Numeric, alpha: Numeric, bytes_s: Numeric) -> Numeric:
-    steps = np.log2(p)
-    here = (p > 1) & (np.asarray(size) > 0)
-    doubling = steps * (alpha + size / bytes_s)
-    halving = 2 * steps * alpha + 2 * (p - 1) / p * size / bytes_s
-    at_once = alpha + (p - 1) * size / bytes_s
-    return np.where(here, np.minimum(np.minimum(doubling, halving), at_once), 0.0)
 
 
 def experts_s(message: Message, ep: Numeric, speed: Speed) -> Numeric:
@@ -153,7 +155,7 @@ def context_s(message: Message, plan: Plan, speed: Speed) -> Numeric:
     alpha = np.where(far, speed.alpha_s[1], speed.alpha_s[0])
     rate = np.where(far, speed.link_bytes_s[1], speed.link_bytes_s[0])
     if message.kind == "merge":
-        return _one_level(message.bytes, cp, alpha, rate)
+        return _at_once_or_quick(message.bytes, cp, (alpha, rate))
     return np.where(np.asarray(message.bytes) > 0, message.bytes / rate + (cp - 1) * alpha, 0.0)
 
 
@@ -175,11 +177,14 @@ def traffic_s(messages: Sequence[Message], plan: Plan, speed: Speed) -> tuple[Nu
 def efficiency(op: Op, speed: Speed, precision: Precision) -> tuple[Numeric, Numeric]:
     """Return what an operation reaches: arithmetic and bytes per second."""
     wide = op.wide or op.kind in ("core_decode", "core_prefill", "head")
-    arithmetic = "bf16" if wide or precision.arithmetic not in speed.peak else precision.arithmetic
+    own = (precision if op.kind == "grouped" else precision.outside).arithmetic
+    arithmetic = "bf16" if wide or own not in speed.peak else own
     peak = speed.peak[arithmetic]
     share = {"gemm": speed.gemm_wide if arithmetic == "bf16" else speed.gemm_narrow, "head": speed.gemm_wide,
              "grouped": speed.grouped, "core_decode": speed.core_decode, "core_prefill": speed.core_prefill,
              "small": speed.gemm_wide}[op.kind]
+    if arithmetic == "fp4":
+        share = share * speed.four_bit
     if op.kind in ("core_decode", "core_prefill"):
         return peak * share, speed.memory_bytes_s * speed.core_stream
     many = op.rows / (op.rows + speed.rows_half)

@@ -130,11 +130,19 @@ def stretch(scored: Sequence[Scored]) -> float:
     return float(np.clip(places[order][at], constant("stretch_least"), constant("stretch_most")))
 
 
-def stretches(scored: Sequence[Scored]) -> dict[str, float]:
-    """Return the stretch by reach; what nobody has measured is never surer than what somebody has."""
-    out = {k: stretch([s for s in scored if s.reach == k]) for k in REACHES}
+def stretches(scored: Sequence[Scored], far: Sequence[Scored] = ()) -> dict[str, float]:
+    """Return the stretch by reach; what nobody has measured is never surer than what somebody has.
+
+    Parameters
+    ----------
+    scored : sequence of Scored
+        Rows whose source was left out.
+    far : sequence of Scored
+        Rows whose chip was left out: few sources stand alone on a chip, so these say more of chips not seen.
+    """
+    out = {k: stretch([s for s in (*scored, *far) if s.reach == k]) for k in REACHES}
     for kind in ("serve", "train"):
-        out[f"{kind} new"] = max(out[f"{kind} new"], out[f"{kind} seen"])
+        out[f"{kind} new"] = max(out[f"{kind} new"], out[f"{kind} seen"], constant("stretch_new"))
     return out
 
 
@@ -142,19 +150,20 @@ REACHES = ("serve seen", "serve new", "train seen", "train new")
 """Keys of the stretch."""
 
 
-def nested(plain: Sequence[Scored]) -> list[Scored]:
+def nested(plain: Sequence[Scored], far: Sequence[Scored] = ()) -> list[Scored]:
     """Return scores under the stretch that all other sources ask for, so that no source chose its own interval."""
     out = []
     for source, rows in by_source(plain).items():
-        by = stretches([s for s in plain if s.source != source])
+        by = stretches([s for s in plain if s.source != source], [s for s in far if s.source != source])
         out += [r.stretched(by[r.reach]) for r in rows]
     return out
 
 
-def widened(catalog: Catalogue, posterior: Posterior) -> tuple[Posterior, list[Scored]]:
-    """Return the posterior with the stretch that rows left out ask for, and the scores before that."""
-    plain = leave_one_out(catalog, replace(posterior, widen={}))
-    return replace(posterior, widen=stretches(plain)), plain
+def widened(catalog: Catalogue, posterior: Posterior) -> tuple[Posterior, list[Scored], list[Scored]]:
+    """Return the posterior with the stretch that rows left out ask for, and the scores by source and chip before it."""
+    bare = replace(posterior, widen={})
+    plain, far = leave_one_out(catalog, bare), leave_one_out(catalog, bare, key="chip")
+    return replace(posterior, widen=stretches(plain, far)), plain, far
 
 
 def median_of_medians(scored: Sequence[Scored]) -> float:

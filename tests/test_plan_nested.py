@@ -60,7 +60,7 @@ def test_without_weight_on_the_tail_it_is_the_mean() -> None:
 
 
 def test_what_is_planned_for_a_node_is_what_would_be_planned_there() -> None:
-    """Two even branches of two even leaves; in the cheap one an act is a little dearer and less risky than the other."""
+    """Two even branches of two even leaves; in the cheap one an act is a little dearer and less risky than another."""
     labels = np.array([[0, 0, 0, 0], [0, 0, 1, 1]])
     acts = np.array([[9.0, 5.0], [8.0, 6.5]])
 

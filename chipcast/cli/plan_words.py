@@ -33,6 +33,9 @@ CAUSES_SHOWN = 5
 
 RIVALS = {"mean_value": "buy for the average future", "need_only": "buy today's need", "hoard_all": "hoard",
           "wait": "wait a quarter", "api": "everything by API"}
+OBJECTIVES = {"nested": " The plan itself weighs the tail anew at every node of the tree, which is another number.",
+              "worst_case": " The plan itself minimises its dearest future.",
+              "regret": " The plan itself minimises its largest regret."}
 VERDICTS = {"better": "plan is better", "worse": "plan is worse", "cannot tell": "cannot tell"}
 KNOWS = {"regimes": "later orders know the gates and what can be seen by then",
          "date": "later orders know everything, which flatters every plan alike",
@@ -77,7 +80,7 @@ def show(done: object) -> None:
     table(f"Cost on {done.solver['fresh']} fresh futures, discounted USD",
           ("plan", "mean cost", "mean and tail", "saved by the plan", "90 %", "verdict"), money,
           foot=f"Mean and tail: {1 - done.tail_weight:g} x mean + {done.tail_weight:g} x mean of the worst "
-               f"{1 - done.tail:.0%}; savings and verdicts are in that.")
+               f"{1 - done.tail:.0%}; savings and verdicts are in that." + OBJECTIVES.get(done.solver["risk"], ""))
     v = done.values
     say(f"Value of perfect news {short(v['evpi'])} USD, of planning for many futures {short(v['vss'])} USD; on its own "
         f"futures the plan costs {short(v['sp'])} USD, on fresh ones {short(v['out_of_sample'])} USD.")

@@ -23,6 +23,9 @@ LEAST_SHOWN = 0.5
 RARE, MOSTLY = 0.01, 0.5
 """Share of failing futures below which no cause is sought, and above which those that hold are described. [1]"""
 
+LEAST_COVERED = 0.1
+"""A box that holds less of what it describes says little. [1]"""
+
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Percentiles of fans."""
 
@@ -71,11 +74,9 @@ def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: t
     if share < RARE:
         return (f"fails in {share:.1%} of the fresh futures {meant}",)
     head = f"fails in {share:.0%} of the fresh futures {meant}"
-    if share <= MOSTLY:
-        return (head, *(sentence(b, quarters) for b in boxes(causes, fails)))
-    # A box of failures would be nearly all futures: what must come true says more.
-    return (head, *(sentence(b, quarters, verb="holds", noun="futures in which it holds")
-                    for b in boxes(causes, ~fails)))
+    # Where most fail a box of failures would be nearly all futures: what must come true says more.
+    rare, words = (fails, {}) if share <= MOSTLY else (~fails, {"verb": "holds", "noun": "futures in which it holds"})
+    return (head, *(sentence(b, quarters, **words) for b in boxes(causes, rare) if b.coverage >= LEAST_COVERED))
 
 
 def answer(orders: tuple[Order, ...], signed: tuple[dict[str, Any], ...], rivals: dict[str, dict[str, Any]],

@@ -150,7 +150,8 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
     evidence = condition(given, () if prior else None, own=own, without=without)
     if not prior:
         evidence = replace(evidence, given=calibrated(evidence.given))
-    fit = with_fit(platform.with_fit(evidence.given), (*SERVING, *story.chips), ("platform", story.buyer.segment))
+    fit = with_fit(platform.with_fit(evidence.given), (*SERVING, *story.chips), ("platform", story.buyer.segment),
+                   (MODEL, story.buyer.model))
     evidence = replace(evidence, given=fit)
     first = f"{story.as_of:%Y-%m}"
     months = month_range(first, story.until)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from chipcast.rules.check import Verdict, ask_for, status_of, verdict, verdicts
 from chipcast.rules.explain import payload, sentence
 from chipcast.rules.record import CN_WORDS, STATUS_OF, US_WORDS
 from chipcast.rules.rule import layer, layers, read_layer
+from chipcast.scenario import law_book, load
 
 NOW = Catalogue(last_known())
 SEGMENTS = ("platform", "cloud", "state_funded", "public_centre", "private", "clinic_school")
@@ -390,3 +392,17 @@ def test_a_bad_row_is_refused_with_its_name() -> None:
 def test_defect_a_tool_without_tier_b_and_without_the_letters_calls_parts_free() -> None:
     assert at("l40", "2023-12-01").us.word == "notice"
     assert at("mi210", "2025-06-01").us.word == "letter"
+
+
+def test_a_rule_of_ones_own_binds_after_the_end_of_the_sources(tmp_path: Path) -> None:
+    """What the sources do not speak of the user may: a market of 2026 meets a cap that begins in its autumn."""
+    file = tmp_path / "cap.yaml"
+    file.write_text("name: cap\nbase: latest\nrules:\n  cap: {effective: 2026-10-01, scope: CN HK MO D5 HQ, "
+                    "test: '[mem] dram_bw_gb_s >= 800', to: denied, why: a memory cap}\n", encoding="utf-8")
+    book = law_book(load(str(file)))
+    months = month_range("2026-08", "2026-12")
+    table = verdicts(book, chips=("l20", "l2"), segments=("platform",), months=months, beyond="last")
+    assert [US_WORDS[w] for w in table.us[:, 0, 0]] == ["free", "free"] + ["licence_denial"] * 3
+    assert [US_WORDS[w] for w in table.us[:, 0, 1]] == ["free"] * 5, "300 GB/s is below the cap"
+    after = verdict(book, ask_for(book, "l20", date(2026, 10, 2)))
+    assert (after.status, after.last_status) == ("unknown", "denied")

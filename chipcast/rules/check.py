@@ -78,9 +78,10 @@ def verdict(catalog: Catalogue, ask: Shipment, *, assess: Assessor | None = None
 
     Dated what-ifs come last: from its day on an event replaces the word of its gate, see `overrule`.
     """
-    end = horizon(catalog)
-    past = ask.on > sources_end()
-    within = replace(ask, on=end) if past and end is not None else ask
+    events = tuple(events)
+    end, past = horizon(catalog), ask.on > sources_end()
+    # past the sources the last state is that of their last day, but for what the user says of later days
+    within = replace(ask, on=end) if past and end is not None and not (catalog.laws or events) else ask
     us, cn, last = gates(catalog, within, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope, events=events)
     if past:
         us, cn = replace(us, word="unknown"), replace(cn, word="unknown")
@@ -159,7 +160,7 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     own : mapping, optional
         Figures of chips that the catalogue does not have.
     beyond : str
-        `unknown`, or `last` to carry the last known state past the horizon of the sources.
+        `unknown`, or `last` to carry the law as last known past the end of the sources, rules of one's own included.
     hq_rule, letter_scope : str
         Readings, see `gates`.
     """
@@ -169,21 +170,19 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     seat = place(hq) if hq else target
     days = [month_end(m) for m in months]
     spans = spans_of(catalog, days)
-    end = horizon(catalog)
     shape = (len(spans), len(segments), len(chips))
     us, cn = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
     by, prong = np.full(shape, "", object), np.full(shape, "", object)
     distance = np.full(shape, np.nan)
     known = [(own or {}).get(c) or figures(catalog, c) for c in chips]
-    lives = [live_layers(catalog, day if end is None else min(day, end)) for day, _ in spans]
+    lives = [live_layers(catalog, day) for day, _ in spans]
     chinese: dict[Any, Answer] = {}
-    asked = [day if end is None else min(day, end) for day, _ in spans]
-    alike = [us_state(catalog, lives[i], on) for i, on in enumerate(asked)]
+    alike = [us_state(catalog, live, day) for live, (day, _) in zip(lives, spans, strict=True)]
     for k, found in enumerate(known):
         assess = assessor(found, from_us=True)
         answers: dict[Any, Answer] = {}
         for i, (day, _) in enumerate(spans):
-            ask = Shipment(figures=found, to=target, hq=seat, on=asked[i])
+            ask = Shipment(figures=found, to=target, hq=seat, on=day)
             if alike[i] not in answers:
                 answers[alike[i]] = us_gate(catalog, ask, assess=assess, hq_rule=hq_rule, letter_scope=letter_scope,
                                             live=lives[i])
@@ -209,7 +208,7 @@ def verdicts(catalog: Catalogue, *, chips: Sequence[str], segments: Sequence[str
     us, cn, by, prong, distance = us[where], cn[where], by[where], prong[where], distance[where]
     if target.code in (*MAINLAND, "MO"):
         overrule_table(events, days, known, us, cn, by, prong)
-    share = _shares(catalog, segments, [d if end is None else min(d, end) for d in days], target.code)
+    share = _shares(catalog, segments, days, target.code)
     return Verdicts(months=tuple(months), segments=tuple(segments), chips=tuple(chips), us=us, cn=cn,
                     decided_by=by.astype("U24"), prong=prong.astype("U24"), slack_log=distance,
                     min_domestic_share=share, unknown_after=str(unknown_after(catalog)))
@@ -228,14 +227,11 @@ def signed(answer: Answer) -> float:
 
 def spans_of(catalog: Catalogue, days: Sequence[date]) -> list[tuple[date, list[int]]]:
     """Return the days grouped so that within a group every layer is in the same state: (a day, positions)."""
-    end = horizon(catalog)
     known = known_layers(catalog)
     groups: dict[tuple[Any, ...], tuple[date, list[int]]] = {}
     for i, day in enumerate(days):
-        past = day > sources_end()
-        at = end if past and end is not None else day
-        key = (past, *[(x.phase(at, catalog.as_of), x.state(at, catalog.as_of)) for x in known],
-               *[min(at, later) == later for x in known for later in x.scope_from.values()])
+        key = (day > sources_end(), *[(x.phase(day, catalog.as_of), x.state(day, catalog.as_of)) for x in known],
+               *[min(day, later) == later for x in known for later in x.scope_from.values()])
         groups.setdefault(key, (day, []))[1].append(i)
     return list(groups.values())
 

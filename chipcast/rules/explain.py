@@ -74,7 +74,7 @@ def sentence(v: Verdict) -> str:
         head += f", parent in {ask.hq.name}"
     head += f", buyer class {ask.segment}, on {ask.on}"
     if v.past_horizon:
-        then = f", as known on {v.as_of}" if v.as_of < v.unknown_after else ""
+        then = f", as known on {v.as_of}," if v.as_of < v.unknown_after else ""
         return (f"{head}: unknown, the sources end on {v.unknown_after}; the last known state{then} is "
                 f"{v.last_status}. Not legal advice.")
     parts = [_us_words(v)]

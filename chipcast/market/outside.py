@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from chipcast.base.given import Given
 from chipcast.base.types import Array
@@ -23,8 +24,8 @@ class Outside:
 
     door: Array
     """Share of the month in which both gates let a chip ship. [1] (gated chip, month, draw)"""
-    offered: Array
-    """1 where a chip can ship at all: its door is open for a while and its maker can make some.
+    offered: npt.NDArray[np.bool_]
+    """Whether a chip can ship at all: its door is open for a while and its maker can make some.
     (gated chip, month, draw)"""
     shut: Array
     """How far the leading card is held back, by rules in force and by gates. [1] (month, draw)"""
@@ -50,9 +51,9 @@ class Outside:
     lease_flow: Array
     """Cards that can newly be leased abroad. [cards/month] (month, draw)"""
     us_open: Array
-    """Share of the month in which the US gate and its rules let a chip ship. [1] (chip, month, draw)"""
+    """Share of the month in which the US gate and its rules let a chip ship. [1] (gated chip, month, draw)"""
     cn_open: Array
-    """The same for the Chinese gate. [1] (chip, month, draw)"""
+    """The same for the Chinese gate. [1] (gated chip, month, draw)"""
     may: Array
     """1 where no rule keeps a segment from a chip. (month, segment, gated chip)"""
     all_may: tuple[bool, ...]
@@ -82,12 +83,12 @@ def outside_of(given: Given, chips: Sequence[str], paths: Gates, permits: Permit
     """
     count = capacity.shape[1]
     door = paths.us[gated] * paths.cn[gated]
-    us, cn = paths.us.copy(), paths.cn.copy()
+    us, cn = paths.us[gated].copy(), paths.cn[gated].copy()
     for c in range(gated.start, gated.stop):
         for m, (us_rule, cn_rule) in enumerate(permits.widest(c)):
             us[c, m] *= us_rule
             cn[c, m] *= cn_rule
-    barred = (1 - us[gated]) * paths.cn[gated]
+    barred = (1 - us) * paths.cn[gated]
     barred[[c for c in range(gated.start, gated.stop) if chips[c] == legal.NEXT]] = 0.0
     shut = 1 - us[lead] * paths.cn[lead]
     fallen = np.zeros_like(door)
@@ -107,7 +108,7 @@ def outside_of(given: Given, chips: Sequence[str], paths: Gates, permits: Permit
     may = (permits.us[:, :, gated] != legal.HELD) & (permits.cn[:, :, gated] != legal.BARRED)
     full = (permits.us[:, :, gated] != legal.CASE) & (permits.cn[:, :, gated] != legal.DISCOURAGED)
     return Outside(
-        door=door, offered=(door * capacity[gated] > 0).astype(float), shut=shut, barred=barred, sent_back=fallen,
+        door=door, offered=(door > 0) & (capacity[gated] > 0), shut=shut, barred=barred, sent_back=fallen,
         any_sent_back=tuple(np.asarray((fallen > 0).any(axis=(0, 2))).tolist()), closing=closing,
         any_closing=tuple(np.asarray((closing > 0).any(axis=1)).tolist()),
         list_ratio=given["market.list_price_ratio_per_year"] ** (np.arange(count)[:, None] / 12), able=able,

@@ -95,7 +95,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
     places = [CHIPS.index(c) for c in world.chips]
     out["threat"][:] = world.paths.heard()
     for name in DOORS:
-        out[name][places] = getattr(world.outside, name)
+        out[name][places[world.gated.stop :]] = 1.0
+        out[name][places[world.gated]] = getattr(world.outside, name)
     books = Books(world, state)
     for m in range(len(months)):
         step = month_of(world, state, m)

@@ -28,7 +28,7 @@ from chipcast.plan.roll import consistent, roll
 from chipcast.plan.solve import solve
 from chipcast.plan.strategies import compare
 from chipcast.plan.study import ROOM_OFFERS, by_date, frontier, gap, near, with_row
-from chipcast.plan.value import Z90, Risk, contributions, functional, paired, solve_plan
+from chipcast.plan.value import Z90, First, Risk, contributions, functional, paired, solve_plan
 
 FROM_CHAPTER = {"units decided now": {"1%": (5.300, 9.978), "3%": (4.718, 14.051), "5%": (4.468, 17.904)},
                 "foreign units decided now": {"1%": (0, 7.805), "3%": (0, 11.572), "5%": (0, 15.320)}}
@@ -85,16 +85,21 @@ def test_the_price_of_deciding_early_rises() -> None:
     assert cost[0] <= cost[2] <= cost[8]
 
 
-def test_replicated_samples_bracket_the_best_of_p1() -> None:
-    big = p1(800)
-    sample, rest, fresh = big.take(np.arange(50)), big.take(np.arange(50, 450)), big.take(np.arange(500, 800))
-    risk = Risk(at_cut="secure")
-    now = solve_plan(sample, labels_by_date(16, 4, 50), 4, risk).first()
-    costs = recourse(fresh, 4, {"plan": now}, at_cut="secure")["plan"].costs
-    found = gap(rest, 4, risk, costs, batches=8, size=50)
-    assert found["gap"] == pytest.approx(found["upper_bound"] - found["lower_bound"])
-    assert found["gap_low"] < found["gap"] < found["gap_high"]
-    assert found["gap_high"] > 0
+def test_the_distance_to_the_best_shrinks_with_a_better_plan_and_tells_a_bad_one() -> None:
+    big, risk = p1(700), Risk(at_cut="secure")
+    fresh = big.take(np.arange(400, 700))
+    seen = Seen(regime=np.zeros((16, 300), dtype=int), signs=np.zeros((16, 300, 1)))
+    rough, good = (solve_plan(big.take(np.arange(n)), labels_by_date(16, 4, n), 4, risk).first() for n in (4, 400))
+    nothing = First(orders=np.zeros_like(good.orders), signed=good.signed)
+    found = [gap(fresh, seen, f, 4, risk, information="date", batches=6, size=50) for f in (good, rough, nothing)]
+    assert [f["gap"] for f in found] == sorted(f["gap"] for f in found)
+    assert found[2]["gap"] > 10 * found[0]["gap_high"]
+    for f in found:
+        assert f["gap"] == pytest.approx(f["upper_bound"] - f["lower_bound"])
+        assert 0 == f["gap_low"] <= f["gap"] < f["gap_high"]
+    # On common futures the interval is far narrower than from independent samples of the same size.
+    costs = recourse(fresh, 4, {"plan": good}, at_cut="secure")["plan"].costs
+    assert found[0]["gap_high"] - found[0]["gap"] < 0.5 * Z90 * costs.std() / np.sqrt(costs.size)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])

@@ -85,9 +85,8 @@ def show(done: object) -> None:
     say(f"Value of perfect news {short(v['evpi'])} USD, of planning for many futures {short(v['vss'])} USD; on its own "
         f"futures the plan costs {short(v['sp'])} USD, on fresh ones {short(v['out_of_sample'])} USD.")
     if "gap" in v:
-        said = "not told apart from zero" if v["gap_low"] <= 0 else f"about {short(v['gap'])} USD"
-        say(f"Distance to the best plan: {said} (90 %: {short(v['gap_low'])} to {short(v['gap_high'])}), from "
-            "replicated samples that know all news after the first orders, so at most that.")
+        say(f"Distance of the orders of now to the best ones: at most {short(v['gap_high'])} USD (95 % sure; "
+            f"{short(v['gap'])} on average over samples of fresh futures, of which each was planned best for itself).")
     if done.solver["status"] != "optimal":
         say(f"The solver {done.solver['status']}: within {done.solver['gap']:.2%} of the best; best bound "
             f"{short(done.solver['bound'])} USD.")

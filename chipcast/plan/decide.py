@@ -196,8 +196,7 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked, *, pictures: boo
     tiny = 1e-9 * max(abs(w.worth["sp"]), 1e-9)
     money = {k: v * p.money if abs(v) > tiny else 0.0 for k, v in w.worth.items()}
     if asked.with_gap:
-        rest = p.take(np.setdiff1d(w.pool, w.picks))
-        bounds = gap(rest, decide, risk, w.judged["plan"].costs)
+        bounds = gap(w.fresh, case.seen.take(seen), w.first, decide, risk, information=asked.information)
         money |= {k: v * p.money for k, v in bounds.items()}
     money["out_of_sample"] = float(contributions(costs["plan"], risk).mean())
     served = served_share(w.fresh, w.judged["plan"], case.seconds)

@@ -16,7 +16,8 @@ from chipcast.base.infer import temper
 from chipcast.scenario import load as load_scenario
 from chipcast.scenario import resolve
 from chipcast.tokens.beliefs import CHIP_NAMES, STACK_NAMES, TRAINING_NAMES, maker, part, speed_from, table
-from chipcast.tokens.cases import case_of, years_before
+from chipcast.tokens.cases import case_of
+from chipcast.tokens.cells import years_before
 from chipcast.tokens.fit import as_stated, fit, log_forecast, noise_of, prepare
 from chipcast.tokens.forecast import filled
 from chipcast.tokens.guess import model_for

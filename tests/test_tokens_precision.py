@@ -12,7 +12,8 @@ import pytest
 from chipcast.base.catalog import Catalogue, last_known
 from chipcast.base.errors import InputError
 from chipcast.tokens.beliefs import at_centre, maker, part, speed_from
-from chipcast.tokens.cases import case_of, precision_of, years_before
+from chipcast.tokens.cases import case_of
+from chipcast.tokens.cells import precision_of, years_before
 from chipcast.tokens.config import with_attention
 from chipcast.tokens.fit import prepare
 from chipcast.tokens.forecast import accept_length, serving, settle, ways

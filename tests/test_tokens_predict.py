@@ -15,7 +15,9 @@ import pytest
 from chipcast.base.catalog import Catalogue, last_known
 from chipcast.base.errors import InputError
 from chipcast.tokens.beliefs import GROUPS
-from chipcast.tokens.cases import QUANTITIES, case_of, quantity_of
+from chipcast.tokens.case import QUANTITIES
+from chipcast.tokens.cases import case_of
+from chipcast.tokens.cells import quantity_of
 from chipcast.tokens.fit import digest_of, fit, from_text, log_forecast, prepare, rows_ready, slopes, to_text
 from chipcast.tokens.names import GRADES, hardware
 from chipcast.tokens.predict import VINTAGES, predict, sampler, shipped_posterior

@@ -19,7 +19,9 @@ from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import ChipcastError, DataError, InputError
 from chipcast.base.types import Array, Numeric
 from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, constant, maker, part, speed_from
-from chipcast.tokens.cases import Case, bin_weights, case_of, quantity_of
+from chipcast.tokens.case import Case
+from chipcast.tokens.cases import bin_weights, case_of
+from chipcast.tokens.cells import quantity_of
 from chipcast.tokens.effects import widths
 from chipcast.tokens.forecast import Setting, best_setting, serving, training, training_job
 from chipcast.tokens.kernels import Kernel

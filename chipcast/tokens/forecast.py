@@ -11,7 +11,7 @@ import numpy as np
 from chipcast.base.errors import InfeasibleError
 from chipcast.base.types import Numeric
 from chipcast.tokens.beliefs import Part, constant
-from chipcast.tokens.cases import Case
+from chipcast.tokens.case import Case
 from chipcast.tokens.jobs import MOST_PIECES, Found, Wish, best_job, with_room
 from chipcast.tokens.jobs import words as layout_words
 from chipcast.tokens.memory import most_requests, weight_bytes

@@ -16,7 +16,7 @@ from chipcast.base.errors import ChipcastError
 from chipcast.base.types import Array, Numeric
 from chipcast.chip.ops import op_time_s, padded
 from chipcast.tokens.beliefs import GROUPS, Draw, Part, belief, constant, maker, part
-from chipcast.tokens.cases import number
+from chipcast.tokens.cells import number
 from chipcast.tokens.guess import model_for
 from chipcast.tokens.names import hardware
 

@@ -13,7 +13,8 @@ from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import ChipcastError
 from chipcast.base.types import Array
 from chipcast.tokens.beliefs import GROUPS, at_centre, constant, maker, speed_from
-from chipcast.tokens.cases import Case, bin_weights, case_of
+from chipcast.tokens.case import Case
+from chipcast.tokens.cases import bin_weights, case_of
 from chipcast.tokens.fit import Ready, log_forecast, noise_of, prepare
 from chipcast.tokens.model import PRECISION
 from chipcast.tokens.names import GRADES

@@ -12,7 +12,8 @@ from chipcast.base.errors import InputError, require
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.tokens.beliefs import maker, part, speed_from
-from chipcast.tokens.cases import Case, bin_weights, case_of
+from chipcast.tokens.case import Case
+from chipcast.tokens.cases import bin_weights, case_of
 from chipcast.tokens.explain import Share, levers_of
 from chipcast.tokens.fit import Posterior, group_of
 from chipcast.tokens.footprint import STATES, ZERO

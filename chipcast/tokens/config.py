@@ -127,6 +127,12 @@ def unsure_date(name: str, as_of: date) -> str:
 
 def _dated(name: str, as_of: date) -> dict[str, str] | None:
     """Return the row that dates a shipped model where it is later than an information date, else None."""
+    row = dated(name)
+    return row if row and parse_date(row["known_by"]) > as_of else None
+
+
+def dated(name: str) -> dict[str, str] | None:
+    """Return the row that says by when, or from when, a shipped model was public, None for an own configuration."""
     try:
         path = find(name)
     except InputError:
@@ -134,8 +140,7 @@ def _dated(name: str, as_of: date) -> dict[str, str] | None:
     key = path.stem.split("__", 1)[-1].lower()
     if path != shipped().get(key):
         return None
-    row = next((r for r in read_table("model_dates") if r["model"] == key), None)
-    return dict(row) if row and parse_date(row["known_by"]) > as_of else None
+    return next((dict(r) for r in read_table("model_dates") if r["model"] == key), None)
 
 
 def read(name: str) -> Model:

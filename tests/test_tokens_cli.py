@@ -215,3 +215,22 @@ def test_two_pools_that_cannot_keep_a_promise_say_by_how_much(cli: Cli, more: tu
     code, _, err = cli("tokens", "serve", "deepseek-r1", "--prefill-chip", "h800", "--decode-chip", "h20",
                        "--draws", "100", *more)
     assert code == 3 and re.search(says, err)
+
+
+def test_a_layout_answers_with_intervals_what_binds_and_evidence(cli_json: CliJson) -> None:
+    out = cli_json("tokens", "layout", "deepseek-r1", "--chip", "h20", "--chips", "16")
+    best = out["best"]
+    assert best["layout"] == out["layouts"][0]["layout"] and best["bound_by"] == max(best["parts"], key=best["parts"].get)
+    assert best["grade"] and best["levers"] and sum(o["share"] for o in best["operations"]) == pytest.approx(1)
+    rate = best["output_tokens_per_s_per_chip"]
+    assert rate["p05"] < rate["p50"] < rate["p95"]
+    assert rate["p50"] == pytest.approx(out["layouts"][0]["output_tokens_per_s_per_chip"], rel=0.5)
+    tight = cli_json("tokens", "layout", "deepseek-r1", "--chip", "h20", "--chips", "16", "--tpot-ms", "1")
+    assert "TPOT" in tight["layouts"][0]["verdict"] and tight["best"]["promise_kept_share"] == 0
+
+
+def test_a_model_says_by_when_it_was_public(cli_json: CliJson, tmp_path: Path) -> None:
+    assert cli_json("tokens", "model", "deepseek-r1")["public"]["known_by"] == "2025-01-20"
+    own = tmp_path / "config.json"
+    own.write_text((DATA / "models" / "deepseek-ai__DeepSeek-R1.json").read_text())
+    assert cli_json("tokens", "model", str(own))["public"] is None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Json, Sets, emit_json, measured, table
+from chipcast.cli.common import AsOf, Json, Sets, emit_json, measured, say, table
 from chipcast.cli.tokens_words import (
     Chips,
     Input,
@@ -23,6 +23,9 @@ from chipcast.cli.tokens_words import (
     world,
 )
 
+DRAWS = 400
+"""Draws of the first layout's intervals."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
@@ -34,6 +37,7 @@ def model(name: ModelName, context: Annotated[float, measured("--context", "toke
                                                                 most=1e9)] = 4096,
           json: Json = False) -> None:
     """Parameters, arithmetic and cache of a model."""
+    from chipcast.tokens.config import dated
     from chipcast.tokens.model import PRECISION, load
 
     m = load(name)
@@ -46,7 +50,7 @@ def model(name: ModelName, context: Annotated[float, measured("--context", "toke
         "context_tokens": context, "longest_context_tokens": m.context,
         "state_bytes_per_request": m.state_bytes_per_request,
         "weight_bytes": {p: m.weight_bytes(p) for p in PRECISION}, "native_precision": m.native, "layers": kinds,
-        "notes": list(m.notes)}
+        "public": dated(name), "notes": list(m.notes)}
     if json:
         emit_json(payload)
         return
@@ -59,7 +63,10 @@ def model(name: ModelName, context: Annotated[float, measured("--context", "toke
             (f"FLOP of a decoded token at {context:g} tokens", short(m.flops_per_token(context), 4)),
             (f"weights in {m.native}, GB", f"{m.weight_bytes(m.native) / 1e9:.1f}"),
             ("weights in bf16, GB", f"{m.weight_bytes('bf16') / 1e9:.1f}")]
-    rows += [(f"{k['layers']} layers", f"{k['attention']} + {k['ffn']}") for k in kinds]
+    rows += [(f"{k['layers']} layers", f"{k['attention']} + {k['ffn']}"
+              + (f", window {k['window']}" if k["window"] else "")) for k in kinds]
+    if payload["public"]:
+        rows.append((f"public {payload['public']['sense']}", payload["public"]["known_by"]))
     table(m.name, ("", "value"), rows, foot="; ".join(m.notes))
 
 
@@ -70,13 +77,15 @@ def layout(name: ModelName, chip: Chips = "h20",
            sets: Sets = [], json: Json = False) -> None:  # noqa: B006 - typer copies it
     """Every layout on so many chips: memory of a rank, room, rate, or the reason it fell."""
     from chipcast.base.errors import InfeasibleError
+    from chipcast.base.summary import span
+    from chipcast.cli.tokens_serve import say_account
     from chipcast.tokens.serve import Workload
     from chipcast.tokens.table import layouts
 
     day = day_of(scenario, as_of)
     known_model(name, day)
     ids, counts = chip_ids(chip, day), sizes(chips)
-    g = world(scenario, as_of, 100, 1, ids, sets)
+    g = world(scenario, as_of, DRAWS, 1, ids, sets)
     work = Workload(input_tokens=input, output_tokens=output, ttft_s=ttft_ms / 1000, tpot_ms=tpot_ms)
     answers: list[dict[str, Any]] = []
     problem: InfeasibleError | None = None
@@ -86,7 +95,10 @@ def layout(name: ModelName, chip: Chips = "h20",
                 rows, fell = layouts(g, item, name, work, chips=n, precision=precision or None)
             except InfeasibleError as error:
                 problem, rows, fell = error, [], {str(error): 1}
-            answers.append({"model": name, "chip": item, "chips": n, "layouts": rows, "refused": fell})
+            best = best_of(g, item, name, work, rows[0]) if rows else {}
+            for r in rows:
+                del r["shape"], r["record"]
+            answers.append({"model": name, "chip": item, "chips": n, **best, "layouts": rows, "refused": fell})
     if problem is not None and not any(a["layouts"] for a in answers):
         raise problem
     if json:
@@ -100,3 +112,30 @@ def layout(name: ModelName, chip: Chips = "h20",
                 f"{max(r['requests_that_fit'], 0):.0f}", f"{r['output_tokens_per_s_per_chip']:.0f}",
                 f"{r['tpot_ms']:.1f}", r["verdict"]) for r in a["layouts"][:12]],
               foot="; ".join(f"{n} x {why}" for why, n in list(a["refused"].items())[:6]))
+        if "best" in a:
+            b = a["best"]
+            say(f"the first over draws: {span(b['output_tokens_per_s_per_chip'])} output tok/s/chip, TPOT "
+                f"{span(b['tpot_ms'])} ms, TTFT {span(b['ttft_ms'])} ms, promise kept in {b['promise_kept_share']:.0%} "
+                f"of draws; evidence: {b['grade']}")
+            say_account(b, a["chip"], "a decode step")
+
+
+def best_of(g: Any, chip: str, name: str, work: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the first layout with its intervals, what binds it, what would change it, and its evidence."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from chipcast.base.summary import interval
+    from chipcast.cli.tokens_serve import account_of
+    from chipcast.tokens.names import grade
+    from chipcast.tokens.table import over_draws
+
+    if row["verdict"].startswith("does not fit"):
+        return {}
+    spread = over_draws(g, chip, name, work, row)
+    step = account_of(g, chip, name, row["record"], asdict(work), "platform")
+    return {"best": {"layout": row["layout"], "bound_by": max(step["parts"], key=step["parts"].get),
+                     "grade": grade(g.catalog, chip, name), **step,
+                     **{k: interval(np.broadcast_to(v, (g.draws,))) if k != "promise_kept_share" else v
+                        for k, v in spread.items()}}}

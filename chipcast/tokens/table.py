@@ -11,13 +11,15 @@ from chipcast.base.given import Given
 from chipcast.tokens.layout import legal, rings_for
 from chipcast.tokens.memory import ledger, most_requests
 from chipcast.tokens.model import PRECISION, load
-from chipcast.tokens.serve import BATCHES, CHUNK_TOKENS, Workload, plans_of, timing
+from chipcast.tokens.serve import BATCHES, CHUNK_TOKENS, Workload, deliver, layout_record, plans_of, timing
 from chipcast.tokens.speed import at_middle, fitted_speed
 
 
 def layouts(given: Given, chip: str, model: str, work: Workload, *, chips: int, precision: str | None = None,
             ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Return the legal layouts that use all of the chips, at the medians, and how many others fell for each reason.
+
+    `shape` and `record` of a row are the layout itself.
 
     Raises
     ------
@@ -56,7 +58,8 @@ def layouts(given: Given, chip: str, model: str, work: Workload, *, chips: int, 
         else:
             verdict = f"TTFT {ttft[i, 0]:.2f} s"
         ring = f" cp{s.cp}" if s.cp > 1 else ""
-        out.append({"layout": f"tp{s.tp} dp{s.dp} pp{s.pp} ep{s.ep}{ring} batch {b[i, j, 0] * s.dp:.0f} {word}",
+        out.append({"shape": s, "record": layout_record(s, float(b[i, j, 0]), word, speed.ranks_per_chip),
+                    "layout": f"tp{s.tp} dp{s.dp} pp{s.pp} ep{s.ep}{ring} batch {b[i, j, 0] * s.dp:.0f} {word}",
                     "weights_gb": float(book.weights[i, 0, 0]) / 1e9,
                     "cache_of_one_request_gb": float(book.cache[i, 0, 0]) / 1e9,
                     "reserve_gb": float(np.median(speed.reserve_bytes)) / 1e9, "usable_gb": speed.memory_bytes / 1e9,
@@ -65,3 +68,14 @@ def layouts(given: Given, chip: str, model: str, work: Workload, *, chips: int, 
                     "output_tokens_per_s_per_chip": float(rate[i, j]) if ok[i].any() else 0.0})
     out.sort(key=lambda r: (-r["output_tokens_per_s_per_chip"], r["tpot_ms"]))
     return out, fell
+
+
+def over_draws(given: Given, chip: str, model: str, work: Workload, row: dict[str, Any]) -> dict[str, Any]:
+    """Return what one layout delivers draw by draw: rate, times and the share of draws that keep the promise. (draw)"""
+    shape_of = load(model)
+    word = row["record"].weights
+    speed, _ = fitted_speed(given, chip, shape_of, precision=word)
+    done = deliver(shape_of, row["shape"], speed, work, precision=word,
+                   limit=given.middle("engine.max_requests_per_rank"))
+    return {"output_tokens_per_s_per_chip": done.rate_per_chip, "tpot_ms": 1e3 * done.tpot_s,
+            "ttft_ms": 1e3 * done.ttft_s, "promise_kept_share": float(np.mean(done.kept))}

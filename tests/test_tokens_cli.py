@@ -220,7 +220,8 @@ def test_two_pools_that_cannot_keep_a_promise_say_by_how_much(cli: Cli, more: tu
 def test_a_layout_answers_with_intervals_what_binds_and_evidence(cli_json: CliJson) -> None:
     out = cli_json("tokens", "layout", "deepseek-r1", "--chip", "h20", "--chips", "16")
     best = out["best"]
-    assert best["layout"] == out["layouts"][0]["layout"] and best["bound_by"] == max(best["parts"], key=best["parts"].get)
+    assert best["layout"] == out["layouts"][0]["layout"]
+    assert best["bound_by"] == max(best["parts"], key=best["parts"].get)
     assert best["grade"] and best["levers"] and sum(o["share"] for o in best["operations"]) == pytest.approx(1)
     rate = best["output_tokens_per_s_per_chip"]
     assert rate["p05"] < rate["p50"] < rate["p95"]

@@ -25,7 +25,7 @@ from chipcast.plan.labels import CLOSED, INFORMATION, Seen, labels_by_date, labe
 from chipcast.plan.problem import Problem
 from chipcast.plan.record import Plan
 from chipcast.plan.roll import consistent, roll
-from chipcast.plan.solve import solve
+from chipcast.plan.solve import GAP, solve
 from chipcast.plan.strategies import compare
 from chipcast.plan.study import ROOM_OFFERS, by_date, frontier, gap, near, with_row
 from chipcast.plan.value import Z90, First, Risk, contributions, functional, paired, solve_plan
@@ -211,6 +211,20 @@ def test_replanning_is_never_cheaper_than_knowing_everything(done: Ground) -> No
     assert (out.costs >= perfect - 1).all()
     assert (np.abs(out.orders / 8 - np.round(out.orders / 8)) < 1e-6).all()
     assert ((out.served >= 0) & (out.served <= 1 + 1e-9)).all()
+
+
+def test_replanning_believes_that_later_orders_know_what_the_tree_shows(done: Ground) -> None:
+    case, one = done.case, done.seen[:1]
+    picks = consistent(case, int(one[0]), 0, done.pool, 30)
+    p, seen = replace(case.problem.take(picks), resale=None, serve_share=0.0), case.seen.take(picks)
+    whole = replace(done.risk, whole=True)
+    known = {k: solve_plan(p, INFORMATION[k](seen, 1), 1, whole) for k in ("regimes", "date")}
+    out = roll(case, one, done.pool, done.risk)
+    assert out.orders[:, 0, 0] == pytest.approx(known["regimes"].now()[:, 0])
+    # Who believes that all news will be known thinks the rest of the way cheaper than it is.
+    assert known["date"].solution.objective <= known["regimes"].solution.objective * (1 + 2 * GAP)
+    with pytest.raises(InputError, match="information must let orders of a quarter be alike"):
+        roll(case, one, done.pool, done.risk, information="wait_and_see")
 
 
 def test_replanning_looks_only_at_draws_with_the_same_gates(done: Ground) -> None:

@@ -82,6 +82,8 @@ def plan(scenario: ScenarioName = "february-2025",
     share = parse_quantity(near, "1", "--near") if near else 0.0
     require(0 <= share <= 1, "--near", "lie from 0% to 100%", near)
     require(not near or share > 0, "--near", "be above 0, for example 3%", near)
+    require(not roll or information != "wait_and_see", "--information", "be regimes, date or open_loop with --roll",
+            information)
     served = parse_quantity(serve, "1", "--serve") if serve else 0.0
     require(0 <= served <= 1, "--serve", "lie from 0% to 100%", serve)
     asked = Asked(decide_until=decide_until or None, tail=tail, tail_weight=tail_weight, scenarios=scenarios,
@@ -126,7 +128,7 @@ def plan(scenario: ScenarioName = "february-2025",
             extra["regrets"] = regrets(done.case, done.judged, done.seen, answer)
         if roll:
             progress.say("living through the first future, planning again each quarter")
-            extra["roll"] = _rolled(done, futures, progress.say)
+            extra["roll"] = _rolled(done, futures, information, progress.say)
         if worth:
             progress.say("planning once more in a world with longer gates and one with better yield")
             extra["worth"] = _worth(ready, done, need, world, service)
@@ -238,12 +240,13 @@ def _weight(given: Any, need: Any, market: Any, service: Any, verdicts: Any, don
         footprint.rise_on(given, need, after, service, verdicts, done)))
 
 
-def _rolled(done: Any, futures: int, tell: Callable[[str], None]) -> dict[str, Any]:
+def _rolled(done: Any, futures: int, information: str, tell: Callable[[str], None]) -> dict[str, Any]:
     from chipcast.base.summary import interval
     from chipcast.plan.roll import roll
 
     seen = done.seen[:futures]
-    out = roll(done.case, seen, done.pool, done.risk, tell=lambda k, n: tell(f"lived through {k} of {n} futures"))
+    out = roll(done.case, seen, done.pool, done.risk, information=information,
+               tell=lambda k, n: tell(f"lived through {k} of {n} futures"))
     held = done.judged["plan"].costs[: seen.size] * done.case.problem.money
     return {"futures": int(seen.size), "cost": float(out.costs.mean()), "interval": interval(out.costs),
             "standard_error": float(out.costs.std(ddof=1) / out.costs.size**0.5), "served": interval(out.served),

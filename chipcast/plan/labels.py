@@ -39,6 +39,10 @@ class Seen:
         """Return what is seen in some futures."""
         return Seen(regime=self.regime[:, keep], signs=self.signs[:, keep])
 
+    def from_quarter(self, t: int) -> Seen:
+        """Return what is seen from a quarter on."""
+        return Seen(regime=self.regime[t:], signs=self.signs[t:])
+
 
 def labels_by_date(quarters: int, decide: int, scenarios: int) -> Labels:
     """Return labels that are equal before quarter `decide` and all different from then on.

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from chipcast.base.choose import choose
 from chipcast.base.errors import ChipcastError, require
 from chipcast.base.types import Array
 from chipcast.plan.judge import Ledger, ledger
-from chipcast.plan.labels import CLOSED, labels_by_date
+from chipcast.plan.labels import CLOSED, INFORMATION
 from chipcast.plan.problem import Problem
 from chipcast.plan.procure import Case
 from chipcast.plan.value import Risk, solve_plan
@@ -38,7 +39,7 @@ class Rolled:
 
 
 def roll(case: Case, futures: npt.NDArray[np.intp], pool: npt.NDArray[np.intp], risk: Risk, *, scenarios: int = 30,
-         tell: Callable[[int, int], None] | None = None) -> Rolled:
+         information: str = "regimes", tell: Callable[[int, int], None] | None = None) -> Rolled:
     """Live through futures, planning again each quarter.
 
     Parameters
@@ -49,9 +50,15 @@ def roll(case: Case, futures: npt.NDArray[np.intp], pool: npt.NDArray[np.intp], 
         Draws from which scenarios are taken.
     scenarios : int
         Scenarios of each quarter's plan.
+    information : str
+        Entry of `INFORMATION`: what each quarter's plan believes that its later orders will know. Under `regimes` it
+        is the tree of the plan that is judged; under `date` waiting looks better than it is.
     tell : callable, optional
         Called with futures done and in all.
     """
+    label = choose(INFORMATION, information, "information")
+    require(information != "wait_and_see", "information", "let orders of a quarter be alike in all its scenarios",
+            information)
     require(not np.intersect1d(futures, pool).size, "futures", "be other draws than the pool", "an overlap")
     # A card is kept to the end: sales are left to the plan that sees the whole tree.
     p = replace(case.problem, resale=None, serve_share=0.0)
@@ -60,9 +67,10 @@ def roll(case: Case, futures: npt.NDArray[np.intp], pool: npt.NDArray[np.intp], 
     for k, f in enumerate(futures):
         book = ledger(p.take(np.array([f])), np.zeros(len(p.offers)))
         for t in range(T):
-            left = _left(p, consistent(case, int(f), t, pool, scenarios), t, book)
+            picks = consistent(case, int(f), t, pool, scenarios)
+            left = _left(p, picks, t, book)
             try:
-                solved = solve_plan(left, labels_by_date(T - t, 1, left.size), 1, replace(risk, whole=True))
+                solved = solve_plan(left, label(case.seen.take(picks).from_quarter(t), 1), 1, replace(risk, whole=True))
                 now = solved.now()[:, :1]
                 if t == 0:
                     book.signed = solved.signed()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from web_world import client
 
-from chipcast.cli import build, main
+from chipcast.cli import build, main, web_answers
 from chipcast.web.ask import Question
 from chipcast.web.questions import QUESTIONS, Explain, Market, RulesCheck, TokensServe
 
@@ -48,6 +48,23 @@ def test_an_answer_over_http_is_the_one_of_the_command_line(path: str, query: st
     said = client().get(f"/api/{path}?{query}")
     assert said.status_code == 200, said.text
     assert said.json() == cli(capsys, *words)
+
+
+def test_figures_of_ones_own_are_those_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    own = "h20-96.price_usd=5k"
+    asked = {"model": "deepseek-r1", "chip": "h20", "draws": 100}
+    c = client()
+    mine = c.post("/api/tokens/serve", json={**asked, "set": [own]}).json()
+    assert mine == cli(capsys, "tokens", "serve", "deepseek-r1", "--chip", "h20", "--draws", "100", "--set", own)
+    assert mine != c.post("/api/tokens/serve", json=asked).json()
+
+
+def test_draws_and_seed_of_a_market_are_the_defaults_of_the_command_line() -> None:
+    from typer.main import get_command
+
+    command: Any = get_command(build())
+    defaults = {p.name: p.default for p in command.commands["market"].params}
+    assert (defaults["draws"], defaults["seed"]) == (web_answers.DRAWS, web_answers.SEED)
 
 
 def test_a_body_asks_the_same_as_a_query() -> None:

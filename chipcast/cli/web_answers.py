@@ -6,6 +6,7 @@ Each worker runs one question at a time in a process of its own, so that standar
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import tempfile
@@ -25,6 +26,9 @@ OWN = "yours.yaml"
 
 LAST_UNTIL = "2035-12-31"
 """Longest horizon that a request may ask for."""
+
+DRAWS, SEED = 2000, 1
+"""Draws and seed of `market` where none are asked for; a test holds them to the command line's own."""
 
 READ_FROM = ("/usr/share/zoneinfo", "/dev/null", "/dev/urandom")
 """Places outside the program that its libraries may read."""
@@ -77,7 +81,7 @@ def answer(verb: str, fields: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _answer(verb: str, fields: Mapping[str, Any]) -> str:
-    from chipcast.base.summary import to_json
+    from chipcast.base.summary import plain, to_json
     from chipcast.web.questions import QUESTIONS
 
     if verb == "numbers":
@@ -85,7 +89,7 @@ def _answer(verb: str, fields: Mapping[str, Any]) -> str:
     asked = QUESTIONS[verb](**fields)
     scenario = _scenario(fields)
     if verb == "market":
-        return to_json(_market(scenario, fields))
+        return json.dumps(plain(_market(scenario, fields)), ensure_ascii=False, allow_nan=False)  # no time for indents
     return _verb(asked.words(**({"scenario": scenario} if fields.get("scenario_text") else {})))
 
 
@@ -145,13 +149,13 @@ def _names_no_file(path: Path) -> None:
 
 
 @lru_cache(maxsize=2)
-def _warm(scenario: str, as_of: str, draws: int, seed: int) -> tuple[Any, Any]:
+def _warm(scenario: str, as_of: str, sets: tuple[str, ...], draws: int, seed: int) -> tuple[Any, Any]:
     """Return a shipped scenario prepared, and its plain world: a what-if then takes a fraction of the time."""
     from chipcast import chain
     from chipcast.cli.common import load
     from chipcast.cli.market import begin
 
-    ready = begin(load(scenario, as_of=as_of), draws=draws, seed=seed)
+    ready = begin(load(scenario, as_of=as_of, sets=sets), draws=draws, seed=seed)
     return ready, chain.trade(ready.setting, ready.given)
 
 
@@ -160,14 +164,15 @@ def _market(scenario: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     from chipcast.cli import market
     from chipcast.cli.common import load
 
-    without, events = tuple(fields.get("without", ())), tuple(fields.get("event", ()))
-    draws, seed, as_of = int(fields.get("draws", 2000)), int(fields.get("seed", 1)), str(fields.get("as_of", ""))
+    without, events, sets = (tuple(fields.get(k, ())) for k in ("without", "event", "set"))
+    draws, seed, as_of = int(fields.get("draws", DRAWS)), int(fields.get("seed", SEED)), str(fields.get("as_of", ""))
+    plain = load(scenario, as_of=as_of, sets=sets)
     market.check_without(without)
-    market.story_with(load(scenario, as_of=as_of), events)
+    market.story_with(plain, events)
     if scenario == OWN:
-        ready, base = market.begin(load(scenario, as_of=as_of), draws=draws, seed=seed), None
+        ready, base = market.begin(plain, draws=draws, seed=seed), None
     else:
-        ready, base = _warm(scenario, as_of, draws, seed)
+        ready, base = _warm(scenario, as_of, sets, draws, seed)
     return market.answer(market.ask(ready, without=without, events=events, base=base), scenario=scenario)
 
 

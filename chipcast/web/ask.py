@@ -58,6 +58,8 @@ Sentence = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_leng
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
 """A scenario as YAML."""
 
+Sets = Annotated[list[Sentence], Field(max_length=20, description="Figures of your own, NAME=VALUE, such as "
+                                                                 "h20-96.price_usd=12k to 15k.")]
 Draws = Annotated[int, Field(ge=100, le=MOST_DRAWS, description="Number of draws.")]
 Seed = Annotated[int, Field(ge=0, le=2**53, description="Seed of all random streams.")]
 Tokens = Annotated[float, Field(gt=0, le=1e6, description="Tokens.")]
@@ -130,3 +132,4 @@ class Story(Drawn):
     scenario: Name | None = Field(None, description="Name of a shipped scenario; default: february-2025.")
     scenario_text: Text | None = Field(None, description="A scenario of your own as YAML, in its place; it may name "
                                                          "shipped scenarios and models, and no file.")
+    set: Sets | None = None

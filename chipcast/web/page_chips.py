@@ -20,7 +20,7 @@ MILDER = 4
 
 def questions(given: Given) -> dict[str, Question]:
     """Return the shipment on its day, and over time."""
-    ship = ("chip", "to", "hq", "buyer")
+    ship = ("chip", "to", "hq", "buyer", "as_of")
     return {"check": make(RulesCheck, given, *ship, "on"), "history": make(RulesHistory, given, *ship)}
 
 
@@ -94,4 +94,5 @@ PAGE = Page(
             Field(name="to", label="Destination", default="CN", hint="Code or name of a country."),
             Field(name="hq", label="Seat of the parent", hint="Left out: the destination."),
             Field(name="buyer", label="Buyer class", kind="select", default="platform", options=segment_options()),
-            Field(name="on", label="Day of shipment", kind="date", hint="Left out: the last that the sources know.")))
+            Field(name="on", label="Day of shipment", kind="date", hint="Left out: the last that the sources know."),
+            Field(name="as_of", label="As known on", kind="date", hint="Left out: all that is known.")))

@@ -19,6 +19,7 @@ from chipcast.web.ask import (
     Seed,
     Segment,
     Sentence,
+    Sets,
     Share,
     Story,
     Tokens,
@@ -163,6 +164,7 @@ class TokensServe(Drawn):
     accept: Annotated[float, Field(ge=1, le=65)] | None = None
     split: bool | None = Field(None, description="Prefill and decode on pools of their own.")
     scenario: Name | None = None
+    set: Sets | None = None
 
 
 class ClusterGoodput(Drawn):
@@ -177,6 +179,7 @@ class ClusterGoodput(Drawn):
     days: Annotated[float, Field(gt=0, le=1000)] | None = None
     ladder: Literal["vendor", "full", "none"] | None = None
     scenario: Name | None = None
+    set: Sets | None = None
 
 
 class FabDies(Question):

@@ -157,11 +157,11 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
         1 for chips that a letter holds back on the date; a letter can be taken back, as it can be sent.
     """
     count, draws = len(months), given.draws
-    us, cn = np.ones((len(chips), count, draws)), np.ones((len(chips), count, draws))
+    us, cn = np.ones((2, len(chips), count, draws))
     announced, level, hazard = np.zeros((3, count, draws))
     live = threat and controls
     held = np.zeros(len(chips)) if shut_at_start is None or not controls else shut_at_start
-    us *= 1 - held[:, None, None]
+    us[held > 0] *= 1 - held[held > 0][:, None, None]
     lead = list(chips).index(LEADING) if LEADING in chips else 0
     us_end, cn_end = us[lead].copy(), cn[lead].copy()
     cn_rate = given["cn_gate.closing_hazard_per_month"] if threat else np.zeros(draws)
@@ -181,8 +181,9 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
                 np.copyto(left, luck.effect[m], where=fresh)
                 due = left < NEVER
                 announced[m] = (due & (left > luck.told[m])).any(axis=0)
-                np.minimum(left / days, 1.0, out=ours[:, m])
-                ours[:, m][shut] = 0.0
+                share = np.minimum(left / days, 1.0)
+                share[shut] = 0.0
+                ours[:, m] = share
                 now = left <= days
                 shut |= now
                 np.subtract(left, days, out=left, where=due)

@@ -271,8 +271,10 @@ def already_ahead(need: Need, lookahead: int) -> Need:
     """
     if lookahead < 2:
         return need
-    held_for = np.maximum(need.work[:, lookahead - 1] - need.work[:, 0], 0.0)
-    work = np.maximum(need.work - held_for[:, None], LEAST_NEED * need.work)
+    work = np.empty_like(need.work)
+    for old, new in zip(need.work, work, strict=True):
+        held_for = np.maximum(old[lookahead - 1] - old[0], 0.0)
+        np.maximum(old - held_for, LEAST_NEED * old, out=new)
     return replace(need, work=work)
 
 

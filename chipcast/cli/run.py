@@ -40,19 +40,19 @@ def run(
     place = str(target or f"runs/{loaded.name}-{s.run_hash(loaded, draws=draws, seed=seed, prior=prior)}")
     result = s.run(loaded, draws=draws, seed=seed, workers=workers, prior=prior)
     told = s.tell(result)
-    evidence = result.ready.evidence
+    evidence, headlines = result.ready.evidence, s.headline_draws(result)
     if evidence.ess < 500:
         note(f"warning: effective sample size {evidence.ess:.0f} is small; read the tails with care")
     summary: dict[str, Any] = {
         "scenario": loaded.name, "as_of": loaded.as_of, "draws": draws, "seed": seed,
         "claims": [c.as_dict() for c in result.claims],
-        "headlines": {k: interval(v) for k, v in s.headline_draws(result).items()}}
+        "headlines": {k: interval(v) for k, v in headlines.items()}}
     if not prior:
         summary["ess"] = evidence.ess
     written = folder.write(place, {
         "report.html": page.render(told), "summary.json": folder.summary_json(summary),
         "given.csv": folder.given_csv(result.ready.given),
-        "draws.parquet": folder.draws_parquet({**folder.uncertain(result.ready.given), **s.headline_draws(result)}),
+        "draws.parquet": folder.draws_parquet({**folder.uncertain(result.ready.given), **headlines}),
     }, named=bool(out))
     seconds = time.perf_counter() - began
     files = {"report": written / "report.html", "summary": written / "summary.json", "given": written / "given.csv",

@@ -62,7 +62,7 @@ def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Arra
     h20 = chips.index("h20-96")
     asp = given["h20-96.vendor_asp_usd"]
     price = np.asarray(market.price_usd, dtype=np.float64)
-    last = filed.last_filed(given)
+    value, last = shipped * price, filed.last_filed(given)
     followed = shipped[chips.index("nvidia_next")] * given["nvidia_next.price_usd"] * asp / given["h20-96.price_usd"]
     rest = rest_of_china(given, market, followed)
     rows = [line.months.index(m) for m in market.months]
@@ -75,8 +75,8 @@ def series(given: Given, market: Market, line: Line) -> dict[str, dict[str, Arra
         "nvidia_china_cards": shipped[foreign].sum(axis=0),
         "h20_revenue_usd_bn": shipped[h20] * asp / BILLION,
         "nvda_china_revenue_usd_bn": (shipped[h20] * asp + rest + followed) / BILLION,
-        "value": (shipped * price).sum(axis=0),
-        "nvidia_value": (shipped * price)[foreign].sum(axis=0),
+        "value": value.sum(axis=0),
+        "nvidia_value": value[foreign].sum(axis=0),
     }
     periods = periods_of(market.months)
     start = month_index(market.months[0])

@@ -46,7 +46,8 @@ def _serving(s: Story) -> Picture | None:
 def _frontier(s: Story) -> Picture | None:
     if s.service is None or not s.service.frontier or s.given is None:
         return None
-    return chart_compute.frontier(s.service, s.given, measures=s.measures)
+    promise = s.given.middle("platform.tpot_ms") if "platform.tpot_ms" in s.given else None
+    return chart_compute.frontier(s.service, s.given, promise, measures=s.measures)
 
 
 def _step(s: Story) -> Picture | None:

@@ -78,7 +78,7 @@ def _median_of_medians(rows: Sequence[Mapping[str, Any]]) -> float:
 def _scatter(rows: Sequence[Mapping[str, Any]]) -> Spec:
     both = [v for r in rows for v in (r["low"], r["high"], r["came"])]
     scale, places = log_scale(min(both), max(both))
-    axis = {"values": places, "format": "~s", "labelOverlap": True}
+    axis = {"values": places, "format": "~g" if places[0] < 1 else "~s", "labelOverlap": True}
     x = number("came", scale=scale, axis={"title": "measured", **axis})
     y: Spec = {"type": "quantitative", "scale": scale, "axis": above("predicted, 5th to 95th percentile", **axis)}
     tint = colour("result", TONES)

@@ -16,7 +16,7 @@ from chipcast.report.theme import chip_name
 from chipcast.tokens.model import PRECISION, Model, Precision, load
 from chipcast.tokens.ops import Load, Message, Op, Plan, step_ops
 from chipcast.tokens.record import Service
-from chipcast.tokens.speed import at_middle, speed_of
+from chipcast.tokens.speed import at_middle, fitted_speed
 from chipcast.tokens.step import PARTS, Speed, step_time
 
 TONES = {"compute": "#5e4b9b", "memory": "#1b7f6b", "link": "#d9b382", "overhead": "#8b95a3"}
@@ -84,9 +84,8 @@ def one_step(service: Service, given: Given, i: int) -> OneStep:
     assert layout is not None, "only chips that have a layout take a step"
     output, share = given.middle("serving.output_tokens"), given.middle("plan.input_share")
     model, kind = load(service.model), PRECISION[layout.weights]
-    plan = Plan(tp=float(layout.tp), dp=float(layout.dp), pp=float(layout.pp), ep=float(layout.ep),
-                etp=float(layout.tp * layout.dp // layout.ep))
-    speed = speed_of(at_middle(given), service.chips[i], segment="platform")
+    plan = layout.plan
+    speed, _ = fitted_speed(at_middle(given), service.chips[i], model, segment="platform", precision=layout.weights)
     group = layout.batch / layout.dp
     context = output * share / (1 - share) + output / 2
     work = Load(requests=max(group / layout.pp, 1.0), new=1, context=context, prefill=False)

@@ -239,7 +239,8 @@ def deployments(ready: Ready, given: Given) -> dict[str, tuple[int, Array]]:
 
     Whole servers; servers and network included.
     """
-    service = serve_buyer(ready.setting, given)
+    # which layout is the smallest is decided at the medians, so one draw tells it
+    service = serve_buyer(ready.setting, given.block(given.start, given.start + 1))
     segment = ready.setting.scenario.buyer.segment
     factor = given.first(f"{segment}.server_factor", "ownership.server_factor") * (1 + given["ownership.network_share"])
     return {chip: (service.min_chips[k], service.min_chips[k] * given[f"{chip}.price_usd"] * factor)

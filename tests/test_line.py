@@ -50,7 +50,8 @@ def test_stations_read_no_clock_no_network_and_no_generator(path: Path) -> None:
         assert word not in text, f"{word} in a station"
 
 
-HEAVY = {"polars", "altair", "vl_convert", "highspy", "numba", "ruamel", "rich", "pydantic"}
+HEAVY = {"polars", "altair", "vl_convert", "highspy", "numba", "ruamel", "rich", "pydantic", "fastapi", "uvicorn",
+         "jinja2"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "cli").glob("*.py")), ids=lambda p: p.name)

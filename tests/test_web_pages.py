@@ -131,6 +131,8 @@ def test_htmx_is_the_version_that_the_notice_names(site: Client) -> None:
     ("/serve?model=deepseek-r1&chip=h20-96&tpot_ms=0", 422, "greater than 0"),
     ("/serve?model=deepseek-r1&chip=ascend-910b4&chips=8", 409, "no "),
     ("/serve?model=deepseek-r1&chip=h20-96&chips=999999", 422, "&#39;Chips of a replica, at most&#39;"),
+    ("/serve?model=deepseek-r1&chip=h20-96&rate=fast", 422, "fast"),
+    ("/serve?model=deepseek-r1&chip=h20-96&rate=0", 422, "be above 0"),
     ("/cut-off?gate=us&chip=h20", 422, "event"),
     ("/cut-off?gate=us&chip=h99&to=licence&on=2025-04-09", 422, "h99"),
     ("/order?concurrent_users=many&tokens_per_user_day=40k", 422, "many"),
@@ -246,6 +248,24 @@ def test_yields_of_the_wafer_page_follow_the_laws(site: Client, desk: Here) -> N
     assert "(100.0%)" in seen.headline, "without defects every die is perfect, by every law"
     laws = next(p for p in seen.pictures if p.id == "laws")
     assert isinstance(laws, Picture) and all(r["yield"] == 1 for r in laws.rows)
+
+
+def test_a_chip_that_is_cheapest_and_closed_is_told_to_be_closed(site: Client) -> None:
+    text = site.get("/serve?model=deepseek-r1&chip=h800-sxm&chip=h20-96").text
+    head = re.findall("<h2>(.*?)</h2>", text)[0]
+    assert head.startswith("H800 serves") and "is denied for buyers in China" in head
+    assert "of those that may be bought, H20 at" in head
+
+
+def test_the_count_of_chips_covers_the_rate_in_whole_deployments(site: Client) -> None:
+    address = "/serve?model=deepseek-r1&chip=h20-96&rate=20k"
+    told = json.loads(site.get(html.unescape(re.findall(r'href="(/api/tokens[^"]+)"', site.get(address).text)[0])).text)
+    table = page_serve._counts(told["chips"], {"rate": "20k"})
+    assert table is not None
+    middle, few, many = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+", table.rows[0][1]))
+    unit, each = told["best"]["min_chips"], told["best"]["output_tokens_per_s_per_chip"]
+    for count, rate in ((few, each["p95"]), (middle, each["p50"]), (many, each["p05"])):
+        assert count % unit == 0 and count * rate >= 20_000 > (count - unit) * rate
 
 
 def test_a_data_address_holds_every_row_of_its_picture(site: Client) -> None:

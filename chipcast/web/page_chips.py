@@ -11,7 +11,7 @@ from chipcast.rules.explain import MEANING, QUANTITY, number
 from chipcast.rules.history import Span, picture
 from chipcast.web.ask import Question
 from chipcast.web.form import Answers, Field, Given, Page, chip_options, make, segment_options
-from chipcast.web.questions import RulesCheck, RulesHistory
+from chipcast.web.questions import RulesCheck, RulesHistory, RulesTable
 from chipcast.web.show import View, said
 
 MILDER = 4
@@ -19,9 +19,10 @@ MILDER = 4
 
 
 def questions(given: Given) -> dict[str, Question]:
-    """Return the shipment on its day, and over time."""
+    """Return the shipment on its day and over time, and every other chip to the same buyer."""
     ship = ("chip", "to", "hq", "buyer", "as_of")
-    return {"check": make(RulesCheck, given, *ship, "on"), "history": make(RulesHistory, given, *ship)}
+    return {"check": make(RulesCheck, given, *ship, "on"), "history": make(RulesHistory, given, *ship),
+            "all": make(RulesTable, given, *ship[1:], "on")}
 
 
 def view(answers: Answers, given: Given) -> View:
@@ -44,7 +45,7 @@ def view(answers: Answers, given: Given) -> View:
     return View(
         headline=f"{a['model']} to {a['to']} on {day_words(a['on'])}, for {segment_name(a['buyer']).lower()}",
         badge=(STATUS_NAMES[status], STATUS_COLOURS[status]), lines=said(lines),
-        pictures=(history_picture(past, a["model"]),), tables=(layers(a), spans(past)),
+        pictures=(history_picture(past, a["model"]),), tables=(layers(a), spans(past), every_chip(answers["all"])),
         cites=tuple(x["source"] for x in a["layers"]),
         foot=f"As known on {a['as_of']}; past {a['unknown_after']} the answer is unknown. {a['not_legal_advice']}")
 
@@ -69,6 +70,16 @@ def spans(past: Any) -> Table:
                  rows=tuple((s["from"], s["until"], MEANING.get(s["us"], s["us"]) + (
                      " (doubtful)" if s["enforced"] == "doubtful" else ""), MEANING.get(s["cn"], s["cn"]),
                      STATUS_NAMES[s["status"]], s["us_by"] or s["cn_by"] or "-") for s in past["spans"]))
+
+
+def every_chip(found: Any) -> Table:
+    """Return what the same buyer may get of every chip on sale, freest first."""
+    order = list(STATUS_NAMES)
+    rows = sorted((c for c in found["chips"] if c["on_sale"]), key=lambda c: order.index(c["status"]))
+    return Table(id="every-chip", title="Every chip on sale, to the same buyer on the same day", rows=tuple(
+        (c["chip"], STATUS_NAMES[c["status"]], MEANING.get(c["us"], c["us"]), MEANING.get(c["cn"], c["cn"]),
+         c["rule_id"] or "-", c["prong"] or "-", "-" if c["slack"] is None else f"{c['slack']:+.3f}") for c in rows),
+        columns=("chip", "status", "US gate", "Chinese gate", "decided by", "prong", "slack"))
 
 
 def history_picture(past: Any, model: str) -> Picture:

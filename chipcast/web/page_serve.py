@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from chipcast.base.errors import require
 from chipcast.base.summary import short
+from chipcast.base.units import parse_quantity
+from chipcast.report.chart_compute import OPEN
 from chipcast.report.form import SPREAD, three
 from chipcast.report.form_rows import bars, ranges
 from chipcast.report.form_time import fan
 from chipcast.report.record import Panel, Picture, Table
-from chipcast.report.theme import chip_colours, chip_name
+from chipcast.report.theme import STATUS_NAMES, chip_colours, chip_name
 from chipcast.web.ask import Question
 from chipcast.web.form import SERVED, Answers, Field, Given, Page, make, model_options, segment_options
-from chipcast.web.questions import TokensServe
+from chipcast.web.questions import RulesTable, TokensServe
 from chipcast.web.show import View, range_words, said
 
 DRAWS = 1000
 """Draws of the page."""
+
+MOST_RATE = 1e12
+"""More than this is taken for a slip. [tokens/s]"""
 
 OPERATIONS = 8
 """Operations of a decode step that are drawn."""
 
 
 def questions(given: Given) -> dict[str, Question]:
-    """Return what the chips deliver."""
+    """Return what the chips deliver, and which of them a buyer in China may get."""
+    if "rate" in given:
+        rate_of(given)
     return {"serve": make(TokensServe, given, "model", "chips", "input", "output", "tpot_ms", "ttft_ms", "segment",
-                          "scenario", chip=",".join(given.get("chip", ())), draws=DRAWS)}
+                          "scenario", chip=",".join(given.get("chip", ())), draws=DRAWS),
+            "rules": make(RulesTable, {}, to="CN", buyer=given.get("segment", "platform"),
+                          scenario=given.get("scenario", "february-2025"))}
 
 
 def view(answers: Answers, given: Given) -> View:
@@ -38,14 +49,34 @@ def view(answers: Answers, given: Given) -> View:
              *(f"{lever['change']}: a decode step {lever['shorter_step']:.0%} shorter" for lever in best["levers"]),
              *(f"{chip_name(p['chip'])}: {p['reason']}" for p in a["chips"] if p["reason"]), *a["refused"]]
     tones = {chip_name(c): t for c, t in chip_colours(p["chip"] for p in a["chips"]).items()}
+    status = {c["chip"]: c["status"] for c in answers["rules"]["chips"]}
+    shut = [p["chip"] for p in kept if status.get(p["chip"], "free") not in OPEN]
+    lines.insert(0, f"On {answers['rules']['on']} in China {_list(shut, status)}" if shut else "")
+    head = (f"{chip_name(best['chip'])} serves {a['model']} cheapest, at "
+            f"{range_words(best['usd_per_million_output_tokens'])} USD per million output tokens")
+    if best["chip"] in shut:
+        rest = sorted((p for p in kept if p["chip"] not in shut),
+                      key=lambda p: float(p["usd_per_million_output_tokens"]["p50"] or 1e30))
+        head += f", but {_word(status[best['chip']])} for buyers in China"
+        if rest:
+            head += (f"; of those that may be bought, {chip_name(rest[0]['chip'])} at "
+                     f"{range_words(rest[0]['usd_per_million_output_tokens'])}")
     return View(
-        headline=f"{chip_name(best['chip'])} serves {a['model']} cheapest, at "
-        f"{range_words(best['usd_per_million_output_tokens'])} USD per million output tokens",
-        lines=said(lines), tables=(_table(a),), pictures=tuple(p for p in (
-            _chips(kept, tones), _frontier(a, tones), _step(best)) if p is not None),
+        headline=head,
+        lines=said(lines), tables=tuple(t for t in (_table(a), _counts(kept, given)) if t is not None),
+        pictures=tuple(p for p in (_chips(kept, tones), _frontier(a, tones), _step(best)) if p is not None),
         scenario=given.get("scenario", "february-2025"),
         foot=f"As known on {a['as_of']}. Median with the 5th and the 95th percentile of {DRAWS:,} draws. The grade "
         "says how close the measurements come that the rates rest on.")
+
+
+def _word(status: str) -> str:
+    word = STATUS_NAMES[status]
+    return word if word.startswith("needs") else f"is {word}"
+
+
+def _list(chips: list[str], status: dict[str, str]) -> str:
+    return ", ".join(f"{chip_name(c)} {_word(status[c])}" for c in dict.fromkeys(chips))
 
 
 def _table(a: Any) -> Table:
@@ -61,6 +92,36 @@ def _table(a: Any) -> Table:
         "chip", "output tokens/s per chip", "USD per million output tokens", "time per token, ms", "first token, ms",
         "promise kept", "fewest chips", "bound by", "grade", "layout"),
         foot="Promise kept: share of draws in which some batch keeps it.")
+
+
+def _counts(kept: list[Any], given: Given) -> Table | None:
+    """Return how many chips of each kind give the rate that is asked for, in whole deployments at full batch."""
+    if "rate" not in given:
+        return None
+    rate = rate_of(given)
+    rows = []
+    for p in kept:
+        each, unit = p["output_tokens_per_s_per_chip"], max(int(p["min_chips"] or 1), 1)
+        counts = [math.ceil(rate / each[q] / unit) * unit if each[q] else None for q in ("p95", "p50", "p05")]
+        few, middle, many = ("no number" if n is None else f"{n:,}" for n in counts)
+        rows.append((chip_name(p["chip"]), f"{middle} ({few} to {many})", f"{unit}"))
+    return Table(id="counts", title=f"How many chips give {rate:,.0f} output tokens/s", rows=tuple(rows),
+                 columns=("chip", "chips", "smallest deployment"),
+                 foot="Rate over what a chip gives at full batch, rounded up to whole deployments; divide by the use you "
+                 "reach at the peak. The plan does it with growth, prices and gates.")
+
+
+def rate_of(given: Given) -> float:
+    """Return the rate to serve.
+
+    Raises
+    ------
+    InputError
+        If it is no number above zero.
+    """
+    rate = parse_quantity(given["rate"], "tokens/s", "rate")
+    require(0 < rate <= MOST_RATE, "rate", f"be above 0 and at most {MOST_RATE:g} tokens/s", given["rate"])
+    return rate
 
 
 def _chips(kept: list[Any], tones: dict[str, str]) -> Picture | None:
@@ -125,6 +186,7 @@ PAGE = Page(
             Field(name="tpot_ms", label="Each further token within, ms", kind="number", default="50"),
             Field(name="chips", label="Chips of a replica, at most", default="64", hint="64, or 8..64 to compare "
                                                                                         "sizes."),
+            Field(name="rate", label="Output tokens/s to serve", hint="Left out: no count of chips. 20k will do."),
             Field(name="segment", label="Buyer class", kind="select", default="platform", options=segment_options()),
             Field(name="scenario", label="World", kind="select", default="february-2025", options=(
                 ("february-2025", "February 2025"), ("latest", "everything known")))))

@@ -99,6 +99,7 @@ class RulesTable(Dated):
     hq: Name | None = None
     on: Day | None = None
     buyer: Name | None = None
+    scenario: Name | None = None
 
 
 class ChipList(Dated):

@@ -157,17 +157,27 @@ def test_more_chips_never_serve_less_each_where_the_layout_is_free(chip: str, co
     assert all(b > 0.97 * a for a, b in pairwise(rates)), rates
 
 
-def test_a_free_layout_is_the_best_of_its_ways_and_a_told_one_is_kept() -> None:
-    case = case_of(ROW, NOW)
+@pytest.mark.parametrize(("changes", "said"), [
+    ({}, "layout searched: tp 1, dp 8"), ({"concurrency": "2"}, "layout searched: tp 8, dp 1"),
+    ({"concurrency": "2", "quantity": "tpot_ms"}, "layout searched: tp 8, dp 1"),
+    ({"concurrency": "2000"}, "layout searched: tp 1, dp 8")])
+def test_a_free_layout_is_the_best_of_its_ways_at_its_load(changes: dict[str, str], said: str) -> None:
+    case = case_of({**ROW, **changes}, NOW)
     ready = prepare(case, NOW)
     here, speed, stack = ready.part, *speed_from(ready.part, ready.family, ready.group, case.stack, case.engine,
                                                  at_centre)
-    assert ready.setting is not None and ready.said[0].startswith("layout searched: tp 1, dp 8")
-    mine = float(np.max(serving(case, here, speed, stack, 0.7, ready.setting)))
+    assert ready.setting is not None and ready.said[0].startswith(said)
+    sign = -1.0 if case.quantity == "tpot_ms" else 1.0
+    mine = sign * float(np.max(serving(case, here, speed, stack, 0.7, ready.setting)))
     for way in ways(case, here):
-        assert float(np.max(serving(way, here, speed, stack, 0.7, settle(way, here)))) <= mine * (1 + 1e-9)
-    for told in ({"tp": "8"}, {"concurrency": "64"}, {"ep": "8"}, {"notes": "1P1D"}, {"model": "qwen3-32b"}):
-        assert not ways(case_of({**ROW, **told}, NOW), here)
+        assert sign * float(np.max(serving(way, here, speed, stack, 0.7, settle(way, here)))) <= mine + 1e-9 * abs(mine)
+
+
+@pytest.mark.parametrize("told", [{"tp": "8"}, {"ep": "8"}, {"notes": "1P1D"}, {"model": "qwen3-32b"},
+                                  {"phase": "prefill", "quantity": "input_tokens_per_s_per_chip"},
+                                  {"quantity": "tpot_ms"}])
+def test_a_layout_that_is_told_or_no_question_is_not_searched(told: dict[str, str]) -> None:
+    assert not ways(case_of({**ROW, **told}, NOW), part("gb200-nvl72", NOW))
 
 
 def test_a_layout_in_the_notes_counts_where_the_columns_are_empty_and_the_notes_are_plain() -> None:

@@ -253,7 +253,7 @@ def test_a_layout_of_our_own_choice_is_one_that_fits(hardware_name: str) -> None
                hardware=hardware_name, tp="", concurrency="", batch_per_chip="16")
     assert not free.error and free.p50 > 0
     tight = ask("output_tokens_per_s_per_chip", phase="decode", chips="8", tp="", concurrency="", batch_per_chip="16")
-    assert "for memory" in tight.assumed
+    assert "layout searched: tp 2, dp 4" in tight.assumed and "memory holds 14 of 32" in tight.assumed
     assert "take more chips" in ask("tpot_ms", phase="decode", chips="4", tp="").error
 
 

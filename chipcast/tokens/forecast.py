@@ -147,7 +147,7 @@ def settle(case: Case, part: Part) -> Setting:
 
 
 RATES = ("output_tokens_per_s_per_chip", "total_tokens_per_s_per_chip")
-"""Quantities that a free layout is chosen for."""
+"""Quantities of which more is better, for which a free layout is chosen."""
 
 _BEST: dict[tuple[Case, Part], Setting] = {}
 
@@ -155,12 +155,13 @@ _BEST: dict[tuple[Case, Part], Setting] = {}
 def ways(case: Case, part: Part) -> list[Case]:
     """Return a case under the ways to cut a free layout: all chips as one, or replicas of one, two or four servers.
 
-    None where the row says how, tests a load of its own, or its model has no experts to deal out.
+    None where the row says how, its pools stand apart, or its model has no experts to deal out. Time per token is a
+    question of layout only under a stated load, for one request alone has the shortest.
     """
-    load = case.batch_per_chip or 0 < case.concurrency < np.inf
-    told = case.tp or case.dp or case.ep > 0 or case.cp > 1 or load
+    told = case.tp or case.dp or case.ep > 0 or case.cp > 1 or case.split or case.phase == "prefill"
+    load = bool(case.batch_per_chip) or 0 < case.concurrency < np.inf
     experts = any(g.ffn.kind == "moe" for g in case.model.groups)
-    if told or case.split or not experts or case.quantity not in RATES or case.phase == "prefill":
+    if told or not experts or not (case.quantity in RATES or (load and case.quantity == "tpot_ms")):
         return []
     ranks, out = case.count * part.per_chip // max(case.pp, 1), []
     for tp in (1, 2, 4, 8, 16):
@@ -172,7 +173,9 @@ def ways(case: Case, part: Part) -> list[Case]:
 
 
 def best_setting(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric]) -> Setting:
-    """Return layout and batch of a serving case: as `settle` has it, or the fastest at the centre where it is free.
+    """Return layout and batch of a serving case: as `settle` has it, or the best at the centre where it is free.
+
+    The best holds most of a stated batch in memory, and among those is fastest.
 
     Raises
     ------
@@ -182,15 +185,17 @@ def best_setting(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numer
     key = (replace(case, id="", source="", quality="", assumed=()), part)
     if key in _BEST:
         return _BEST[key]
-    found: list[tuple[float, Setting]] = []
+    found: list[tuple[tuple[float, float], Setting]] = []
     for way in ways(case, part):
         try:
             setting = settle(way, part)
         except InfeasibleError:
             continue
-        rate = float(np.max(serving(way, part, speed, stack, 0.7, setting)))
+        value = float(np.max(serving(way, part, speed, stack, 0.7, setting)))
         words = f"layout searched: tp {way.tp}, dp {way.dp}, replicas {setting.replicas:g}"
-        found.append((rate, replace(setting, said=(words, *setting.said))))
+        held = min(room_for(way, part, setting.plan) / setting.requests, 1.0) if case.batch_per_chip else 1.0
+        better = value if case.quantity in RATES else -value
+        found.append(((held, better), replace(setting, said=(words, *setting.said))))
     best = max(found, key=lambda f: f[0])[1] if found else settle(case, part)
     if len(_BEST) >= constant("search_memory"):
         _BEST.clear()

@@ -31,7 +31,7 @@ from chipcast.news import (
     named_quantities,
     reading_of,
 )
-from chipcast.scenario import load
+from chipcast.scenario import Scenario, load
 
 NICKNAMES = {"profitable-at-40": "line-profitable"}
 """Other names of claims."""
@@ -60,7 +60,8 @@ def causes(given: Given, names: Mapping[str, object]) -> tuple[dict[str, Array],
     return {n: given[n] for n in rows}, {n: given.row(n).unit for n in rows}
 
 
-def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str | None = None) -> dict[str, Any]:
+def explain_claim(text: str, scenario: str | Scenario, *, draws: int, seed: int, as_of: str | None = None,
+                  ) -> dict[str, Any]:
     """Return what must hold for a claim: an id of the news, or `NAME OP VALUE`.
 
     Draws never saw a report of the news item itself. `odds` sets the claim's odds before any report beside those
@@ -71,7 +72,7 @@ def explain_claim(text: str, scenario: str, *, draws: int, seed: int, as_of: str
     InputError
         If the text is neither, or a share is claimed outside 0 to 1.
     """
-    story = load(scenario, as_of=as_of)
+    story = scenario if isinstance(scenario, Scenario) else load(scenario, as_of=as_of)
     claim = NICKNAMES.get(text.strip().lower(), text.strip().lower())
     if claim in {row["id"] for row in read_table("claims")}:
         before = blind(story, draws=min(draws, BEFORE), seed=seed, prior=True)

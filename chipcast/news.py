@@ -322,7 +322,7 @@ ROUNDED = 1e-9
 """Two worlds that differ relatively by less than this differ by rounding, which is no effect."""
 
 
-def effects(first: str, second: str, *, draws: int, seed: int) -> list[dict[str, Any]]:
+def effects(first: str | Scenario, second: str | Scenario, *, draws: int, seed: int) -> list[dict[str, Any]]:
     """Return second less first for every named output, paired: the second reuses the first's posterior.
 
     Raises
@@ -330,9 +330,9 @@ def effects(first: str, second: str, *, draws: int, seed: int) -> list[dict[str,
     InputError
         If the two do not share an information date.
     """
-    a, b = load(first), load(second)
+    a, b = (s if isinstance(s, Scenario) else load(s) for s in (first, second))
     if a.as_of != b.as_of:
-        raise InputError(f"{first} knows what was known on {a.as_of}, {second} on {b.as_of}; compare scenarios of one "
+        raise InputError(f"{a.name} knows what was known on {a.as_of}, {b.name} on {b.as_of}; compare scenarios of one "
                          "information date")
     one = prepare(a, draws=draws, seed=seed)
     two = prepare(b, draws=draws, seed=seed, prior=True)

@@ -200,6 +200,16 @@ def test_explain_inverts_a_claim(cli_json: Callable[..., Any]) -> None:
     assert got["weakest_link"] in {r["name"] for r in got["must_hold"]}
 
 
+def test_a_figure_of_ones_own_reaches_compare_and_explain(cli_json: Callable[..., Any]) -> None:
+    price = "h20-96.price_usd=20k"
+    got = cli_json("compare", "february-2025", "february-2025", "--set", price, "--draws", "300")
+    assert got["set"] == [price]
+    assert any(r["p_positive"] > 0.99 for r in got["effects"])
+    much, little = (cli_json("explain", "910c.unit_cost_usd >= 10k", "--set", f"smic_n2.wafer_price_usd={p}",
+                             "--draws", "300") for p in ("90k", "6k"))
+    assert much["probability"] > little["probability"]
+
+
 def test_compare_of_a_scenario_with_itself_is_zero(cli_json: Callable[..., Any]) -> None:
     got = cli_json("compare", "february-2025", "february-2025", "--draws", "500")
     assert got["effects"]

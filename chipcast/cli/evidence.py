@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, Sets, emit_json, note, say, table, whole
+from chipcast.cli.common import AsOf, Draws, Json, ScenarioName, Seed, Sets, emit_json, load, note, say, table, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,12 +33,13 @@ def evidence(scenario: ScenarioName = "february-2025",
                                                   "changes.")] = "",
              sets: Sets = [],  # noqa: B006
              draws: Draws = 4000, seed: Seed = 1, as_of: AsOf = "", json: Json = False) -> None:
+    from chipcast.base.errors import require
     from chipcast.base.summary import short, span
     from chipcast.chain import prepare
-    from chipcast.cli.common import load
     from chipcast.evidence.posterior import WARN_ESS, posterior_table
 
     if against:
+        require(not sets, "--set", "be left out with --against, which compares what reports say at two dates", sets[:1])
         _changed(scenario, as_of, against, draws, seed, json)
         return
     story = load(scenario, as_of=as_of, sets=sets)
@@ -114,12 +115,13 @@ def _share(value: Any) -> str:
 def explain(
     claim: Annotated[str, typer.Argument(metavar="CLAIM", help="Claim id or 'NAME OP VALUE'.")],
     scenario: Annotated[str, typer.Option("--scenario", help="A shipped scenario or a YAML file.")] = "february-2025",
+    sets: Sets = [],  # noqa: B006 - typer copies it
     draws: Draws = 2000, seed: Seed = 1, as_of: AsOf = "", json: Json = False,
 ) -> None:
     from chipcast.base.summary import span
     from chipcast.inversion import explain_claim
 
-    answer = explain_claim(claim, scenario, draws=draws, seed=seed, as_of=as_of or None)
+    answer = explain_claim(claim, load(scenario, as_of=as_of, sets=sets), draws=draws, seed=seed)
     if json:
         emit_json(answer)
         return
@@ -169,17 +171,20 @@ def explain(
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A shipped scenario or a YAML file.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one; may be A again, with --set.")],
+    sets: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A figure that B has on top, such as "
+                                            "'h20-96.price_usd=12k to 15k'; may be repeated.")] = [],  # noqa: B006
     draws: Draws = 2000, seed: Seed = 1, json: Json = False,
 ) -> None:
     from chipcast.base.summary import span
     from chipcast.news import effects
 
-    rows = effects(first, second, draws=draws, seed=seed)
+    rows = effects(load(first), load(second, sets=sets), draws=draws, seed=seed)
     if json:
-        emit_json({"first": first, "second": second, "draws": draws, "seed": seed, "effects": rows})
+        emit_json({"first": first, "second": second, "set": sets, "draws": draws, "seed": seed, "effects": rows})
         return
-    table(f"{second} less {first}, paired on common luck", ("quantity", "unit", "effect", "P(above 0)"),
+    other = f"{second} with {', '.join(sets)}" if sets else second
+    table(f"{other} less {first}, paired on common luck", ("quantity", "unit", "effect", "P(above 0)"),
           [(r["name"], r["unit"], span(r["effect"]), f"{r['p_positive']:.0%}") for r in rows],
           foot="Both run on the posterior of the first; only what the second sets differs.")
 

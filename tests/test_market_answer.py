@@ -9,7 +9,7 @@ import pytest
 from market_world import CHIPS, verdicts_of
 
 from chipcast.base.calendar import month_range
-from chipcast.base.catalog import Catalogue
+from chipcast.base.catalog import Catalogue, read_table
 from chipcast.base.given import Given
 from chipcast.market import doors, gates, legal
 from chipcast.market.gates import Event
@@ -69,3 +69,14 @@ def test_a_new_rule_does_not_reach_every_lesser_card(given: Given) -> None:
     reach = given.row("us_gate.reach_ln").law.at(given.shock("test:reach"))
     assert np.all(slack[0] == 0.05)
     assert 0.4 < np.mean(slack[1] < reach) < 0.9
+
+
+def test_a_chinese_stop_reaches_the_parts_it_names_and_no_lesser_card() -> None:
+    """Every stop in the record names parts: the leading card of 2025, and the ones that followed it."""
+    given, months = world("2025-08-27")
+    cards = ("h20-96", "nvidia_other", "nvidia_next")
+    paths = gates.two_key(given, cards, months, np.full((3, given.draws), 50.0), np.ones(3))
+    assert np.array_equal(paths.cn[0], paths.cn[2]) and paths.cn[0].min() == 0
+    assert np.all(paths.cn[1] == 1)
+    named = {p for r in read_table("rules") if r["gate"] == "cn" and r["subject"] == "chip" for p in r["parts"].split()}
+    assert named == {"h20-96", "h20-141", "rtx-pro-6000d", "h200-sxm"}, "no row names the usual lesser boards"

@@ -18,10 +18,13 @@ from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
 from chipcast.market.luck import DAYS_PER_MONTH, luck_of
-from chipcast.market.record import CHIPS, LEADING
+from chipcast.market.record import CHIPS, LEADING, NEXT
 
 NEVER = 1e9
 """Days until an effect that is not announced."""
+
+NAMED_BY_STOPS = (LEADING, NEXT)
+"""Cards that a Chinese stop reaches: each in the record names parts, the leading one and those that followed it."""
 
 OPEN_WORDS = ("free", "notified_exception", "open")
 """Words of an event that open a gate."""
@@ -198,7 +201,8 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
             np.copyto(theirs[m], luck.answer_share[m], where=closes & luck.answers[m])
             barred = (barred | closes) & (closes | ~luck.lets_in[m]) | (opened & luck.counters[m])
             cn_end[m] = ~barred
-        us[at], cn[at] = ours, theirs
+        us[at] = ours
+        cn[[c for c in at if chips[int(c)] in NAMED_BY_STOPS]] = theirs
     gates = Gates(us=us, cn=cn, us_end=us_end, cn_end=cn_end, announced=announced, threat=level, us_hazard=hazard,
                   cn_hazard=cn_rate)
     return scripted(given, chips, months, gates, foreign, events)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from chipcast.base.given import Given
 from chipcast.base.types import Array
-from chipcast.market.record import DOMESTIC
+from chipcast.market.record import DOMESTIC, NEXT
 from chipcast.market.supply import GREY
 from chipcast.rules.record import CN_WORDS, US_WORDS, Verdicts
 
@@ -20,8 +20,8 @@ LETTER = "letter"
 STAND_IN = {"nvidia_other": ("l20", "l2"), "ascend-910b": ("ascend-910b3", "ascend-910b2")}
 """Chips whose verdict stands for a traded chip that has none of its own."""
 
-NEXT, NEXT_NAMED = "nvidia_next", "h200-sxm"
-"""The card that follows the leading one, and the part of that kind that had been allowed by the end of 2025."""
+NEXT_NAMED = "h200-sxm"
+"""The part of the kind that follows the leading card that had been allowed by the end of 2025."""
 
 SOON_MONTHS = 60
 """A card that is to be offered within so many months has a name and so a verdict."""

@@ -16,6 +16,7 @@ from chipcast.base.types import Array
 from chipcast.market import legal
 from chipcast.market.gates import Gates
 from chipcast.market.legal import Permits
+from chipcast.market.record import NEXT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +90,7 @@ def outside_of(given: Given, chips: Sequence[str], paths: Gates, permits: Permit
             us[c, m] *= us_rule
             cn[c, m] *= cn_rule
     barred = (1 - us) * paths.cn[gated]
-    barred[[c for c in range(gated.start, gated.stop) if chips[c] == legal.NEXT]] = 0.0
+    barred[[c for c in range(gated.start, gated.stop) if chips[c] == NEXT]] = 0.0
     shut = 1 - us[lead] * paths.cn[lead]
     fallen = np.zeros_like(door)
     np.maximum(door[:, :-1] - door[:, 1:], 0.0, out=fallen[:, 1:])

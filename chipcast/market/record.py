@@ -25,6 +25,9 @@ CHIPS = ("h20-96", "h800-sxm", "nvidia_other", "ascend-910b", "ascend-910c", "do
 LEADING = CHIPS[0]
 """The foreign card that the record's closings reached, and from which rates are scaled."""
 
+NEXT = "nvidia_next"
+"""The card that follows the leading one."""
+
 DOMESTIC = frozenset({"ascend-910b", "ascend-910c", "domestic_other"})
 """Chips whose vendor is Chinese."""
 

@@ -19,7 +19,7 @@ from chipcast.market.filed import best_quarter
 from chipcast.market.gates import Event, Gates
 from chipcast.market.legal import Permits
 from chipcast.market.outside import Outside, Pace, outside_of, pace_of
-from chipcast.market.record import CHIPS, DOMESTIC
+from chipcast.market.record import CHIPS, DOMESTIC, NEXT
 from chipcast.market.sums import over_chips, total
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
@@ -161,14 +161,14 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     paths = choose(gates.GATES, gate, "gate")(
         given, chips, months, legal.slack_of(given, verdicts, chips), foreign, threat=threat, controls=controls,
         events=events, shut_at_start=legal.letters(verdicts, chips, months))
-    following = supply.next_on_offer(given, paths.us[lead], events, months, legal.NEXT)
+    following = supply.next_on_offer(given, paths.us[lead], events, months, NEXT)
     able = supply.capacity(given, line, chips, months, controls=controls)
-    able[chips.index(legal.NEXT)] *= following
+    able[chips.index(NEXT)] *= following
     from_line = tuple(c for c, n in enumerate(chips) if n in line.products)
     able[list(from_line)] *= shocks.line_factor(given, events, months)
     rate = supply.rate_by_segment(cards, segments, chips, speed)
     as_is = supply.capacity(given, line_as_is or line, chips, months[:1], controls=True)[:, 0]
-    as_is[chips.index(legal.NEXT)] = 0.0
+    as_is[chips.index(NEXT)] = 0.0
     need = first_need(given, cards, rate, segments, chips, as_is, len(months) + lookahead + 1, demand)
     need = already_ahead(need, lookahead)
     need = shocks.need_with(need, events, segments, months)
@@ -181,7 +181,7 @@ def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, mon
     steep = np.stack([slope / likeness[nests[g]] for g in group])
     bonus = np.stack([given.first(f"{s}.domestic_bonus_ln", "market.domestic_bonus_ln") for s in segments])
     log_cost = np.log(cards.usd_per_h / np.maximum(cards.rate, TINY))
-    open_sale = [c for c, n in enumerate(chips) if n not in (supply.GREY, legal.NEXT)]
+    open_sale = [c for c, n in enumerate(chips) if n not in (supply.GREY, NEXT)]
     cheapest = np.where(cards.rate[open_sale] > 0, log_cost[open_sale], np.inf).min(axis=0)
     # a card that is faster under a segment's promise costs it less, and waiting is measured against its own cheapest
     faster = np.log(np.maximum(rate, TINY) / np.maximum(cards.rate, TINY))
@@ -243,7 +243,7 @@ def pull_of(lam: Array, slope: Array, value: Array, serves: Array, chips: Sequen
     size, flow : arrays (segment, draw), (draw)
         Work that each segment adds in a month, and the part bought in the leading card. [tokens/s]
     """
-    there = [c for c, n in enumerate(chips) if n != legal.NEXT]
+    there = [c for c, n in enumerate(chips) if n != NEXT]
     tree = (*(HOME if chips[c] in DOMESTIC else GREY if chips[c] == supply.GREY else FOREIGN for c in there), WAIT)
     nests, likeness = choice.TREES[choose_by](tree, (lam, lam, lam, 1.0))
     steep = np.stack([slope / likeness[nests[i]] for i in range(len(there))])

@@ -14,6 +14,7 @@ from web_world import client
 
 from chipcast.cli import build, main, web_answers
 from chipcast.web.ask import Question
+from chipcast.web.pages import fields_of
 from chipcast.web.questions import QUESTIONS, Explain, Market, RulesCheck, TokensServe
 
 
@@ -98,6 +99,12 @@ def test_every_field_is_an_option_or_a_place_of_its_verb(name: str) -> None:
             assert flag in options, f"{name} has no {flag}"
     assert places >= (1 if kind.PLACES else 0)
     assert "--json" in options
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_field_says_what_it_means(name: str) -> None:
+    assert QUESTIONS[name].SAYS.endswith((".", "'."))
+    assert all(f["says"] and f["words"] for f in fields_of(QUESTIONS[name].model_json_schema()))
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

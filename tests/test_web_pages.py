@@ -55,7 +55,7 @@ def site(few: None, desk: Here) -> Client:
 ADDRESSES = {
     "/chips": ("/chips?chip=h20&to=CN&on=2025-05-01&buyer=platform", r"H20 96GB to CN on 1 May 2025"),
     "/serve": ("/serve?model=deepseek-r1&chip=h20-96&chip=ascend-910c", r"serves DeepSeek-R1 cheapest, at"),
-    "/cut-off": ("/cut-off?without=threat", r"In 2025 the threat of a cut-off moves H20 deliveries by"),
+    "/cut-off": ("/cut-off?change=threat", r"In 2025 the threat of a cut-off moves H20 deliveries by"),
     "/order": (f"/order?{ORDER}", r"(Order|Buy|Wait)"),
     "/line": ("/line?controls=on", r"Good packages in 2025: 910B"),
     "/fab": ("/fab", r"82 dies a wafer, of which 30 are perfect"),
@@ -133,8 +133,8 @@ def test_htmx_is_the_version_that_the_notice_names(site: Client) -> None:
     ("/serve?model=deepseek-r1&chip=h20-96&chips=999999", 422, "&#39;Chips of a replica, at most&#39;"),
     ("/serve?model=deepseek-r1&chip=h20-96&rate=fast", 422, "fast"),
     ("/serve?model=deepseek-r1&chip=h20-96&rate=0", 422, "be above 0"),
-    ("/cut-off?gate=us&chip=h20", 422, "event"),
-    ("/cut-off?gate=us&chip=h99&to=licence&on=2025-04-09", 422, "h99"),
+    ("/cut-off?change=us&chip=h20", 422, "event"),
+    ("/cut-off?change=us&chip=h99&to=licence&on=2025-04-09", 422, "h99"),
     ("/order?concurrent_users=many&tokens_per_user_day=40k", 422, "many"),
     ("/order?concurrent_users=100&tokens_per_user_day=40k&ttft_s=soon", 422, "ttft_s"),
     ("/explain?own=moon+%3E+1", 422, "moon"), ("/fab?area_mm2=-1", 422, "greater than"),
@@ -201,7 +201,7 @@ def test_the_start_page_names_every_claim_every_page_and_every_buyer(site: Clien
 
 def test_the_headline_of_a_world_is_that_of_its_page(site: Client) -> None:
     part = site.get("/headline/february-2025").text
-    whole = site.get("/cut-off?scenario=february-2025&without=threat").text
+    whole = site.get("/cut-off?scenario=february-2025&change=threat").text
     head = re.findall("<strong>(.*?)</strong>", part)[0]
     assert f"<h2>{head}</h2>" in whole
 
@@ -248,6 +248,22 @@ def test_yields_of_the_wafer_page_follow_the_laws(site: Client, desk: Here) -> N
     assert "(100.0%)" in seen.headline, "without defects every die is perfect, by every law"
     laws = next(p for p in seen.pictures if p.id == "laws")
     assert isinstance(laws, Picture) and all(r["yield"] == 1 for r in laws.rows)
+
+
+@pytest.mark.parametrize("module", [pages, page_cut_off])
+def test_the_examples_in_the_code_are_true(module: Any) -> None:
+    import doctest
+
+    done = doctest.testmod(module)
+    assert done.attempted > 0 and done.failed == 0
+
+
+@pytest.mark.parametrize(("event", "words"), [
+    ("on=2025-04-09 gate=us chip=h20 to=licence", "the American gate (to licence for h20 from 9 April 2025)"),
+    ("on=2025-06-01 gate=demand value=1.5", "demand (times 1.5 from 1 June 2025)"),
+    ("on=2025-06-01 gate=quota value=40%", "a domestic quota (of 40% from 1 June 2025)")])
+def test_a_what_if_is_told_in_words(event: str, words: str) -> None:
+    assert page_cut_off.event_words(event) == words
 
 
 def test_a_chip_that_is_cheapest_and_closed_is_told_to_be_closed(site: Client) -> None:

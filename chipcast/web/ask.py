@@ -66,6 +66,19 @@ Tokens = Annotated[float, Field(gt=0, le=1e6, description="Tokens.")]
 Milliseconds = Annotated[float, Field(gt=0, le=1e6)]
 Segment = Literal["platform", "cloud", "state_funded", "public_centre", "private", "clinic_school"]
 
+Chip = Annotated[Name, Field(description="Chip id or common name.")]
+To = Annotated[Name, Field(description="Destination: code or name of a country.")]
+Hq = Annotated[Name, Field(description="Seat of the buyer's parent; default: the destination.")]
+On = Annotated[Day, Field(description="Day that is asked about; default: the last that the sources speak of.")]
+Buyer = Annotated[Name, Field(description="Buyer class, such as platform or clinic_school.")]
+Use = Annotated[Literal["datacenter", "other"], Field(description="How the product is sold.")]
+World = Annotated[Name, Field(description="A shipped scenario: its information date, ranges and rules.")]
+Model = Annotated[Name, Field(description="A shipped model.")]
+Area = Annotated[float, Field(gt=0, le=1e5, description="Die area. [mm2]")]
+Density = Annotated[float, Field(ge=0, le=1000, description="Killing defects. [1/cm2]")]
+Clusters = Annotated[float, Field(gt=0, le=1e6, description="Cluster parameter alpha of the yield law.")]
+Cores = Annotated[int, Field(ge=0, le=10_000, description="Cores on the die.")]
+
 
 class Question(BaseModel):
     """A question to one verb."""

@@ -34,19 +34,24 @@ WORDS = {"threat": "the threat of a cut-off", "controls": "export controls",
 """What can be left out, in words."""
 
 
+GATES = {"us": "the American gate", "cn": "the Chinese gate", "demand": "demand", "quota": "a domestic quota",
+         "yield": "the line's yield"}
+"""What can happen, in words."""
+
+
 def questions(given: Given) -> dict[str, Question]:
-    """Return the market with one thing changed."""
-    event = " ".join(f"{k}={given[k]}" for k in ("on", "gate", "chip", "to", "value") if k in given)
-    happens = [event] if "gate" in given else []
-    return {"market": make(Market, given, "scenario", draws=DRAWS, event=happens,
-                           without=[given["without"]] if "without" in given else [])}
+    """Return the market with one thing changed: two at once would leave the effect without a cause."""
+    change = given.get("change", "")
+    event = " ".join([f"gate={change}", *(f"{k}={given[k]}" for k in ("on", "chip", "to", "value") if k in given)])
+    return {"market": make(Market, given, "scenario", draws=DRAWS, without=[change] if change in WORDS else None,
+                           event=[event] if change in GATES else None)}
 
 
 def view(answers: Answers, given: Given) -> View:
     """Return what the thing does, and the market as it was asked for."""
     a = answers["market"]
     effects = a.get("effects", [])
-    what = " and ".join([*(WORDS[w] for w in a["without"]), *(f"'{e}'" for e in a.get("events", ()))])
+    what = " and ".join([*(WORDS[w] for w in a["without"]), *map(event_words, a.get("events", ()))])
     first = [e for e in effects if e["name"] in (*CARDS[:3], SHARES[1]) and e["year"] == effects[0]["year"]]
     lines = [f"In {e['year']}, {e['name']}: {_amount(e)}; more in {e['p_positive']:.0%} of the draws, less in "
              f"{e['p_negative']:.0%}" for e in first]
@@ -55,11 +60,24 @@ def view(answers: Answers, given: Given) -> View:
     pictures = [p for p in (_effects(effects, what), _months(a, segment, world), _state(a, world)) if p is not None]
     delivered = next((e for e in effects if e["name"] == "H20 delivered"), None)
     head = (f"In {delivered['year']} {what} moves H20 deliveries by {_amount(delivered)}" if delivered and what
-            else "The market as the scenario has it; choose something to leave out, or let something happen")
+            else "The market as the scenario has it; choose what changes")
     return View(headline=head, lines=said(lines), pictures=tuple(pictures),
                 tables=(_table(effects),) if effects else (), scenario=a["scenario"],
                 foot=f"As known on {a['as_of']}, {a['draws']:,} draws; with the thing less without it, draw by draw, "
                 "so that the difference is the effect and not the luck. Median with the 5th and the 95th percentile.")
+
+
+def event_words(text: str) -> str:
+    """Return a dated what-if in words.
+
+    >>> event_words("on=2025-04-09 gate=us chip=h20 to=licence")
+    'the American gate (to licence for h20 from 9 April 2025)'
+    """
+    told = dict(word.split("=", 1) for word in text.split())
+    by = "of" if told["gate"] == "quota" else "times"
+    change = f"to {told['to']}" if "to" in told else f"{by} {told['value']}" if "value" in told else ""
+    parts = (change, f"for {told['chip']}" if "chip" in told else "", f"from {day_words(told['on'])}")
+    return f"{GATES.get(told['gate'], told['gate'])} ({' '.join(p for p in parts if p)})"
 
 
 def _amount(e: Any) -> str:
@@ -97,7 +115,7 @@ def _effects(effects: list[Any], what: str) -> Picture | None:
 def _world(a: Any) -> str:
     """Return which market was asked for, in words."""
     without = " and ".join(WORDS[w] for w in a["without"])
-    events = " and ".join(f"'{e}'" for e in a.get("events", ()))
+    events = " and ".join(map(event_words, a.get("events", ())))
     changed = [f"without {without}"] * bool(without) + [f"with {events}"] * bool(events)
     return "In the market " + (", ".join(changed) or "as it is")
 
@@ -144,13 +162,10 @@ PAGE = Page(
     "orders, deliveries and shares, paired draw by draw.",
     fields=(Field(name="scenario", label="World", kind="select", default="february-2025", options=(
                 ("february-2025", "February 2025"), ("latest", "everything known"))),
-            Field(name="without", label="What is left out", kind="select", default="threat", options=(
-                ("", "nothing"), *((k, v) for k, v in WORDS.items()))),
-            Field(name="gate", label="What happens", kind="select", options=(
-                ("", "nothing"), ("us", "the American gate moves"), ("cn", "the Chinese gate moves"),
-                ("demand", "demand is multiplied"), ("quota", "a domestic quota"), ("yield", "the line's yield is "
-                                                                                            "multiplied"))),
-            Field(name="on", label="on the day", kind="date"),
+            Field(name="change", label="What changes", kind="select", default="threat", options=(
+                *((k, f"without {v}") for k, v in WORDS.items()), *((k, f"{v} moves") for k, v in GATES.items()),
+                ("", "nothing"))),
+            Field(name="on", label="It moves on the day", kind="date", hint="What follows is for what moves."),
             Field(name="chip", label="for the chip", hint="For a gate, such as h20."),
             Field(name="to", label="to", kind="select", options=(
                 ("", "-"), ("licence", "needs a licence"), ("denied", "denied"), ("open", "open"),

@@ -107,8 +107,8 @@ def _counts(kept: list[Any], given: Given) -> Table | None:
         rows.append((chip_name(p["chip"]), f"{middle} ({few} to {many})", f"{unit}"))
     return Table(id="counts", title=f"How many chips give {rate:,.0f} output tokens/s", rows=tuple(rows),
                  columns=("chip", "chips", "smallest deployment"),
-                 foot="Rate over what a chip gives at full batch, rounded up to whole deployments; divide by the use you "
-                 "reach at the peak. The plan does it with growth, prices and gates.")
+                 foot="Rate over what a chip gives at full batch, rounded up to whole deployments; divide by the use "
+                 "you reach at the peak. The plan does it with growth, prices and gates.")
 
 
 def rate_of(given: Given) -> float:

@@ -179,7 +179,14 @@ def fields_of(schema: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the fields of a question in words."""
     needed = schema.get("required", ())
     return [{"name": name, "words": field_words(told), "needed": "yes" if name in needed else "",
-             "says": told.get("description", "")} for name, told in schema.get("properties", {}).items()]
+             "says": told.get("description") or stated(told).get("description", "")}
+            for name, told in schema.get("properties", {}).items()]
+
+
+def stated(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a field holds where it is not left out."""
+    found: Mapping[str, Any] = next((t for t in told.get("anyOf", ()) if t.get("type") != "null"), told)
+    return found
 
 
 def field_words(told: Mapping[str, Any]) -> str:
@@ -188,7 +195,7 @@ def field_words(told: Mapping[str, Any]) -> str:
     >>> field_words({"anyOf": [{"type": "integer", "minimum": 100, "maximum": 4000}, {"type": "null"}]})
     'whole number, 100 to 4000'
     """
-    told = next((t for t in told.get("anyOf", ()) if t.get("type") != "null"), told)
+    told = stated(told)
     if "enum" in told:
         return ", ".join(map(str, told["enum"]))
     if told.get("type") == "array":

@@ -8,13 +8,22 @@ from pydantic import Field, StringConstraints
 
 from chipcast.web.ask import (
     MOST_CHIPS,
+    Area,
+    Buyer,
+    Chip,
+    Clusters,
+    Cores,
     Dated,
     Day,
+    Density,
     Drawn,
     Draws,
+    Hq,
     Milliseconds,
+    Model,
     Name,
     Names,
+    On,
     Question,
     Seed,
     Segment,
@@ -22,7 +31,10 @@ from chipcast.web.ask import (
     Sets,
     Share,
     Story,
+    To,
     Tokens,
+    Use,
+    World,
 )
 
 
@@ -33,18 +45,20 @@ class RulesCheck(Dated):
     SAYS = "Whether a chip may go to a buyer on a day: both gates, the rule that decides, the slack."
     EXAMPLE = "chip=h20&to=CN&on=2025-05-01"
 
-    chip: Name = Field(description="Chip id or common name.")
-    to: Name | None = Field(None, description="Destination: code or name.")
-    hq: Name | None = Field(None, description="Seat of the buyer's parent.")
-    on: Day | None = Field(None, description="Day of the shipment.")
-    buyer: Name | None = Field(None, description="Buyer class.")
-    use: Literal["datacenter", "other"] | None = None
+    chip: Chip
+    to: To | None = None
+    hq: Hq | None = None
+    on: On | None = None
+    buyer: Buyer | None = None
+    use: Use | None = None
     origin: Name | None = Field(None, description="Where it is exported from.")
     entity: Name | None = Field(None, description="Buyer named on the Entity List.")
-    owned_by_listed: Annotated[float, Field(ge=0, le=1)] | None = None
-    region: Name | None = None
-    hq_rule: Literal["as_enforced", "as_text", "off"] | None = None
-    scenario: Name | None = None
+    owned_by_listed: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Share of the buyer that listed parties own.")
+    region: Name | None = Field(None, description="Place inside China, for local rules.")
+    hq_rule: Literal["as_enforced", "as_text", "off"] | None = Field(
+        None, description="How the rule on the parent's seat is read.")
+    scenario: World | None = None
 
 
 class RulesHistory(Dated):
@@ -54,14 +68,14 @@ class RulesHistory(Dated):
     SAYS = "A chip's status over time: every change and the row behind it."
     EXAMPLE = "chip=h20"
 
-    chip: Name
-    to: Name | None = None
-    hq: Name | None = None
-    buyer: Name | None = None
-    begin: Day | None = None
-    until: Day | None = None
-    as_known_then: bool | None = None
-    scenario: Name | None = None
+    chip: Chip
+    to: To | None = None
+    hq: Hq | None = None
+    buyer: Buyer | None = None
+    begin: Day | None = Field(None, description="First day; default: the chip's announcement, or the first chip rule.")
+    until: Day | None = Field(None, description="Last day; default: half a year past the sources.")
+    as_known_then: bool | None = Field(None, description="Answer each day with what was public on it.")
+    scenario: World | None = None
 
 
 class RulesMeasure(Dated):
@@ -71,8 +85,8 @@ class RulesMeasure(Dated):
     SAYS = "Total processing performance and density of a chip, with every figure that goes in."
     EXAMPLE = "chip=h20"
 
-    chip: Name
-    use: Literal["datacenter", "other"] | None = None
+    chip: Chip
+    use: Use | None = None
 
 
 class RulesMap(Dated):
@@ -82,10 +96,10 @@ class RulesMap(Dated):
     SAYS = "Where in the world a chip may go on a day: countries by status."
     EXAMPLE = "chip=h100&on=2025-06-01"
 
-    chip: Name
-    on: Day | None = None
-    hq: Name | None = None
-    buyer: Name | None = None
+    chip: Chip
+    on: On | None = None
+    hq: Hq | None = None
+    buyer: Buyer | None = None
 
 
 class RulesTable(Dated):
@@ -95,11 +109,11 @@ class RulesTable(Dated):
     SAYS = "Every chip: both gates, the prong that decides or is nearest, the slack."
     EXAMPLE = "to=CN&on=2025-05-01"
 
-    to: Name | None = None
-    hq: Name | None = None
-    on: Day | None = None
-    buyer: Name | None = None
-    scenario: Name | None = None
+    to: To | None = None
+    hq: Hq | None = None
+    on: On | None = None
+    buyer: Buyer | None = None
+    scenario: World | None = None
 
 
 class ChipList(Dated):
@@ -109,7 +123,7 @@ class ChipList(Dated):
     SAYS = "The chips known by a date."
     EXAMPLE = "vendor=Huawei"
 
-    vendor: Name | None = None
+    vendor: Name | None = Field(None, description="Only chips of this vendor.")
 
 
 class ChipShow(Dated):
@@ -119,7 +133,7 @@ class ChipShow(Dated):
     SAYS = "Every figure of a chip with unit, kind, source and dates."
     EXAMPLE = "chip=910c"
 
-    chip: Name
+    chip: Chip
 
 
 class ChipCompare(Dated):
@@ -129,7 +143,8 @@ class ChipCompare(Dated):
     SAYS = "Chips side by side, as shares of the first."
     EXAMPLE = "chips=h20&chips=910c"
 
-    chips: Annotated[list[Name], Field(min_length=2, max_length=MOST_CHIPS)]
+    chips: Annotated[list[Name], Field(min_length=2, max_length=MOST_CHIPS, description="Chips, the first is the "
+                                                                                          "measure.")]
 
 
 class TokensModel(Question):
@@ -139,8 +154,8 @@ class TokensModel(Question):
     SAYS = "Parameters, memory per token and work per token of a model."
     EXAMPLE = "model=deepseek-r1"
 
-    model: Name
-    context: Tokens | None = None
+    model: Model
+    context: Tokens | None = Field(None, description="Context. [tokens]")
 
 
 class TokensServe(Drawn):
@@ -150,7 +165,7 @@ class TokensServe(Drawn):
     SAYS = "Best layout of a model on each chip under a promise, with rate, latency and cost."
     EXAMPLE = "model=deepseek-r1&chip=h20,910c"
 
-    model: Name = Field(description="A shipped model.")
+    model: Model
     chip: Names | None = Field(None, description="Chip ids or common names, comma between.")
     chips: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.\.[0-9]{1,4})?$")] | None = Field(
         None, description="Chips of a replica, at most; 8..64 compares 8, 16, 32, 64.")
@@ -158,13 +173,15 @@ class TokensServe(Drawn):
     output: Tokens | None = Field(None, description="Tokens of the answer.")
     tpot_ms: Milliseconds | None = Field(None, description="Promised time per output token.")
     ttft_ms: Milliseconds | None = Field(None, description="Promised time to the first token.")
-    segment: Segment | None = None
-    precision: Name | None = None
-    prefix_hit: Annotated[float, Field(ge=0, lt=1)] | None = None
-    draft: Annotated[int, Field(ge=0, le=64)] | None = None
-    accept: Annotated[float, Field(ge=1, le=65)] | None = None
+    segment: Segment | None = Field(None, description="Buyer class: cost rows and software.")
+    precision: Name | None = Field(None, description="fp8, int8, w4a8, bf16, ...; default: the chip's own.")
+    prefix_hit: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="Share of the prompt in a cache.")
+    draft: Annotated[int, Field(ge=0, le=64)] | None = Field(None, description="Tokens drafted a step.")
+    accept: Annotated[float, Field(ge=1, le=65)] | None = Field(
+        None, description="Tokens a step yields, the real one included.")
     split: bool | None = Field(None, description="Prefill and decode on pools of their own.")
-    scenario: Name | None = None
+    scenario: World | None = None
     set: Sets | None = None
 
 
@@ -175,11 +192,12 @@ class ClusterGoodput(Drawn):
     SAYS = "Share of paid chip-time that a large job keeps, and where the rest goes."
     EXAMPLE = "chip=910b2,910c&chips=4096"
 
-    chip: Names | None = None
-    chips: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.\.[0-9]{1,6})?$")] | None = None
-    days: Annotated[float, Field(gt=0, le=1000)] | None = None
-    ladder: Literal["vendor", "full", "none"] | None = None
-    scenario: Name | None = None
+    chip: Names | None = Field(None, description="Chip ids or common names, comma between.")
+    chips: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.\.[0-9]{1,6})?$")] | None = Field(
+        None, description="Chips of the job; a..b doubles.")
+    days: Annotated[float, Field(gt=0, le=1000)] | None = Field(None, description="Length of the run. [days]")
+    ladder: Literal["vendor", "full", "none"] | None = Field(None, description="Online recovery.")
+    scenario: World | None = None
     set: Sets | None = None
 
 
@@ -190,11 +208,11 @@ class FabDies(Question):
     SAYS = "Complete dies on a wafer, exactly, and the reticle fields."
     EXAMPLE = "area_mm2=665.61"
 
-    area_mm2: Annotated[float, Field(ge=4, le=1e5)] | None = None
-    width_mm: Annotated[float, Field(ge=2, le=300)] | None = None
-    height_mm: Annotated[float, Field(ge=2, le=300)] | None = None
-    edge_mm: Annotated[float, Field(ge=0, le=50)] | None = None
-    scribe_mm: Annotated[float, Field(ge=0, le=5)] | None = None
+    area_mm2: Annotated[float, Field(ge=4, le=1e5)] | None = Field(None, description="Die area. [mm2]")
+    width_mm: Annotated[float, Field(ge=2, le=300)] | None = Field(None, description="Die, across. [mm]")
+    height_mm: Annotated[float, Field(ge=2, le=300)] | None = Field(None, description="Die, along. [mm]")
+    edge_mm: Annotated[float, Field(ge=0, le=50)] | None = Field(None, description="Edge exclusion. [mm]")
+    scribe_mm: Annotated[float, Field(ge=0, le=5)] | None = Field(None, description="Street between dies. [mm]")
 
 
 class FabYield(Question):
@@ -204,17 +222,17 @@ class FabYield(Question):
     SAYS = "Yield of a defect density, or the defect density behind a reported yield of a stated definition."
     EXAMPLE = "area_mm2=665.61&d0_per_cm2=0.2"
 
-    area_mm2: Annotated[float, Field(gt=0, le=1e5)] | None = None
-    d0_per_cm2: Annotated[float, Field(ge=0, le=1000)] | None = None
+    area_mm2: Area | None = None
+    d0_per_cm2: Density | None = None
     share: Share | None = Field(None, description="A reported yield, such as 40%.")
-    law: Name | None = None
-    clustering: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    definition: Name | None = None
-    dies: Annotated[int, Field(ge=1, le=64)] | None = None
-    assembly: Share | None = None
-    pairing: Name | None = None
-    cores: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    need: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    law: Name | None = Field(None, description="Yield law, such as negative-binomial.")
+    clustering: Clusters | None = None
+    definition: Name | None = Field(None, description="What the yield counts: die.perfect, die.any, through, ...")
+    dies: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="Dies in a package.")
+    assembly: Share | None = Field(None, description="Assembly yield, such as 95%.")
+    pairing: Name | None = Field(None, description="independent or wafer.")
+    cores: Cores | None = None
+    need: Annotated[int, Field(ge=0, le=10_000)] | None = Field(None, description="Cores that the bin asks for.")
 
 
 class FabHarvest(Question):
@@ -224,11 +242,12 @@ class FabHarvest(Question):
     SAYS = "How many dies fit which bin, when the cores of a die share its luck."
     EXAMPLE = "d0_per_cm2=0.2"
 
-    cores: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    need: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}(,[0-9]{1,5}){0,7}$")] | None = None
-    area_mm2: Annotated[float, Field(gt=0, le=1e5)] | None = None
-    d0_per_cm2: Annotated[float, Field(ge=0, le=1000)] | None = None
-    clustering: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    cores: Annotated[int, Field(ge=1, le=10_000)] | None = Field(None, description="Cores on the die.")
+    need: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}(,[0-9]{1,5}){0,7}$")] | None = Field(
+        None, description="Cores that each bin asks for, from high to low.")
+    area_mm2: Area | None = None
+    d0_per_cm2: Density | None = None
+    clustering: Clusters | None = None
 
 
 class FabLine(Story):
@@ -241,7 +260,7 @@ class FabLine(Story):
     no_controls: bool | None = Field(None, description="The world without export controls.")
     close: Annotated[list[Annotated[str, StringConstraints(pattern=r"^[a-z]+=[0-9-]{7,10}$")]],
                      Field(max_length=3)] | None = Field(None, description="GATE=DATE: shut tools, hbm or foundry.")
-    until: Day | None = None
+    until: Day | None = Field(None, description="Last month.")
 
 
 class Market(Story):
@@ -251,7 +270,8 @@ class Market(Story):
     SAYS = "Who orders, gets and holds which chips, month by month, and what a cut-off does."
     EXAMPLE = "without=threat"
 
-    without: Annotated[list[Literal["threat", "controls", "local-push"]], Field(max_length=3)] | None = None
+    without: Annotated[list[Literal["threat", "controls", "local-push"]], Field(max_length=3)] | None = Field(
+        None, description="What is left out, on the same draws.")
     event: Annotated[list[Sentence], Field(max_length=6)] | None = Field(
         None, description="A dated what-if: 'on=2025-04-09 gate=us chip=h20 to=licence'.")
 
@@ -264,9 +284,11 @@ class Plan(Story):
     EXAMPLE = "scenario=hospital-group&scenarios=60"
 
     scenarios: Annotated[int, Field(ge=10, le=150)] | None = Field(None, description="Futures in the program.")
-    decide_until: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}[Q-][0-9]{1,2}$")] | None = None
-    tail: Annotated[float, Field(ge=0, lt=1)] | None = None
-    tail_weight: Annotated[float, Field(ge=0, le=1)] | None = None
+    decide_until: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}[Q-][0-9]{1,2}$")] | None = Field(
+        None, description="Last quarter decided here and now.")
+    tail: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="Level of the tail of cost.")
+    tail_weight: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Weight of the tail against the mean.")
 
 
 class EvidenceOf(Story):
@@ -285,7 +307,7 @@ class Explain(Drawn):
     EXAMPLE = "claim=plan-400k&draws=1000"
 
     claim: Sentence = Field(description="Claim id, or NAME OP VALUE.")
-    scenario: Name | None = None
+    scenario: World | None = None
 
 
 class Compare(Question):
@@ -295,8 +317,8 @@ class Compare(Question):
     SAYS = "Two scenarios on common luck: the effect with its interval."
     EXAMPLE = "first=february-2025&second=platform&draws=500"
 
-    first: Name
-    second: Name
+    first: Annotated[Name, Field(description="A shipped scenario.")]
+    second: Annotated[Name, Field(description="The other one.")]
     draws: Draws | None = None
     seed: Seed | None = None
 

@@ -91,6 +91,7 @@ def show(done: object) -> None:
         say(f"The solver {done.solver['status']}: within {done.solver['gap']:.2%} of the best; best bound "
             f"{short(done.solver['bound'])} USD.")
     say(f"Share of need served: {_percent(done.service_share)}.")
+    _show_cash(done.detail["cash"])
     for line in done.fails:
         if line not in done.sentence:
             say(f"It {line}.")
@@ -98,6 +99,17 @@ def show(done: object) -> None:
     for name, worth in done.shadow_prices.items():
         if abs(worth) > 1e-6:
             say(f"Worth of {name}: {short(worth)} USD.")
+
+
+def _show_cash(found: dict[str, Any]) -> None:
+    """Print costs by year and what is at stake from today."""
+    from chipcast.base.summary import short
+    from chipcast.plan.cash import COUNTED, at_stake
+
+    rows = [(kind, *(short(c["mean"]) for c in cells), f"{short(cells[-1]['p05'])} to {short(cells[-1]['p95'])}")
+            for kind, cells in found["by_year"].items()]
+    table("Money by year, USD, mean over futures", ("", *found["years"], "90 % of all"), rows, foot=COUNTED)
+    say(at_stake(found))
 
 
 def _show_tornado(done: Any) -> None:

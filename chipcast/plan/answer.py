@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from chipcast.base.summary import interval, short
 from chipcast.base.types import Array
-from chipcast.plan.explain import boxes, sentence
+from chipcast.plan.cash import cash
+from chipcast.plan.explain import Box, boxes, sentence
 from chipcast.plan.judge import Judged
 from chipcast.plan.need import Need
 from chipcast.plan.problem import Problem
@@ -74,9 +75,18 @@ def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: t
     if share < RARE:
         return (f"fails in {share:.1%} of the fresh futures {meant}",)
     head = f"fails in {share:.0%} of the fresh futures {meant}"
-    # Where most fail a box of failures would be nearly all futures: what must come true says more.
-    rare, words = (fails, {}) if share <= MOSTLY else (~fails, {"verb": "holds", "noun": "futures in which it holds"})
-    return (head, *(sentence(b, quarters, **words) for b in boxes(causes, rare) if b.coverage >= LEAST_COVERED))
+    found, words = told_apart(causes, fails)
+    return (head, *(sentence(b, quarters, **words) for b in found))
+
+
+def told_apart(causes: dict[str, Array], fails: npt.NDArray[np.bool_]) -> tuple[list[Box], dict[str, str]]:
+    """Return boxes of what is rarer, futures that fail or futures that hold, and the words for it.
+
+    Where most fail a box of failures would be nearly all futures: what must come true says more.
+    """
+    often = float(fails.mean()) > MOSTLY
+    words = {"verb": "holds", "noun": "futures in which it holds"} if often else {}
+    return [b for b in boxes(causes, ~fails if often else fails) if b.coverage >= LEAST_COVERED], words
 
 
 def answer(orders: tuple[Order, ...], signed: tuple[dict[str, Any], ...], rivals: dict[str, dict[str, Any]],
@@ -105,16 +115,16 @@ def _actions(orders: tuple[Order, ...], signed: tuple[dict[str, Any], ...]) -> l
     out: list[str] = []
     called: dict[tuple[str, str], list[str]] = {}
     for o in (o for o in orders if o.now):
-        what = f"{o.units:.0f} x {o.name}{' for ' + o.site if o.site else ''}"
+        what = f"{o.units:,.0f} x {o.name}{' for ' + o.site if o.site else ''}"
         when = f" in {o.quarter}" if o.quarter != quarters[0] else " now"
         if o.contract == "framework":
-            called.setdefault((o.chip, o.site), []).append(f"{o.units:.0f}{when}")
+            called.setdefault((o.chip, o.site), []).append(f"{o.units:,.0f}{when}")
         else:
             out.append(ACTS.get(o.contract, f"order {{}} ({o.contract})").format(what) + when)
     deals: list[str] = []
     for s in signed:
         off = called.pop((s["chip"], s["site"]), [])
-        deals.append(f"sign for {s['units']:.0f} x {s['name']}{' for ' + s['site'] if s['site'] else ''}"
+        deals.append(f"sign for {s['units']:,.0f} x {s['name']}{' for ' + s['site'] if s['site'] else ''}"
                      + f" (call off {_listed(off) if off else 'none yet'})")
     return deals + out
 
@@ -216,13 +226,16 @@ def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged, seen: npt
         name = f"{o.chip} {o.contract}"
         later[name] = later.get(name, 0.0) + judged.orders[i]
     mean = float(costs["plan"].mean())
+    causes = {k: v[seen] for k, v in case.causes.items()}
     return {
         "fleet": {chip: fan(units) for chip, units in fleet.items()}, "need": fan(fresh.need * unit),
         "served": fan((fresh.need - judged.missing) * unit), "orders": {k: fan(v) for k, v in later.items()},
+        "ordered": fan(judged.orders.sum(axis=0)),
         "ladder": {k: interval(v) | {"mean": float(v.mean())} for k, v in costs.items()},
         "regret": interval(costs["plan"][: costs["perfect_news"].size] - costs["perfect_news"]),
-        "fail_share": float(fails.mean()),
-        "failures": {"causes": {k: v[seen].tolist() for k, v in case.causes.items()}, "fails": fails.tolist()},
+        "fail_share": float(fails.mean()), "cash": cash(fresh, judged, solved.decide),
+        "failures": {"causes": {k: v.tolist() for k, v in causes.items()}, "fails": fails.tolist(),
+                     "box": next((b.sides for b in told_apart(causes, fails)[0]), {})},
         "left_out": case.left_out, "names": case.names, "unit_usd": case.unit_usd,
         "in_sample": float(solved.problem.weight @ solved.costs) * p.money, "out_of_sample": mean,
         "nodes": [int(np.unique(row).size) for row in solved.labels],

@@ -201,6 +201,16 @@ PERCENT = ("share", "growth")
 """Words in the names of causes that are read in percent."""
 
 
+def plain(name: str) -> str:
+    """Return a cause without its unit.
+
+    >>> plain("the wait for H20 in quarters")
+    'the wait for H20'
+    """
+    head, _, unit = name.rpartition(" in ")
+    return head if unit in UNITS else name
+
+
 def _measured(name: str, low: float, high: float) -> tuple[str, str, str]:
     """Return a cause without its unit, and both ends with it.
 
@@ -209,10 +219,9 @@ def _measured(name: str, low: float, high: float) -> tuple[str, str, str]:
     >>> _measured("the monthly growth of need", 0.02, 0.061)
     ('the monthly growth of need', '2%', '6.1%')
     """
-    head, _, unit = name.rpartition(" in ")
     if any(word in name for word in PERCENT):
         least, most = (f"{100 * v:.3g}%" for v in (low, high))
         return name, least, most
-    if unit not in UNITS:
-        return name, short(low), short(high)
-    return head, f"{short(low)} {unit}", f"{short(high)} {unit}"
+    head = plain(name)
+    unit = name.removeprefix(head).removeprefix(" in")
+    return head, f"{short(low)}{unit}", f"{short(high)}{unit}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chipcast.plan.explain import plain
 from chipcast.plan.record import Order, Plan
 from chipcast.report.form import AXIS_PX, SPREAD, above, base, below, colour, layer, names, number, sig, tips
 from chipcast.report.form_plane import dots
@@ -29,11 +30,13 @@ def orders(plan: Plan) -> Picture:
     tones = {chip_name(c): v for c, v in chip_colours(dict.fromkeys(o.chip for o in cards)).items()}
     rows = _order_rows(cards)
     panels = [Panel(title="Order calendar", spec=_calendar(
-        plan, rows, tones, "cards ordered; later: mean over futures"))] if cards else []
+        plan, rows, _whiskers(plan, plan.detail.get("ordered", {})), tones,
+        "cards ordered; later: mean over futures"))] if cards else []
     tokens = _order_rows([o for o in plan.orders if o.contract == "api"])
     if tokens:
         panels.append(Panel(title="Sent to an API", spec=_calendar(
-            plan, tokens, dict.fromkeys((r["chip"] for r in tokens), SOFT), "tokens/s at the peak; mean over futures")))
+            plan, tokens, [r for r in tokens if "low" in r], dict.fromkeys((r["chip"] for r in tokens), SOFT),
+            "tokens/s at the peak; mean over futures")))
     drawn, detail = [*rows, *tokens], plan.detail
     fleets = {c: v for c, v in detail.get("fleet", {}).items() if max(v.get("p95", [0.0])) >= 0.5}
     if fleets:
@@ -52,8 +55,8 @@ def orders(plan: Plan) -> Picture:
             y_title=f"tokens/s at the peak, {SPREAD}")))
     return Picture(
         id="plan", title=sentence(plan.sentence.split("; it fails")[0]).rstrip("."), panels=tuple(panels), rows=drawn,
-        note=f"Full colour: decided now, until {plan.decide_until}. Pale: the mean of what later news asks for, "
-        "the line from the 5th to the 95th percentile over futures.",
+        note=f"Full colour: decided now, until {plan.decide_until}. Pale: the mean of what later news asks for; "
+        "the line is all of a quarter's orders together from the 5th to the 95th percentile over futures.",
         legend=tuple(tones.items()), marks=("plan", "market", "tokens", "buyer"))
 
 
@@ -66,19 +69,26 @@ def _order_rows(orders_: Sequence[Order]) -> list[dict[str, Any]]:
         for o in orders_]
 
 
-def _calendar(plan: Plan, rows: Sequence[Mapping[str, Any]], tones: Mapping[str, str], y_title: str) -> Spec:
+def _whiskers(plan: Plan, series: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    """Return the spread of all orders of a quarter, where it has any."""
+    rows = [{"quarter": q, "low": sig(low), "high": sig(high)}
+            for q, low, high in zip(plan.quarters, series.get("p05", ()), series.get("p95", ()), strict=False)]
+    return [r for r, low, high in zip(rows, series.get("p05", ()), series.get("p95", ()), strict=False) if high > low]
+
+
+def _calendar(plan: Plan, rows: Sequence[Mapping[str, Any]], whiskers: Sequence[Mapping[str, Any]],
+              tones: Mapping[str, str], y_title: str) -> Spec:
     x: Spec = {"field": "quarter", "type": "ordinal", "sort": list(plan.quarters),
                "scale": {"domain": list(plan.quarters)},
                "axis": {"title": None, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 6}}
-    place = {"x": x, "xOffset": {"field": "chip", "type": "nominal", "sort": list(tones)}}
     fade = {"field": "when", "type": "ordinal", "legend": None,
             "scale": {"domain": ["decided now", "decided later"], "range": [1, 0.38]}}
     return base(240, [
-        layer("bar", {**place, "color": colour("chip", tones), "opacity": fade,
-                      "y": number("units", axis=above(y_title)),
+        layer("bar", {"x": x, "color": colour("chip", tones), "opacity": fade,
+                      "y": number("units", stack="zero", axis=above(y_title)),
                       "tooltip": tips("chip", "supplier", "contract", "when", "units")}),
-        layer("rule", {**place, "y": number("low"), "y2": {"field": "high"}}, [r for r in rows if "low" in r],
-              color=SOFT, strokeWidth=1.4)], rows)
+        layer("rule", {"x": x, "y": number("low"), "y2": {"field": "high"}}, whiskers, color=SOFT, strokeWidth=1.4)],
+        rows)
 
 
 OWNED = ("spot", "framework", "option")
@@ -122,6 +132,18 @@ def room(plan: Plan) -> Picture | None:
         "set of futures, before rounding to whole servers.")
 
 
+SKEWED = 6
+"""A cause whose 95th percentile is so many times its median is drawn on a scale that spreads the small values."""
+
+
+def _scale(values: np.ndarray[Any, Any]) -> Spec | None:
+    """Return a scale that shows most dots apart: nearly logarithmic for skewed values from 0 up."""
+    middle, high = float(np.median(values)), float(np.quantile(values, 0.95))
+    if values.min() < 0 or high <= SKEWED * middle:
+        return None
+    return {"type": "symlog", "constant": sig(max(middle, high / 100) / 2, 2), "zero": False}
+
+
 def failures(plan: Plan) -> Picture | None:
     """Draw the futures in which the plan fails over the two causes that tell them apart best."""
     found = plan.detail.get("failures", {})
@@ -131,13 +153,20 @@ def failures(plan: Plan) -> Picture | None:
     if len(causes) < 2 or not fails.any() or fails.all():
         return None
     apart = {k: abs(float(np.corrcoef(np.argsort(np.argsort(v)), fails)[0, 1])) for k, v in causes.items()}
-    first, second = sorted(apart, key=lambda k: -apart[k])[:2]
+    sides = {readable(k): v for k, v in found.get("box", {}).items() if readable(k) in causes}
+    # The causes of the box that words describe stand first, then those that tell failures apart best.
+    first, second = [*sides, *(k for k in sorted(apart, key=lambda k: -apart[k]) if k not in sides)][:2]
     rows = [{"x": sig(a), "y": sig(b), "future": "fails" if f else "holds"}
             for a, b, f in zip(causes[first], causes[second], fails, strict=True)]
     tones = {"fails": "#b5392d", "holds": "#9db4c7"}
+    edges = [layer("rule", {channel: number(channel)}, [{channel: sig(end)}], color=INK, strokeDash=[4, 3])
+             for channel, name in (("x", first), ("y", second)) for end in sides.get(name, ()) if np.isfinite(end)]
     words = " ".join(sentence(f) for f in plan.fails if f not in plan.sentence)
     return Picture(
-        id="failures", rows=rows, legend=tuple(tones.items()), note=f"One dot per future. {words}".strip(),
-        panels=(Panel(spec=dots(rows, x_title=first, y_title=second, by="future", colours=tones)),),
-        title=f"The plan falls short in {fails.mean():.0%} of the futures; {first} and {second} tell them apart best",
+        id="failures", rows=rows, legend=tuple(tones.items()),
+        note=f"One dot per future. {'Dashed: the sides of what the words describe. ' if edges else ''}{words}".strip(),
+        panels=(Panel(spec=dots(rows, x_title=first, y_title=second, by="future", colours=tones, extra=edges,
+                                x_scale=_scale(causes[first]), y_scale=_scale(causes[second]))),),
+        title=f"The plan falls short in {fails.mean():.0%} of the futures; {plain(first)} and {plain(second)} tell "
+        "them apart best",
         marks=("plan", "market", "buyer"))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipcast.base.summary import short
+from chipcast.plan.explain import plain
 from chipcast.plan.record import Plan
 from chipcast.report.driver import rank_correlation
 from chipcast.report.form import AXIS_PX, above, base, colour, layer, lines, names, number, sig, tips
@@ -51,7 +52,8 @@ def ladder(plan: Plan) -> Picture | None:
         panels.append(Panel(title="In the futures it was made for", spec=bars(
             worth, label="plan", value="mean", x_title="objective with its tail, million USD",
             domain=(0, 1.12 * max(r["mean"] for r in worth)))))
-    best = min(rows, key=lambda r: float(r["mean"])) if rows else None
+    real = [r for r in rows if r["plan"] != RIVAL_NAMES["perfect_news"]]
+    best = min(real, key=lambda r: float(r["mean"])) if real else None
     mine = next((r for r in rows if r["tone"] == "this plan"), None)
     title = "What simpler plans would cost"
     if best and mine:
@@ -152,13 +154,13 @@ def tornado(plan: Plan) -> Picture | None:
         panels.append(Panel(title="What one more unit of a limit is worth", spec=bars(
             worth, label="limit", value="worth", x_title="USD", domain=(0, 1.3 * max(r["worth"] for r in worth)))))
     if swings:
-        first, moved = swings[0], [str(r["cause"]).replace("\n", " ") for r in swings if r["decision"] == CHANGES]
-        title = (f"What moves the cost most is {str(first['cause']).replace(chr(10), ' ')}: {short(first['low'])} to "
+        first, moved = swings[0], [_title(r) for r in swings if r["decision"] == CHANGES]
+        title = (f"What moves the cost most is {_title(first)}: {short(first['low'])} to "
                  f"{short(first['high'])} million USD; " + (
                      f"knowing {' or '.join(moved[:3])} would change what to order now" if moved else
                      "knowing none of the causes would change what to order now"))
     else:
-        title = (f"What would change the outcome most is {str(rows[0]['cause']).replace(chr(10), ' ')} (rank "
+        title = (f"What would change the outcome most is {_title(rows[0])} (rank "
                  f"correlation {rows[0]['rank_correlation']:+.2f} with falling short)")
     return Picture(
         id="tornado", title=title, panels=tuple(panels), rows=[*swings, *rows, *worth],
@@ -167,6 +169,11 @@ def tornado(plan: Plan) -> Picture | None:
               "first orders would then differ. " if swings else "")
         + "Correlations: red means that more of it makes falling short rarer, green more frequent. Values of limits "
         "are prices of the program on its own futures.")
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    """Return the cause of a row on one line and without its unit."""
+    return plain(str(row["cause"]).replace("\n", " "))
 
 
 def swing_rows(plan: Plan) -> list[dict[str, Any]]:

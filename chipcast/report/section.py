@@ -258,7 +258,7 @@ def decide(story: Story, pictures: Pictures) -> Section | None:
         text=text,
         marks=("plan", "market", "buyer"),
         pictures=_pick(pictures, "plan", "room", "ladder", "price", "tornado", "failures"),
-        tables=(table.plan(p),),
+        tables=tuple(t for t in (table.cash(p), table.plan(p)) if t is not None),
     )
 
 

@@ -14,6 +14,7 @@ from chipcast.base.types import Array
 from chipcast.cluster.record import Fleet
 from chipcast.fab.record import LIMITS, Line
 from chipcast.market.record import Market
+from chipcast.plan.cash import COUNTED, at_stake
 from chipcast.plan.record import Plan
 from chipcast.report.chart_atlas import status_word
 from chipcast.report.chart_market import flow, foreign
@@ -228,7 +229,8 @@ def plan(record: Plan) -> Table:
     """Return what to order now and later."""
     rows: list[tuple[str, ...]] = []
     for o in sorted(record.orders, key=lambda o: (o.quarter, not o.now, o.chip)):
-        later, tokens = f"{o.units:,.1f}", o.contract == "api"
+        tokens = o.contract == "api"
+        later = f"{o.units:,.0f}" if tokens else f"{o.units:,.1f}"
         if "p05" in o.interval:
             later += f" in the mean ({o.interval['p05']:,.0f} to {o.interval['p95']:,.0f})"
         rows.append(
@@ -252,6 +254,24 @@ def plan(record: Plan) -> Table:
     )
 
 
+def cash(record: Plan) -> Table | None:
+    """Return what a plan costs by year, or None where that was not kept."""
+    found = record.detail.get("cash")
+    if not found:
+        return None
+    rows = tuple((kind, *(short(c["mean"] / 1e6) for c in cells),
+                  f"{short(cells[-1]['p05'] / 1e6)} to {short(cells[-1]['p95'] / 1e6)}")
+                 for kind, cells in found["by_year"].items())
+    return Table(
+        id="cash-table",
+        title=f"What it costs {record.buyer} by year, million USD in the mean",
+        rows=rows,
+        marks=("plan", "market", "buyer"),
+        columns=("", *found["years"], "90% of futures"),
+        foot=f"{at_stake(found)} {COUNTED}",
+    )
+
+
 def headline(story: Story) -> list[Table]:
     """Return the headline tables of a run in the order of the line; what is missing is left out."""
     out: list[Table] = [claims(story.claims)] if story.claims else []
@@ -266,5 +286,5 @@ def headline(story: Story) -> list[Table]:
     if story.market is not None:
         out.append(market(story.market))
     if story.plan is not None:
-        out.append(plan(story.plan))
+        out += [t for t in (plan(story.plan), cash(story.plan)) if t is not None]
     return out

@@ -197,6 +197,15 @@ def test_an_own_measurement_moves_the_beliefs_of_its_chip(cli: Cli, cli_json: Cl
     assert code == 2 and "no row of" in err
 
 
+def test_a_row_of_zero_chips_is_refused_and_the_others_answered(cli_json: CliJson, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id,hardware,chips,model,quantity,concurrency\na,H20,0,deepseek-r1,tpot_ms,1\n"
+                    "b,H20,8,deepseek-r1,tpot_ms,1\nc,H20,0 chips,deepseek-r1,tpot_ms,1\n")
+    rows = cli_json("tokens", "predict", str(path))["rows"]
+    assert "'0' is none" in rows[0]["error"] and "is none" in rows[2]["error"]
+    assert rows[1]["error"] == "" and rows[1]["p05"] < rows[1]["p50"] < rows[1]["p95"]
+
+
 def test_two_pools_say_what_binds_a_prompt_and_a_step(cli_json: CliJson) -> None:
     out = cli_json("tokens", "serve", "deepseek-r1", "--prefill-chip", "h800", "--decode-chip", "h20", "--draws", "100")
     for pool, chip in (("prefill_pool", "h800-sxm"), ("decode_pool", "h20-96")):

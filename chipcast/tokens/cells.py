@@ -53,6 +53,8 @@ def refuse_bad_numbers(row: Mapping[str, str]) -> None:
         text = str(row.get(name) or "").replace(",", "").strip()
         if text and not re.match(PLAIN, text):
             raise InputError(f"{name} '{text}' is no number from 0 up; write it plainly, such as 4096")
+    if str(row.get("chips") or "").strip() and not number(row, "chips"):
+        raise InputError(f"chips '{row['chips']}' is none; write 1 or more, or leave it empty for a usual number")
     for name in LOADS:
         text = str(row.get(name) or "").strip().lower()
         if text.startswith("-") or text in ("nan", "inf", "infinity"):

@@ -142,3 +142,12 @@ def test_smallest_example_from_a_prepared_market(benchmark: Any) -> None:
         return written(work(given, need, market, service, setting.verdicts, asked), given, need, asked)
 
     assert benchmark.pedantic(answer, rounds=1).orders
+
+
+@pytest.mark.parametrize("prices", ["ours", "of HiGHS"])
+def test_solve_beside_the_solver_as_it_comes(benchmark: Any, prices: str) -> None:
+    """Our way to the optimum of P1 beside the same program in HiGHS with its own choice of edge prices."""
+    program = assemble(p1(200), labels_by_date(16, 4, 200), tail_weight=0.3, at_cut="secure")
+    own = {} if prices == "ours" else {"simplex_dual_edge_weight_strategy": -1}
+    best = benchmark.pedantic(solve, args=(program,), kwargs={"options": own}, rounds=1)
+    assert best.objective == pytest.approx(934.527362, rel=1e-5)

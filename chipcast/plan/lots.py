@@ -20,7 +20,7 @@ from chipcast.base.types import Array
 from chipcast.plan.conflict import explain_conflict
 from chipcast.plan.problem import Problem
 from chipcast.plan.sheet import Index, Program
-from chipcast.plan.solve import GAP, WARM, Session, Solution
+from chipcast.plan.solve import GAP, Session, Solution
 
 MOST_NODES = 150
 """Programs solved before the search stops and reports the gap that is left."""
@@ -163,7 +163,7 @@ class _Search:
 
     def __init__(self, p: Problem, program: Program, d: Decisions, types: int) -> None:
         self.p, self.program, self.d, self.types = p, program, d, types
-        self.session = Session(program, options=WARM)
+        self.session = Session(program)
         self.best: Solution | None = None
         self.value = np.inf
         self.solved = 0

@@ -14,7 +14,7 @@ from chipcast.plan.labels import Labels, labels_by_date
 from chipcast.plan.lots import Stop, branch
 from chipcast.plan.problem import Problem
 from chipcast.plan.sheet import Program
-from chipcast.plan.solve import WARM, Session, Solution, solve
+from chipcast.plan.solve import Session, Solution, solve
 
 Z90 = 1.6448536269514722
 """Standard normal at 95 percent: half width of a 90 percent interval in standard errors."""
@@ -225,7 +225,7 @@ class Fixed:
         """Assemble the program once."""
         self.p, self.labels, self.decide, self.risk = p, labels, decide, risk
         self.program = program_of(p, labels, decide, risk)
-        self._session = Session(self.program, options=WARM)
+        self._session = Session(self.program)
         self._corner: Any = None
         self._done: dict[bytes, Solved] = {}
 

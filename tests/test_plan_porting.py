@@ -12,10 +12,11 @@ from plan_world import world_of
 from chipcast.base.given import Given
 from chipcast.plan import need_from
 from chipcast.plan.decide import Asked, Ground, work
+from chipcast.plan.labels import labels_by_date
 from chipcast.plan.problem import Problem
 from chipcast.plan.procure import case_of
 from chipcast.plan.rivals import judge, neighbours, ported, with_porting
-from chipcast.plan.value import First
+from chipcast.plan.value import First, Risk, news_costs, solve_plan
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,16 @@ def test_a_decision_for_two_types_is_tried_with_one(p: Problem) -> None:
     assert not any("fewer" in k for k in neighbours(p, First(orders=np.where(np.arange(len(p.offers))[:, None] == h20,
                                                                              8.0, 0.0),
                                                              signed=np.zeros(len(p.offers)))))
+
+
+def test_perfect_news_costs_no_more_in_any_future_also_where_volumes_are_signed(given: Given) -> None:
+    """Who knows the future signs for it too: a volume shared by all futures would make news dearer in some of them."""
+    need = replace(need_from(given, "cloud", "cloud", model="deepseek-r1"), offsite_share_max=0.3)
+    p = case_of(given, need, *world_of(given)).problem.take(np.arange(25))
+    assert any(o.signed for o in p.offers)
+    risk = Risk(tail_weight=0.95)
+    solved = solve_plan(replace(p, scale=None), labels_by_date(len(p.quarters), 1, p.size), 1, risk)
+    news = news_costs(p, risk)
+    assert (news <= solved.costs + 1e-6 * np.abs(solved.costs).max()).all()
+    alone = [news_costs(p.take(np.array([s]), np.ones(1)), risk)[0] for s in range(0, p.size, 6)]
+    assert news[::6] == pytest.approx(alone, rel=1e-6)

@@ -49,7 +49,7 @@ class _Draft:
 
 def assemble(p: Problem, labels: Labels, *, tail: float = 0.9, tail_weight: float = 0.0, risk: str = "mean_cvar",
              base: Array | None = None, at_cut: str = "commit_and_lose", decide: int = 0, whole_until: int = 0,
-             types: int = 0, blocks: bool = False) -> Program:
+             types: int = 0, blocks: bool = False, signed_blind: bool = True) -> Program:
     """Write the program of a problem under one information pattern.
 
     Parameters
@@ -74,6 +74,8 @@ def assemble(p: Problem, labels: Labels, *, tail: float = 0.9, tail_weight: floa
         Most chip types ordered before `whole_until`; 0 for no limit.
     blocks : bool
         Add a row that sums each group of here-and-now decisions, for `lots`; it binds nothing yet.
+    signed_blind : bool
+        Volumes are signed once for all futures; False: with what is known in the first quarter.
 
     Notes
     -----
@@ -99,7 +101,7 @@ def assemble(p: Problem, labels: Labels, *, tail: float = 0.9, tail_weight: floa
     if p.min_domestic is not None:
         _domestic_rows(d)
     _block_rows(d, whole_until, types)
-    _signed_rows(d, whole_until)
+    _signed_rows(d, whole_until, np.zeros(S, dtype=np.intp) if signed_blind else labels[0])
     if blocks:
         _group_rows(d, decide)
     program = sheet.close(p.weight, tail=tail, tail_weight=tail_weight, risk=risk, base=base, labels=labels)
@@ -283,27 +285,30 @@ def _group_rows(d: _Draft, decide: int) -> None:
                 sheet.put(row, sheet.column(f"signed {i}"), 1.0)
 
 
-def _signed_rows(d: _Draft, whole_until: int) -> None:
-    """Call off no more than was signed, and pay for what must be taken and is not."""
+def _signed_rows(d: _Draft, whole_until: int, label: npt.NDArray[np.intp] | Labels) -> None:
+    """Call off no more than was signed, and pay for what must be taken and is not; futures of a label sign alike."""
     p, sheet, S = d.p, d.sheet, d.p.size
+    known = np.unique(label, return_inverse=True)[1]
+    count = int(known.max()) + 1
     for i in (k for k, o in enumerate(p.offers) if o.signed):
         offer = p.offers[i]
         most = float(p.order_cap[i].max(initial=0.0)) * len(p.quarters)
         whole = whole_until > 0 and offer.lot > 0
         step = offer.lot if whole else 1.0
-        signed = sheet.new_columns(f"signed {i}", (1,), upper=np.floor(most / step), whole=whole)
+        signed = sheet.new_columns(f"signed {i}", (count,), upper=np.floor(most / step), whole=whole)
         called = sheet.new_rows("framework", (S,), upper=0.0)
         sheet.put(called[None], d.order[i], d.unit[i])
-        sheet.put(called, signed, -step)
+        sheet.put(called, signed[known], -step)
         taken = sheet.new_rows("minimum take", (S,), lower=0.0)
         untaken = sheet.new_columns(f"untaken {i}", (S,))
         sheet.put(taken[None], d.order[i], d.unit[i])
         sheet.put(taken, untaken, 1.0)
-        sheet.put(taken, signed, -step * offer.take)
+        sheet.put(taken, signed[known], -step * offer.take)
         cost = np.zeros(S) if p.untaken_cost is None else p.untaken_cost[i]
         sheet.charge(np.arange(S, dtype=np.int32), untaken, cost)
         if whole and offer.least_signed > 0:
-            switch = sheet.new_columns(f"signs {i}", (1,), upper=1.0, whole=True)
-            rows = sheet.new_rows("framework", (2,), lower=[0.0, -np.inf], upper=[np.inf, 0.0])
-            sheet.put(rows, signed, step)
-            sheet.put(rows, switch, [-offer.least_signed, -most])
+            switch = sheet.new_columns(f"signs {i}", (count,), upper=1.0, whole=True)
+            for sign, size in ((1.0, offer.least_signed), (-1.0, most)):
+                rows = sheet.new_rows("framework", (count,), lower=0.0)
+                sheet.put(rows, signed, sign * step)
+                sheet.put(rows, switch, -sign * size)

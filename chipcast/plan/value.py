@@ -255,10 +255,11 @@ class Fixed:
 def news_costs(p: Problem, risk: Risk) -> Array:
     """Return the cost of each scenario with perfect news, by which every scenario decides for itself. (scenario)
 
-    Orders are in units here: who knows the future is not held to shares of what an order seems to need.
+    Orders are in units here: who knows the future is not held to shares of what an order seems to need, nor to a volume
+    signed for all futures.
     """
     free = replace(p, serve_share=0.0, scale=None)
-    program = assemble(free, labels_by_date(len(p.quarters), 0, p.size), at_cut=risk.at_cut)
+    program = assemble(free, labels_by_date(len(p.quarters), 0, p.size), at_cut=risk.at_cut, signed_blind=False)
     return program.scenario_costs(solve(program).x)
 
 

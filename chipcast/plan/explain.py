@@ -62,24 +62,23 @@ def prim(points: Array, fails: npt.NDArray[np.bool_], *, peel: float = PEEL, sma
     total = max(int(fails.sum()), 1)
     best, best_score = box.copy(), _score(fails, np.ones(n, dtype=bool), total)
     trail = [(1.0, float(fails.mean()))]
-    inside = np.arange(n)
-    while inside.size * (1 - peel) >= smallest * n and fails[inside].mean() < 1:
-        options, here = [], points[inside]
-        cuts = np.quantile(here, (peel, 1 - peel), axis=0)
-        for k in range(dims):
-            x = here[:, k]
-            for side, cut in enumerate(cuts[:, k]):
-                keep = x >= cut if side == 0 else x <= cut
-                if keep.all():
+    inside, columns = np.arange(n), np.ascontiguousarray(points.T)
+    while inside.size * (1 - peel) >= smallest * n and not fails[inside].all():
+        options, here, failed = [], columns[:, inside], fails[inside]
+        density = np.count_nonzero(failed) / inside.size
+        for k, (x, cuts) in enumerate(zip(here, np.quantile(here, (peel, 1 - peel), axis=1).T, strict=True)):
+            for side, cut in enumerate(cuts):
+                keep, edge = x >= cut if side == 0 else x <= cut, cut
+                count = np.count_nonzero(keep)
+                if count == x.size:
                     # Ties fill the whole slice: peel the tied value instead.
                     keep = x > cut if side == 0 else x < cut
-                    edge = x[keep].min() if side == 0 and keep.any() else x[keep].max() if keep.any() else cut
-                else:
-                    edge = cut
-                if 0 < keep.sum() < x.size and keep.sum() >= smallest * n:
-                    gain = (fails[inside[keep]].mean() - fails[inside].mean()) / (1 - keep.mean())
-                    options.append((gain * (1 - keep.mean()) if keep.mean() > 1 - 2 * peel else gain * peel,
-                                    k, side, edge, keep))
+                    count = np.count_nonzero(keep)
+                    edge = cut if not count else x[keep].min() if side == 0 else x[keep].max()
+                if 0 < count < x.size and count >= smallest * n:
+                    share = count / x.size
+                    gain = (np.count_nonzero(failed & keep) / count - density) / (1 - share)
+                    options.append((gain * (1 - share) if share > 1 - 2 * peel else gain * peel, k, side, edge, keep))
         if not options:
             break
         _, k, side, edge, keep = max(options, key=lambda o: o[0])

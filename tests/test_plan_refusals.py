@@ -70,3 +70,16 @@ def test_a_range_of_no_width_is_refused_before_anything_is_computed(
     monkeypatch.setattr("chipcast.chain.prepare", lambda *a, **k: pytest.fail("worked before it refused"))
     code, _, err = cli("plan", "hospital-group", "--near", "0%")
     assert code == 2 and "--near must be above 0, for example 3%" in err
+
+
+def test_a_domestic_share_without_a_domestic_chip_is_no_plan_of_nothing(given: Given) -> None:
+    need = replace(need_from(given, "clinic", "clinic_school", model="deepseek-r1"), chips=("h20-96",),
+                   min_domestic_share=0.3)
+    world = (market_of(given), service_of(given), verdicts_of(market_of(given).months))
+    with pytest.raises(InfeasibleError, match=r"30% of cards must be domestic, but of the chips that clinic may and "
+                                              r"would buy \(H20 96GB\) none is; consider a domestic chip"):
+        case_of(given, need, *world)
+    # With a domestic chip, without the share, or with a way out of the house there is something to plan.
+    case_of(given, replace(need, chips=("h20-96", "ascend-910b2")), *world)
+    case_of(given, replace(need, min_domestic_share=0.0), *world)
+    case_of(given, replace(need, offsite_share_max=1.0), *world)

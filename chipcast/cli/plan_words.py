@@ -68,12 +68,12 @@ def show(done: object) -> None:
         say(f"Signed now: {s['units']:.0f} x {s['name']}{', ' + s['site'] if s['site'] else ''}, of which "
             f"{s['must_take']:.0f} must be taken.")
     say(done.assumed)
-    for chip, why in done.detail["left_out"].items():
-        say(f"Left out: {done.detail['names'][chip]}: {why}.")
+    for why, chips in _by_reason(done.detail["left_out"]).items():
+        say(f"Left out: {', '.join(done.detail['names'][c] for c in chips)}: {why}.")
     for line in done.reasons[:REASONS_SHOWN]:
         say(f"  {line}.")
     if len(done.reasons) > REASONS_SHOWN:
-        say(f"  {len(done.reasons) - REASONS_SHOWN} more offers with --json.")
+        say(f"  {len(done.reasons) - REASONS_SHOWN} more with --json.")
     mean = done.detail["ladder"]["plan"]["mean"]
     money = [("this plan", short(mean), short(done.values["out_of_sample"]), "", "", "")]
     money += [(RIVALS.get(k, k), *_beside(r)) for k, r in done.rivals.items()]
@@ -99,6 +99,14 @@ def show(done: object) -> None:
     for name, worth in done.shadow_prices.items():
         if abs(worth) > 1e-6:
             say(f"Worth of {name}: {short(worth)} USD.")
+
+
+def _by_reason(left_out: dict[str, str]) -> dict[str, list[str]]:
+    """Return the chips that are left out, those with the same reason together."""
+    out: dict[str, list[str]] = {}
+    for chip, why in left_out.items():
+        out.setdefault(why, []).append(chip)
+    return out
 
 
 def _show_cash(found: dict[str, Any]) -> None:

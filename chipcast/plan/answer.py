@@ -205,7 +205,7 @@ def reasons(case: Case, solved: Solved, decide: int) -> tuple[str, ...]:
                            + (" a quarter" if offer.stock < 0 else "")))
         elif worse > 0.005 * price:
             ranked.append((worse / price, f"{name}: not now; a card would have to be {short(worse)} USD cheaper, of "
-                                          f"about {short(price)}"))
+                                          f"about {short(price)}" + (" a quarter" if offer.stock < 0 else "")))
         else:
             ranked.append((0.0, f"{name}: not now; about as good as what is ordered, but no better"))
     return tuple(text for _, text in sorted(ranked, key=lambda r: r[0]))

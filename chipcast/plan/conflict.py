@@ -51,6 +51,8 @@ def explain_conflict(program: Program) -> str:
         return "no plan fits: the bounds of single orders contradict each other"
     said = " and ".join(SAID.get(n, n) for n in fight)
     first = f"no plan fits: {said} cannot {'all hold' if len(fight) > 1 else 'be kept'}"
+    if fight == ("target",):
+        first += ", whatever the other limits: in some futures what is ordered arrives too late or not at all"
     ways = [way for n in fight if (way := nearest(program, n))]
     return first + "; " + ("enough would be " + ", or ".join(ways) if ways else "relax one of them")
 

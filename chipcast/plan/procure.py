@@ -106,6 +106,7 @@ def case_of(given: Given, need: Need, market: Market, service: Service, verdicts
     ruled = np.nan_to_num(verdicts.min_domestic_share[
         [month_row(verdicts, market.months[m]) for m in w.first], verdicts.segments.index(need.segment)])
     domestic = np.maximum(ruled, need.min_domestic_share)
+    _quota(need, domestic, owning, names)
     need_s = w.need_q / w.service_unit
     power = np.array([site_kw(w, o, s) for s in sites for o in owning])
     problem = Problem(
@@ -172,6 +173,16 @@ def _affordable(w: World, owning: list[Owning], names: dict[str, str]) -> None:
         raise InfeasibleError(f"no plan fits: the budget of {w.need.budget_usd:,.0f} USD cannot buy the smallest "
                               f"deployment, {best.block:.0f} x {names[best.chip]} for {prices[best.chip]:,.0f} USD; "
                               "raise the budget to that, or rent or use an API")
+
+
+def _quota(need: Need, share: Array, owning: list[Owning], names: dict[str, str]) -> None:
+    """Refuse a domestic share in every quarter where no domestic chip can be bought and nothing is served outside."""
+    if need.offsite_share_max > 0 or (share <= 0).any() or any(o.domestic for o in owning):
+        return
+    bought = ", ".join(names[o.chip] for o in owning)
+    raise InfeasibleError(f"no plan fits: {share.min():.0%} of cards must be domestic, but of the chips that "
+                          f"{need.name} may and would buy ({bought}) none is; consider a domestic chip, lower min_domestic_share "
+                          "where it is your own, or rent or use an API")
 
 
 def _room(w: World, owning: list[Owning], names: dict[str, str]) -> None:

@@ -53,6 +53,9 @@ buyer:
 # set:
 #   h20.price_usd: 12k to 15k
 #   plan.offsite_share_max: 0                  # part of need that may be rented or bought by the token
+#   plan.porting_months_domestic: 0            # a stack that your engineers already run costs no months
+# chips:                       # a chip of your own, with the price path, waits, gates and contracts of its base
+#   my-npu: {{base: ascend-910b3, hbm_gb: 96, price_usd: 12k to 15k}}
 # events:
 #   - {{on: 2025-04-09, gate: us, chip: h20, to: licence}}
 """

@@ -181,8 +181,8 @@ def _quota(need: Need, share: Array, owning: list[Owning], names: dict[str, str]
         return
     bought = ", ".join(names[o.chip] for o in owning)
     raise InfeasibleError(f"no plan fits: {share.min():.0%} of cards must be domestic, but of the chips that "
-                          f"{need.name} may and would buy ({bought}) none is; consider a domestic chip, lower min_domestic_share "
-                          "where it is your own, or rent or use an API")
+                          f"{need.name} may and would buy ({bought}) none is; consider a domestic chip, lower "
+                          "min_domestic_share where it is your own, or rent or use an API")
 
 
 def _room(w: World, owning: list[Owning], names: dict[str, str]) -> None:

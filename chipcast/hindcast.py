@@ -21,7 +21,7 @@ from chipcast.base.types import Array
 from chipcast.chain import World, prepare, trade
 from chipcast.evidence.score import BASELINES, Scored, brier, crps, log_score, score_one
 from chipcast.market.budget import NAMED as NAMED_CAPEX
-from chipcast.market.budget import named_capex
+from chipcast.market.budget import named_capex, published
 from chipcast.market.doors import path_of, record
 from chipcast.market.filed import bridge, card_quarters, china_quarters, last_filed
 from chipcast.market.forecast import series
@@ -225,6 +225,8 @@ def rivals(given: Given, o: Outcome, rows: Mapping[tuple[str, str], Mapping[str,
         steps = (month_index(o.rows[0][1]) - month_index(last_filed(given).end)) // 3
         if past.size >= 2 and np.all(past > 0):
             out = {k: rule(past, steps, luck) for k, rule in BASELINES.items()}
+    if o.series == "platform_capex_usd_bn":
+        out["last"] = np.array([o.unit(published(given).cny, given)])
     key = NAMED.get((o.series, o.period))
     if key is not None and parse_date(rows[key]["known_by"]) <= parse_date(rows[o.rows[0]]["known_by"]):
         out["named"] = np.array([o.unit(float(rows[key]["value"]), given)])

@@ -66,6 +66,8 @@ def test_capital_spending_falls_with_the_cards_and_not_below_what_no_chip_stops(
     rest = budget.named_capex(still, replace(run, spent_usd=run.spent_usd * 0))["2025Q2"]
     named = 48.9e9 / given["ownership.cny_per_usd"]
     assert rest == pytest.approx(named * (1 - given["platform.capex_accelerator_share"]), rel=1e-5)
+    first = budget.named_capex(still, replace(run, spent_usd=run.spent_usd * 0))["2025Q1"]
+    assert first == pytest.approx(rest * 2 / 3 + named / 3, rel=1e-5), "January was over: it stands at what was known"
 
 
 def test_outcomes_of_capital_spending_are_rows_in_money_known_after_the_date() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chipcast.base.calendar import quarter_name
+from chipcast.base.calendar import month_index, quarter_name
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
@@ -72,7 +72,7 @@ def named_capex(given: Given, market: Market) -> dict[str, Array]:
 
     What the model has them spend on accelerator systems, and beside it their other capital spending, which walks in
     logs from the last quarters known: halls, machines of other kinds and networks stop for no chip. The first quarter
-    counts if it lacks no more than a month, taken at the mean of the others.
+    counts if it lacks no more than a month, which stands at the last quarters known.
     """
     known = published(given)
     named = known.cny / given["ownership.cny_per_usd"]
@@ -85,4 +85,6 @@ def named_capex(given: Given, market: Market) -> dict[str, Array]:
     at: dict[str, list[int]] = {}
     for i, month in enumerate(market.months):
         at.setdefault(quarter_name(month), []).append(i)
-    return {q: (spent[i] + path[i]).mean(axis=0) * 3 for q, i in at.items() if len(i) >= 2}
+    early = month_index(market.months[0]) % 3
+    return {q: (spent[i] + path[i]).sum(axis=0) + (early * named / 3 if i[0] == 0 else 0.0)
+            for q, i in at.items() if len(i) + (early if i[0] == 0 else 0) == 3 and len(i) >= 2}

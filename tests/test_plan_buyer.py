@@ -18,7 +18,8 @@ from chipcast.plan.foresight import sees_ahead
 from chipcast.plan.judge import recourse
 from chipcast.plan.labels import labels_by_date
 from chipcast.plan.need import need_for, quarters_of
-from chipcast.plan.procure import api_price_usd, case_of
+from chipcast.plan.ownership import own
+from chipcast.plan.procure import _world, api_price_usd, case_of
 from chipcast.plan.record import Plan
 from chipcast.plan.value import First
 from chipcast.scenario import load, resolve
@@ -308,3 +309,21 @@ def test_every_served_chip_is_offered_or_left_out_with_a_reason(done: Ground) ->
     offered = {o.chip for o in done.case.problem.offers}
     for chip in SERVED:
         assert (chip in offered) != bool(done.case.left_out.get(chip))
+
+
+@pytest.mark.parametrize(("segment", "fill", "lead_days"), [("cloud", 0.25, 165.0), ("cloud", 1.0, 75.0),
+                                                            ("clinic_school", 0.25, 165.0)])
+def test_the_wait_of_rationing_is_counted_once(given: Given, segment: str, fill: float, lead_days: float) -> None:
+    """The market's lead time is handling plus backlog over throughput: three of four lots unfilled are three months."""
+    market = market_of(given, fill=fill)
+    lead = np.full_like(market.lead_time_days, lead_days)
+    service = service_of(given)
+    need = need_from(given, segment, segment, model="deepseek-r1")
+    w = _world(given, need, replace(market, lead_time_days=lead), service, verdicts_of(market.months))
+    o = own(w, "h20-96")
+    months = (lead_days + np.zeros(given.draws)) / 30.4375
+    if segment == "clinic_school":
+        ratio = given["allocation.small_buyer_fill_ratio"]
+        filled = fill * (ratio + (1 - ratio) * fill)
+        months = months + 1 / filled - 1 / fill
+    assert np.array_equal(o.ships[0], np.minimum(np.floor(months + 1e-9).astype(int), len(market.months) - 1))

@@ -86,7 +86,8 @@ def told_apart(causes: dict[str, Array], fails: npt.NDArray[np.bool_]) -> tuple[
     """
     often = float(fails.mean()) > MOSTLY
     words = {"verb": "holds", "noun": "futures in which it holds"} if often else {}
-    return [b for b in boxes(causes, ~fails if often else fails) if b.coverage >= LEAST_COVERED], words
+    rare = ~fails if often else fails
+    return [b for b in boxes(causes, rare) if b.coverage >= LEAST_COVERED and b.density > rare.mean()], words
 
 
 def answer(orders: tuple[Order, ...], signed: tuple[dict[str, Any], ...], rivals: dict[str, dict[str, Any]],

@@ -113,9 +113,7 @@ def movement(given: Given, market: Market, moved: Market, ordered: Mapping[str, 
     chip in words.
     """
     at = {c: market.chips.index(c) for c, cards in ordered.items() if cards[:YEAR].any()}
-    wait = {c: np.minimum(1 / np.maximum(moved.fill[i, :YEAR], 1e-9) - 1 / np.maximum(market.fill[i, :YEAR], 1e-9),
-                          float(len(market.months)))
-            + (moved.lead_time_days[i, :YEAR] - market.lead_time_days[i, :YEAR]) / DAYS_PER_MONTH
+    wait = {c: (moved.lead_time_days[i, :YEAR] - market.lead_time_days[i, :YEAR]) / DAYS_PER_MONTH
             for c, i in at.items()}
     price = {c: moved.price_usd[i, :YEAR] / np.maximum(market.price_usd[i, :YEAR], 1e-9) - 1 for c, i in at.items()}
     return {"price": {name_of(given, c): float(p.mean()) for c, p in price.items()},

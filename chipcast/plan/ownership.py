@@ -162,8 +162,9 @@ def own(w: World, chip: str) -> Owning:
 
     Notes
     -----
-    An order ships after the lead time and the wait of rationing if both gates are open in that month; else it is
-    lost. A lot that is not filled this month waits for a later one: 1/fill - 1 months on average.
+    An order ships after the lead time if both gates are open in that month; else it is lost. The lead time of the
+    market holds the wait of rationing already, as backlog over throughput, which is 1/fill - 1 months where a lot that
+    is not filled this month waits for a later one; a small buyer, filled less, waits 1/own fill - 1/fill months longer.
     """
     g, m, T = w.given, w.market, w.quarters
     c = m.chips.index(traded_as(w.need, chip))
@@ -176,14 +177,14 @@ def own(w: World, chip: str) -> Owning:
         * (1 + g["ownership.network_share"])
     price = g.first(*rows_of(g, w.need, chip, "price_usd")) * path * system
     open_ = m.us_open[c].astype(float) * m.cn_open[c]
-    fill = np.clip(m.fill[c, w.first].astype(float), 0.0, 1.0)
+    common = fill = np.clip(m.fill[c, w.first].astype(float), 0.0, 1.0)
     if w.need.segment in SMALL:
         # Rationing falls on small buyers first; where everything is delivered nobody waits.
         ratio = g["allocation.small_buyer_fill_ratio"]
         fill = fill * (ratio + (1 - ratio) * fill)
     last = len(m.months) - 1
-    wait_months = np.minimum(1 / np.maximum(fill, 1e-9) - 1, last + 1.0)
-    days = np.maximum(m.lead_time_days[c, w.first].astype(float), 0.0) + wait_months * DAYS_PER_MONTH
+    longer = np.minimum(1 / np.maximum(fill, 1e-9) - 1 / np.maximum(common, 1e-9), last + 1.0)
+    days = np.maximum(m.lead_time_days[c, w.first].astype(float), 0.0) + longer * DAYS_PER_MONTH
     ships = np.minimum(w.first[:, None] + np.floor(days / DAYS_PER_MONTH).astype(int), last)
     ready = w.first[:, None] + np.rint((days + g["plan.server_build_days"]) / DAYS_PER_MONTH).astype(int)
     # Ready in the last third of a quarter counts from the next one on.

@@ -12,8 +12,9 @@ from chipcast.base.given import Given
 from chipcast.cluster import platform
 from chipcast.scenario import load, resolve
 from chipcast.tokens.appendix import SOURCE, with_fit
+from chipcast.tokens.beliefs import constant
 from chipcast.tokens.model import load as load_model
-from chipcast.tokens.reached import for_model
+from chipcast.tokens.reached import for_model, years_later
 from chipcast.tokens.speed import overruled, speed_of
 
 CHIPS = ("h20-96", "h800-sxm", "ascend-910b2", "ascend-910c", "domestic_other")
@@ -56,8 +57,12 @@ def test_what_moves_a_whole_step_is_listed_and_multiplies_to_what_serving_does()
         for name in ("arch_latent", "model_deepseek-r1", f"weights_{word}"):
             factor = factor * shown[f"fit-{stack}.{name}"]
         speed = speed_of(block, chip)
+        later = np.exp(years_later(plain) * shown[f"fit-{stack}.growth"])
+        factor = factor * later ** constant("growth_of_operations")
         moved = for_model(block, speed, load_model("deepseek-r1"), word, stack)
         np.testing.assert_allclose(factor, np.asarray(moved.maturity) / np.asarray(speed.maturity), rtol=1e-9)
+    early = with_fit(world("february-2025"), CHIPS, ("platform",), ("deepseek-r1",))
+    assert years_later(plain) > 0.5 and years_later(early) == 0 and "fit-open.growth" not in early.rows
     assert "fit-h20-96.deployment_open" not in with_fit(plain, CHIPS).rows
 
 

@@ -88,6 +88,11 @@ def test_four_bits_on_ascend_leave_attention_in_eight() -> None:
     assert "experts in w4a8, other products in int8_channel" in p.assumed
 
 
+def test_a_chip_without_four_bits_says_what_it_does_instead() -> None:
+    p = ask(hardware="H20", precision="NVFP4")
+    assert "no FP4 on the chip, packed weights multiplied in 16 bits; experts in mxfp4, other products" in p.assumed
+
+
 @pytest.mark.parametrize("word", ["FP7", "int3", "wide"])
 def test_a_precision_nobody_knows_is_an_error_and_no_silent_default(word: str) -> None:
     p, other = predict([{**ROW, "precision": word}, ROW], NOW)
@@ -178,6 +183,15 @@ def test_a_free_layout_is_the_best_of_its_ways_at_its_load(changes: dict[str, st
                                   {"quantity": "tpot_ms"}])
 def test_a_layout_that_is_told_or_no_question_is_not_searched(told: dict[str, str]) -> None:
     assert not ways(case_of({**ROW, **told}, NOW), part("gb200-nvl72", NOW))
+
+
+def test_what_a_row_leaves_open_makes_its_answer_wider_and_not_other() -> None:
+    told = {"concurrency": "64", "tp": "8", "hardware": "H20", "model": "qwen3-235b-a22b", "input_len": "1024",
+            "output_len": "1024"}
+    asks = [told, {**told, "output_len": ""}, {**told, "output_len": "", "concurrency": ""}]
+    widths = [np.log(p.p95 / p.p05) for p in (ask(**a) for a in asks)]
+    assert widths[0] < widths[1] < widths[2]
+    assert ask(**asks[1]).p50 == pytest.approx(ask(**asks[0]).p50, rel=0.01)
 
 
 def test_a_layout_in_the_notes_counts_where_the_columns_are_empty_and_the_notes_are_plain() -> None:

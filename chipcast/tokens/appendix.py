@@ -20,13 +20,13 @@ from chipcast.tokens.effects import deployment_width, widths
 from chipcast.tokens.layout import choose_precision
 from chipcast.tokens.model import load
 from chipcast.tokens.posterior import Posterior
-from chipcast.tokens.reached import ENGINE_OF, deviations, family_of, shares, vintage_of
-from chipcast.tokens.speed import STACKS, at_middle, family, overruled, speed_of, stack, stand_in
+from chipcast.tokens.reached import deviations, engine_of, family_of, shares, vintage_of, years_later
+from chipcast.tokens.speed import STACKS, at_middle, overruled, speed_of, stack, stand_in
 
 SOURCE = "chipcast-fit-of-measurements"
 """Key of the source of these rows."""
 
-UNSERVED = ("ttft_ms", "burst", "growth")
+UNSERVED = ("ttft_ms", "burst")
 """Beliefs of an engine that a run of the whole chain does not read: they shape single measurements."""
 
 
@@ -113,11 +113,12 @@ def _factor(name: str, deviation: str, width: float, why: str, known: Posterior,
 
 def _names(given: Given, chip: str, soft: str) -> dict[str, _Said]:
     """Return the beliefs of a chip and of the software on it by the name of their row."""
-    group, engine = GROUPS.get(chip, chip), ENGINE_OF.get(soft, f"unknown-{family(chip)}")
+    group, engine = GROUPS.get(chip, chip), engine_of(soft, given, chip)
     four_bit = "fp4_tflops" in given.catalog.chip_facts(chip)
     out = {f"fit-{group}.{_unit_name(family_of(given, chip), k)}": (family_of(given, chip), k, group)
            for k in CHIP_NAMES if k != "four_bit" or four_bit}
-    out |= {f"fit-{soft}.{_unit_name(soft, k)}": (soft, k, engine) for k in STACK_NAMES if k not in UNSERVED}
+    out |= {f"fit-{soft}.{_unit_name(soft, k)}": (soft, k, engine) for k in STACK_NAMES
+            if k not in UNSERVED and (k != "growth" or years_later(given))}
     return {name: _Said(name=name, scope=scope, key=k, own=own) for name, (scope, k, own) in out.items()}
 
 

@@ -91,6 +91,8 @@ def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[s
     else:
         name = model.native
         said = f"precision {name}, that of the published weights"
+    if "fp4" not in peaks and name == "mxfp4" and "mx" not in word and not said:
+        said = "no FP4 on the chip, packed weights multiplied in 16 bits"
     if name.startswith("fp8") and "fp8" not in peaks:
         name = {"int8": "int8_channel"}.get(eight, "bf16")
         said = f"no FP8 on the chip, {name} instead"
@@ -101,8 +103,8 @@ def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[s
         told = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8_block"}.get(attention.group(1), "int8_channel")
         return (f"{name}+{told}" if f"{name}+{told}" in PRECISION else name), cache, said
     usual = deployed(name, model)
-    if usual != name and not said:
-        said = f"experts in {name}, other products in {usual.partition('+')[2]}"
+    if usual != name:
+        said = "; ".join(filter(None, (said, f"experts in {name}, other products in {usual.partition('+')[2]}")))
     return usual, cache, said
 
 

@@ -193,11 +193,14 @@ def digest_of(items: Sequence[Ready], kernels: Sequence[Kernel] = ()) -> str:
 
 
 def noise_of(case: Case) -> float:
-    """Return the width of a row's noise. [log]"""
+    """Return the width of a row's noise: of its quality, and of what it left open (chips, load, lengths). [log]"""
     guess = any("guessed" in a or "taken as" in a for a in case.assumed)
+    left = 0 if case.phase in ("train", "prefill") else sum((
+        not case.stated_count, not case.batch_per_chip and not case.concurrency,
+        any(a.startswith(("prompt ", "answer ")) for a in case.assumed)))
     widths = [constant(f"noise_{case.quality.lower() if case.quality in ('A', 'B') else 'c'}"),
               constant("floor_noise") if case.floor else 0.0, constant("noise_split") if case.split else 0.0,
-              constant("noise_guess") if guess else 0.0]
+              constant("noise_guess") if guess else 0.0, constant("noise_open") * np.sqrt(left)]
     return float(np.sqrt(np.sum(np.square(widths))))
 
 

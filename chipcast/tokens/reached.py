@@ -14,7 +14,7 @@ import numpy as np
 from chipcast.base import draws
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
-from chipcast.tokens.beliefs import CHIP_NAMES, GROUPS, STACK_NAMES, Draw, belief, maker
+from chipcast.tokens.beliefs import CHIP_NAMES, GROUPS, STACK_NAMES, Draw, belief, constant, maker
 from chipcast.tokens.effects import deployment_width, widths
 from chipcast.tokens.model import Model
 from chipcast.tokens.posterior import Posterior, shipped_posterior, vintage_for
@@ -74,21 +74,38 @@ def shares(given: Given, chip: str, stack: str) -> tuple[dict[str, Numeric], dic
         Group of stacks.
     """
     draw, family, group = deviations(given), family_of(given, chip), GROUPS.get(chip, chip)
-    engine = ENGINE_OF.get(stack, f"unknown-{family}")
+    engine = engine_of(stack, given, chip)
     return ({n: belief(family, n, group, draw) for n in CHIP_NAMES},
             {n: belief(stack, n, engine, draw) for n in STACK_NAMES})
+
+
+def engine_of(stack: str, given: Given, chip: str) -> str:
+    """Return the engine that a buyer of a chip runs of a group of stacks."""
+    return ENGINE_OF.get(stack, f"unknown-{family_of(given, chip)}")
+
+
+def years_later(given: Given) -> float:
+    """Return by how many years a run's date lies after the software that the beliefs speak of, 0 for earlier ones.
+
+    Earlier runs look ahead, to chips served with the software of then. [years]
+    """
+    day = given.catalog.as_of
+    return float(np.clip(day.year + (day.month - 0.5) / 12 - constant("software_year"), 0.0, 1.0))
 
 
 def for_model(given: Given, speed: Speed, model: Model, precision: str, stack: str) -> Speed:
     """Return the speed with what this kind of model, its weights and one more deployment do to all of a step.
 
     The deviations are those of `predict`: architecture, model, format of weights, and the width of a source that
-    nobody has seen beside the model's own lack of fit.
+    nobody has seen beside the model's own lack of fit. A run of a later day than the software that the beliefs speak
+    of has that day's software (`years_later`).
     """
     draw = deviations(given)
     total: Numeric = deployment_width() * draw(f"deployment:{speed.chip}:{stack}")
     for name, width in widths(model, precision, stack).items():
         total = total + width * draw(name)
     faster = np.exp(total)
-    return replace(speed, maturity=speed.maturity * faster, launch_s=speed.launch_s / faster,
+    later = np.exp(years_later(given) * belief(stack, "growth", engine_of(stack, given, speed.chip), draw))
+    return replace(speed, maturity=speed.maturity * faster * later ** constant("growth_of_operations"),
+                   launch_s=speed.launch_s / faster / later,
                    layer_s=speed.layer_s / faster, host_s=speed.host_s / faster, request_s=speed.request_s / faster)

@@ -52,7 +52,8 @@ def prim(points: Array, fails: npt.NDArray[np.bool_], *, peel: float = PEEL, sma
     Notes
     -----
     Peels `peel` of the box at the side that raises the failure density most, keeps the box with the best
-    harmonic mean of coverage and density, pastes back while density does not fall, and opens sides whose
+    harmonic mean of coverage and density, the latter counted from the share of all futures that fail (so that a box
+    of everything is worth nothing, however often a plan fails), pastes back while that rises, and opens sides whose
     closing is not significant (binomial test).
     Sources: Friedman and Fisher, Statistics and Computing 9, 1999; Bryant and Lempert, Technological
     Forecasting and Social Change 77, 2010.
@@ -98,14 +99,14 @@ def _inside(points: Array, box: Array) -> npt.NDArray[np.bool_]:
 
 
 def _score(fails: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_], total: int) -> float:
-    if not mask.any() or not fails[mask].any():
-        return 0.0
-    coverage, density = fails[mask].sum() / total, fails[mask].mean()
-    return float(2 * coverage * density / (coverage + density))
+    base = float(fails.mean())
+    lifted = (float(fails[mask].mean()) - base) / (1 - base) if mask.any() and base < 1 else 0.0
+    coverage = float(fails[mask].sum()) / total
+    return 2 * coverage * lifted / (coverage + lifted) if lifted > 0 else 0.0
 
 
 def _paste(points: Array, fails: npt.NDArray[np.bool_], box: Array, peel: float) -> Array:
-    """Move sides outwards by small steps while the harmonic mean of coverage and density rises."""
+    """Move sides outwards by small steps while the score rises."""
     box, total = box.copy(), max(int(fails.sum()), 1)
     for step in (peel, peel / 5):
         moved = True

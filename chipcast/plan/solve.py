@@ -138,8 +138,11 @@ class Session:
         return self._h.getBasis()
 
     def at_corner(self, corner: Any) -> None:
-        """Start the next solve at a corner."""
-        self._h.setBasis(corner)
+        """Start the next solve at a corner; None starts it afresh."""
+        if corner is None:
+            self._h.clearSolver()
+        else:
+            self._h.setBasis(corner)
 
     def only_below(self, value: float) -> None:
         """Give up a solve, as if there were no solution, once no optimum under a value is possible."""

@@ -23,7 +23,8 @@ from chipcast.evidence.market_prior import calibrated
 from chipcast.evidence.posterior import Evidence, condition
 from chipcast.fab import line as fab_line
 from chipcast.fab.record import PRODUCTS, Line
-from chipcast.market.record import Market
+from chipcast.market.record import Market, not_kept
+from chipcast.market.simulate import FIELDS as CELLS
 from chipcast.market.simulate import room_for, simulate
 from chipcast.plan.decide import plan
 from chipcast.plan.need import need_for
@@ -106,7 +107,9 @@ class World:
     service: Service
     """What each chip delivers on the buyer's model."""
     market: Market
-    """Who got what."""
+    """Who got what; without cells by buyer and chip where `near` has them."""
+    near: Market | None = None
+    """The same on the first draws with all cells, where a run keeps them for those alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,7 +178,8 @@ def rule(given: Given, months: Sequence[str], story: Scenario, *, events: Sequen
                           months=tuple(months), country="CN", beyond="last", own=own, events=events)
 
 
-def trade(setting: Setting, given: Given, *, workers: int = 1, like: World | None = None) -> World:
+def trade(setting: Setting, given: Given, *, workers: int = 1, like: World | None = None,
+          near: int | None = None) -> World:
     """Run the line, the service and the market over all draws, block by block.
 
     Parameters
@@ -183,20 +187,29 @@ def trade(setting: Setting, given: Given, *, workers: int = 1, like: World | Non
     like : World, optional
         A world of the same scenario on the same draws: its service is taken over, and its line where the controls are
         the same.
+    near : int, optional
+        Draws, from the first, for which cells by buyer and chip are kept, two thirds of what a market writes down. All
+        if left out.
     """
+    near = given.draws if near is None else min(-(-near // CHUNK) * CHUNK, given.draws)
     ends = [(a, min(a + CHUNK, given.stop)) for a in range(given.start, given.stop, CHUNK)]
     # within one process each block writes its part of the whole market; what comes from others is put together
-    room = room_for(setting.law.segments, len(setting.months), given.draws, len(PRODUCTS)) if workers == 1 else None
+    room = room_for(setting.law.segments, len(setting.months), given.draws, len(PRODUCTS), cells=near
+                    ) if workers == 1 else None
     tasks = [(setting, given.block(a, b), None if like is None else
               replace(like, given=given.block(a, b), line=cut(like.line, b - given.start, a - given.start),
                       service=cut(like.service, b - given.start, a - given.start), market=cut(like.market, 0)),
-              None if room is None else {n: x[..., a - given.start : b - given.start] for n, x in room.items()})
-             for a, b in ends]
+              None if room is None else {n: x[..., a - given.start : b - given.start] for n, x in room.items()
+                                         if n not in CELLS or b - given.start <= near}) for a, b in ends]
     blocks = spread(_trade_block, tasks, workers=workers)
     lines, services, markets = [b.line for b in blocks], [b.service for b in blocks], [b.market for b in blocks]
     del blocks
     market = join(markets) if room is None else replace(markets[0], books=worst([m.books for m in markets]), **room)
-    return World(setting=setting, given=given, line=join(lines), service=join(services), market=market)
+    few = None if near == given.draws else cut(market, near)
+    if few is not None:
+        empty: dict[str, Any] = {n: not_kept() for n in CELLS}
+        market = replace(market, **empty)
+    return World(setting=setting, given=given, line=join(lines), service=join(services), market=market, near=few)
 
 
 def _trade_block(task: tuple[Setting, Given, World | None, Mapping[str, Any] | None]) -> World:

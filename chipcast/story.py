@@ -14,7 +14,7 @@ from chipcast.base.catalog import DATA, read_table, sources
 from chipcast.base.given import Given
 from chipcast.base.summary import interval, to_json
 from chipcast.base.types import Array
-from chipcast.chain import Ready, World, decide, large_machines, make, prepare, trade, whatif_draws
+from chipcast.chain import PLAN_DRAWS, Ready, World, decide, large_machines, make, prepare, trade, whatif_draws
 from chipcast.cluster.record import Fleet
 from chipcast.evidence import claims
 from chipcast.evidence.posterior import posterior_table
@@ -59,13 +59,13 @@ def run(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, workers
     """Run the whole chain: the story in one function."""
     story = scenario if isinstance(scenario, Scenario) else load(scenario, as_of=as_of)
     ready = prepare(story, draws=draws, seed=seed, prior=prior)                # reports -> what is left of the ranges
-    world = trade(ready.setting, ready.given, workers=workers)                 # wafer -> package -> tokens -> market
+    world = trade(ready.setting, ready.given, workers=workers, near=PLAN_DRAWS)  # wafer -> package -> tokens -> market
     fleet = large_machines(ready.given)                                        # faults -> goodput
     blind = news.blind(story, draws=whatif_draws(ready.given), seed=seed, prior=prior,
                        speed=ready.setting.speed)
     ground, worlds = news.ground(blind, workers=workers)                       # the same without the news itself
     judged = claims.check(ground)                                              # claims -> verdicts
-    plan = decide(ready, world.market)                                         # market -> what to order
+    plan = decide(ready, world.near or world.market)                           # market -> what to order
     return Run(ready=ready, world=world, fleet=fleet, worlds=worlds, claims=judged, plan=plan)
 
 

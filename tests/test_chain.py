@@ -13,6 +13,7 @@ import pytest
 
 from chipcast import chain, news, story
 from chipcast.evidence import claims
+from chipcast.market import simulate
 from chipcast.scenario import load
 
 
@@ -39,6 +40,20 @@ def test_workers_change_no_bit(ready: chain.Ready, world: chain.World, workers: 
     again = chain.trade(ready.setting, ready.given, workers=workers)
     for part in ("line", "service", "market"):
         same(getattr(world, part), getattr(again, part))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_cells_kept_for_the_first_draws_alone_are_those_of_the_whole(ready: chain.Ready, world: chain.World,
+                                                                     workers: int) -> None:
+    part = chain.trade(ready.setting, ready.given, workers=workers, near=700)
+    assert part.near is not None
+    same(part.near, chain.cut(world.market, 1000))  # whole blocks
+    for name in simulate.FIELDS:
+        assert getattr(part.market, name).size == 0
+    kept = {f.name for f in fields(world.market)} - set(simulate.FIELDS)
+    for name in kept:
+        assert np.array_equal(getattr(part.market, name), getattr(world.market, name)), name
+    assert chain.trade(ready.setting, ready.given.block(0, 900), near=2000).near is None
 
 
 def test_a_switch_that_turns_nothing_is_the_run_itself(ready: chain.Ready, world: chain.World) -> None:

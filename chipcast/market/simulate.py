@@ -19,7 +19,7 @@ from chipcast.fab.record import Line
 from chipcast.market.books import Books
 from chipcast.market.buy import wishes
 from chipcast.market.gates import Event
-from chipcast.market.record import CHIPS, Market
+from chipcast.market.record import CHIPS, Market, not_kept
 from chipcast.market.sell import lease, sell, settle
 from chipcast.market.state import State, first_state
 from chipcast.market.sums import over_chips, total
@@ -75,7 +75,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
     line_as_is : Line, optional
         The line as it is, where `line` is a counterfactual one: need is anchored in what was bought in fact.
     room : mapping, optional
-        Arrays of `room_for` to fill and to give back, such as this block's part of those of a whole run.
+        Arrays of `room_for` to fill and to give back, such as this block's part of those of a whole run. Of `FIELDS`
+        those that are left out are not kept.
 
     Raises
     ------
@@ -97,11 +98,11 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
     for name in DOORS:
         out[name][places[world.gated.stop :]] = 1.0
         out[name][places[world.gated]] = getattr(world.outside, name)
-    books = Books(world, state)
+    books, kept = Books(world, state), [name for name in FIELDS if name in out]
     for m in range(len(months)):
         step = month_of(world, state, m)
         books.enter(step)
-        for name in FIELDS:
+        for name in kept:
             for cells, place in zip(np.moveaxis(step[name], 1, 0), places, strict=True):
                 out[name][:, place, m] = cells
         for name in BY_CHIP:
@@ -112,15 +113,19 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
             out[name][m] = step[name]
         for p, c in enumerate(made_by_line):
             out["line_orders"][p, m] = total(step["orders"][:, c])
-    return Market(months=tuple(months), segments=world.segments, chips=CHIPS, books=books.close(state), **out)
+    cells = {name: not_kept() for name in FIELDS if name not in out}
+    return Market(months=tuple(months), segments=world.segments, chips=CHIPS, books=books.close(state), **cells, **out)
 
 
-def room_for(segments: Sequence[str], months: int, draws: int, products: int) -> dict[str, Any]:
-    """Return empty arrays for all that a market gives, by field of `Market`."""
+def room_for(segments: Sequence[str], months: int, draws: int, products: int, *, cells: int | None = None
+             ) -> dict[str, Any]:
+    """Return empty arrays for all that a market gives, by field of `Market`; for `FIELDS` of so many `cells` draws."""
     S, C = len(segments), len(CHIPS)
-    shapes = (dict.fromkeys(FIELDS, (S, C)) | dict.fromkeys((*BY_CHIP, *DOORS), (C,)) | dict.fromkeys(BY_SEGMENT, (S,))
+    shapes = (dict.fromkeys((*BY_CHIP, *DOORS), (C,)) | dict.fromkeys(BY_SEGMENT, (S,))
               | dict.fromkeys((*SHARES, "threat"), ()))
     out: dict[str, Any] = {n: np.empty((*shape, months, draws), dtype=np.float32) for n, shape in shapes.items()}
+    few = draws if cells is None else cells
+    out |= {n: np.empty((S, C, months, few), dtype=np.float32) for n in FIELDS}
     return out | {"line_orders": np.empty((products, months, draws))}
 
 

@@ -12,7 +12,9 @@ from plan_world import world_of
 from chipcast.base.given import Given
 from chipcast.plan import need_from
 from chipcast.plan.cash import KINDS, at_stake, by_quarter, cash
-from chipcast.plan.decide import Asked, Ground, work
+from chipcast.plan.decide import Asked, Ground, work, written
+from chipcast.plan.record import Plan
+from chipcast.report import chart_plan, table
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +69,47 @@ def test_what_a_shut_gate_costs_is_the_deposit_of_what_was_ordered_now(done: Gro
     safe[home, 0] = 16.0
     assert "no gate can keep it from shipping" in at_stake(cash(p, replace(j, orders=safe), 1))
     assert at_stake(cash(p, replace(j, orders=np.zeros_like(orders)), 1)).endswith("Nothing is bought now.")
+
+
+@pytest.fixture(scope="module")
+def record(done: Ground, given: Given) -> Plan:
+    need = replace(need_from(given, "cloud", "cloud", model="deepseek-r1"), offsite_share_max=0.5)
+    return written(done, given, need, Asked(scenarios=30))
+
+
+def test_the_report_shows_money_by_year_and_does_without_where_it_was_not_kept(record: Plan) -> None:
+    page = table.cash(record)
+    assert page is not None and page.columns == ("", "2025", "2026", "2027", "all", "90% of futures")
+    assert [row[0] for row in page.rows] == list(KINDS) and "Of the budget of 6M USD" in page.foot
+    mean = record.detail["cash"]["by_year"][KINDS[0]][-1]["mean"]
+    assert float(page.rows[0][4]) == pytest.approx(mean / 1e6, rel=1e-2)
+    assert table.cash(replace(record, detail={})) is None
+
+
+def test_the_calendar_stacks_orders_under_the_spread_of_their_sum(record: Plan, done: Ground) -> None:
+    picture = chart_plan.orders(record)
+    calendar = picture.panels[0]
+    assert calendar.title == "Order calendar"
+    whiskers = next(mark["data"]["values"] for mark in calendar.spec["layer"] if mark["mark"]["type"] == "rule")
+    total = done.judged["plan"].orders.sum(axis=0)
+    for row in whiskers:
+        t = record.quarters.index(row["quarter"])
+        assert row["low"] == pytest.approx(np.quantile(total[t], 0.05), rel=1e-2, abs=0.5)
+        assert row["high"] == pytest.approx(np.quantile(total[t], 0.95), rel=1e-2, abs=0.5)
+        assert row["high"] > row["low"]
+    assert whiskers and "xOffset" not in calendar.spec["layer"][0]["encoding"]
+
+
+def test_the_picture_of_failures_shows_the_box_that_the_words_describe(record: Plan) -> None:
+    box = {"the price of H20 96GB in USD": (20_000.0, float("inf"))}
+    g = np.random.default_rng(3)
+    causes = {"the price of H20 96GB in USD": g.uniform(10_000, 30_000, 80).tolist(),
+              "the need now in tokens/s": g.lognormal(3, 2, 80).tolist()}
+    fails = [v > 20_000 for v in causes["the price of H20 96GB in USD"]]
+    picture = chart_plan.failures(replace(record, detail={"failures": {"causes": causes, "fails": fails, "box": box}}))
+    assert picture is not None and "Dashed" in picture.note
+    spec = picture.panels[0].spec
+    edges = [mark for mark in spec["layer"] if mark["mark"]["type"] == "rule"]
+    assert [mark["data"]["values"] for mark in edges] == [[{"x": 20_000}]]
+    assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "symlog"
+    assert "the price of H20 96GB and the need now tell them apart best" in picture.title

@@ -55,7 +55,8 @@ def _kept_from(given: Given, need: Need, verdicts: Verdicts, chip: str, starts: 
     if own and not own.base:
         return "no market trades it; give it a base: whose waits, gates and contracts it shares"
     if not rows_of(given, need, chip, "price_usd"):
-        return "its price is not known; state one under set: as " + chip + ".price_usd"
+        return "its price is not known; state " + ("price_usd: with it under chips:" if own else
+                                                   f"{chip}.price_usd: under set:")
     if traded_as(need, chip) not in CHIPS:
         return f"the market does not trade its base, {name_of(given, own.base)}, openly" if own else \
             "the market does not trade it openly"

@@ -327,3 +327,5 @@ def test_the_wait_of_rationing_is_counted_once(given: Given, segment: str, fill:
         filled = fill * (ratio + (1 - ratio) * fill)
         months = months + 1 / filled - 1 / fill
     assert np.array_equal(o.ships[0], np.minimum(np.floor(months + 1e-9).astype(int), len(market.months) - 1))
+    never = replace(w, market=replace(w.market, fill=np.zeros_like(market.fill)))
+    assert not own(never, "h20-96").may_order.any()

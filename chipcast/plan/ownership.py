@@ -183,7 +183,8 @@ def own(w: World, chip: str) -> Owning:
         ratio = g["allocation.small_buyer_fill_ratio"]
         fill = fill * (ratio + (1 - ratio) * fill)
     last = len(m.months) - 1
-    longer = np.minimum(1 / np.maximum(fill, 1e-9) - 1 / np.maximum(common, 1e-9), last + 1.0)
+    longer = np.where(common > 0, 1 / np.maximum(fill, 1e-9) - 1 / np.maximum(common, 1e-9), np.inf)
+    longer = np.minimum(longer, last + 1.0)  # where nothing is delivered at all it does not come before the end
     days = np.maximum(m.lead_time_days[c, w.first].astype(float), 0.0) + longer * DAYS_PER_MONTH
     ships = np.minimum(w.first[:, None] + np.floor(days / DAYS_PER_MONTH).astype(int), last)
     ready = w.first[:, None] + np.rint((days + g["plan.server_build_days"]) / DAYS_PER_MONTH).astype(int)

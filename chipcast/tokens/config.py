@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from functools import cache
 from pathlib import Path
 
@@ -131,6 +132,7 @@ def _dated(name: str, as_of: date) -> dict[str, str] | None:
     return row if row and parse_date(row["known_by"]) > as_of else None
 
 
+@lru_cache(maxsize=1024)
 def dated(name: str) -> dict[str, str] | None:
     """Return the row that says by when, or from when, a shipped model was public, None for an own configuration."""
     try:

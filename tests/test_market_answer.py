@@ -80,3 +80,19 @@ def test_a_chinese_stop_reaches_the_parts_it_names_and_no_lesser_card() -> None:
     assert np.all(paths.cn[1] == 1)
     named = {p for r in read_table("rules") if r["gate"] == "cn" and r["subject"] == "chip" for p in r["parts"].split()}
     assert named == {"h20-96", "h20-141", "rtx-pro-6000d", "h200-sxm"}, "no row names the usual lesser boards"
+
+
+def test_a_closing_spares_the_parts_of_a_kind_that_lie_beyond_its_reach() -> None:
+    """Each cut-off of the record left some cards on sale; the fit of the past says a tenth to a half of the value."""
+    given, months = world("2025-02-25")
+    cards = ("h20-96", "nvidia_other")
+    near = np.stack([np.full(given.draws, 50.0), np.full(given.draws, 1e-9)])
+    paths = gates.two_key(given, cards, months, near, np.ones(2))
+    lead, kind = paths.us[:, -1]
+    shut, wide = lead == 0, lead == 1
+    assert 0.3 < shut.mean() < 0.95 and np.all(kind[wide] == 1)
+    assert np.all((kind[shut] >= 0) & (kind[shut] <= 1)) and np.mean(kind[shut] == 0) < 0.1
+    law = given.row("nvidia_other.slack_ln").law
+    by_hand = np.mean([np.mean(law.at(given.shock("test:kind")) > r)
+                       for r in given.row("us_gate.reach_ln").law.at((np.arange(200) + 0.5) / 200)])
+    assert kind[shut].mean() == pytest.approx(by_hand, abs=0.05)

@@ -335,5 +335,6 @@ def test_rounding_is_no_effect(tmp_path: Path) -> None:
     rows = effects("february-2025", str(tmp_path / "b.yaml"), draws=200, seed=1)
     assert any(r["effect"]["p05"] < 0 for r in rows)
     for r in rows:
+        small = min(abs(x) for x in r["first"].values())  # a quantile may lie near a small draw
         for q in r["effect"].values():
-            assert q == 0 or abs(q) > 1e-10 * abs(r["first"]["p50"]), r["name"]
+            assert q == 0 or abs(q) > 1e-11 * small, r["name"]

@@ -16,6 +16,7 @@ import numpy as np
 from chipcast.base.calendar import days_in_month, month_index, parse_date
 from chipcast.base.errors import require
 from chipcast.base.given import Given
+from chipcast.base.laws import Law
 from chipcast.base.types import Array, Numeric
 from chipcast.market.luck import DAYS_PER_MONTH, luck_of
 from chipcast.market.record import CHIPS, LEADING, NEXT
@@ -25,6 +26,9 @@ NEVER = 1e9
 
 NAMED_BY_STOPS = (LEADING, NEXT)
 """Cards that a Chinese stop reaches: each in the record names parts, the leading one and those that followed it."""
+
+KINDS = ("nvidia_other",)
+"""Names that stand for many parts: a closing that reaches the kind spares those of them that lie beyond its reach."""
 
 OPEN_WORDS = ("free", "notified_exception", "open")
 """Words of an event that open a gate."""
@@ -123,6 +127,17 @@ def cloglog_hazard(score: Numeric) -> Numeric:
     return -np.expm1(-np.exp(score))
 
 
+def beyond(law: Law, reach: Array) -> Array:
+    """Return the part of many parts, whose distances to the line follow a law, that a closing spares. [1] (draw)
+
+    >>> from chipcast.base.laws import law_of_row
+    >>> [round(float(x), 2) for x in beyond(law_of_row("lognormal", 0.02, 0.15, 1.0, "x"), np.array([0.02, 0.15, 1.0]))]
+    [0.95, 0.48, 0.05]
+    """
+    share = (np.arange(400) + 0.5) / 400
+    return np.asarray(1 - np.interp(reach, law.at(share), share, left=0.0, right=1.0))
+
+
 def threat_age_months(given: Given) -> float:
     """Return the age of the last threat against foreign chips known by the date, large where there is none. [months]
 
@@ -177,16 +192,22 @@ def two_key(given: Given, chips: Sequence[str], months: Sequence[str], slack: Ar
         shut = np.repeat(held[at][:, None] > 0, draws, axis=1)
         left, ours, theirs = np.full(shut.shape, NEVER), us[at], np.ones((count, draws))
         barred = luck.barred_at_start.copy()
+        kinds = [row for row, c in enumerate(at) if chips[int(c)] in KINDS]
+        spared = np.zeros(near.shape)
         for m, days in enumerate(luck.days):
             if live:
                 fresh = (near < luck.reach[m]) | leading
                 fresh &= luck.decided[m] & ~shut & (left >= NEVER)
+                for row in kinds:
+                    hit = fresh[row]
+                    spared[row, hit] = beyond(given.row(f"{chips[int(at[row])]}.slack_ln").law, luck.reach[m, hit])
                 np.copyto(left, luck.effect[m], where=fresh)
                 due = left < NEVER
                 announced[m] = (due & (left > luck.told[m])).any(axis=0)
                 share = np.minimum(left / days, 1.0)
                 share[shut] = 0.0
                 ours[:, m] = share
+                ours[kinds, m] += (1 - share[kinds]) * spared[kinds]
                 now = left <= days
                 shut |= now
                 np.subtract(left, days, out=left, where=due)

@@ -9,8 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import date
-from functools import lru_cache
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from chipcast.base.calendar import parse_date

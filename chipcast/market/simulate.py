@@ -103,8 +103,7 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
         step = month_of(world, state, m)
         books.enter(step)
         for name in kept:
-            for cells, place in zip(np.moveaxis(step[name], 1, 0), places, strict=True):
-                out[name][:, place, m] = cells
+            out[name][:, places, m] = step[name]
         for name in BY_CHIP:
             out[name][places, m] = step[name]
         for name in BY_SEGMENT:

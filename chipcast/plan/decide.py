@@ -170,9 +170,8 @@ def work(given: Given, buyer: Need, market: Market, service: Service, verdicts: 
     fresh = replace(p.take(seen), overdraft=penalty, serve_share=0.0)
     nodes = _nodes(case, labels, picks, seen, asked, decide)
     plans = {"plan": first, "mean_value": mean, **rivals.simple_plans(chosen, decide)}
-    judged = rivals.judge(fixed, plans, fresh, nodes)
-    if after is not fixed:
-        judged |= rivals.judge(after, {"plan": first}, fresh, nodes)
+    calm = {} if after is fixed else rivals.judge(after, {"plan": first}, fresh, nodes)
+    judged = rivals.judge(fixed, {k: v for k, v in plans.items() if k not in calm}, fresh, nodes) | calm
     news = First(orders=np.full_like(first.orders, np.nan) if decide else np.full((len(p.offers), 1), np.nan),
                  signed=np.full(len(p.offers), np.nan))
     some = fresh.take(np.arange(min(NEWS, fresh.size)))

@@ -76,7 +76,8 @@ def test_wider_attention_never_serves_faster_and_costs_what_its_share_of_the_wor
     ("NVFP4", "deepseek-r1", "fp4_block+fp8_block"), ("FP8 attn + NVFP4 MoE", "deepseek-r1", "fp4_block+fp8_block"),
     ("BF16 attn + FP8", "deepseek-r1", "fp8_block+bf16"), ("NVFP4", "qwen3-32b", "fp4_block"),
     ("INT4 MoE (native), BF16 rest", "kimi-k2.5", "int4_group+bf16"), ("AWQ", "qwen3-32b", "int4_group"),
-    ("W8A16", "qwen3-32b", "w8a16"), ("E4M3", "qwen3-32b", "fp8"), ("8-bit", "qwen3-32b", "fp8"),
+    ("W8A16", "qwen3-32b", "w8a16"), ("GPTQ-Int8", "qwen3-32b", "w8a16"), ("half", "qwen3-32b", "bf16"),
+    ("E4M3", "qwen3-32b", "fp8"), ("8-bit", "qwen3-32b", "fp8"),
     ("", "gpt-oss-120b", "mxfp4+bf16"), ("FP8, FP8 KV", "deepseek-r1", "fp8_block")])
 def test_words_for_precision_are_read_as_makers_mean_them(text: str, model: str, name: str) -> None:
     peaks = {"bf16": 1.0, "fp8": 2.0, "fp4": 4.0}
@@ -90,7 +91,7 @@ def test_four_bits_on_ascend_leave_attention_in_eight() -> None:
 
 def test_a_chip_without_four_bits_says_what_it_does_instead() -> None:
     p = ask(hardware="H20", precision="NVFP4")
-    assert "no FP4 on the chip, packed weights multiplied in 16 bits; experts in mxfp4, other products" in p.assumed
+    assert "no FP4 on the chip, mxfp4 instead; experts in mxfp4, other products in bf16" in p.assumed
 
 
 @pytest.mark.parametrize("word", ["FP7", "int3", "wide"])

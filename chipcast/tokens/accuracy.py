@@ -49,7 +49,8 @@ def page(catalog: Catalogue, posterior: Posterior, scored: Sequence[Scored]) -> 
         "was predicted by a fit that has not seen it; rows marked as reference were never fitted. Errors are medians "
         "of the absolute logarithm of prediction over measurement; 0.10 is about ten percent.", "",
         "The stretch of a source's intervals was chosen on the other sources only, so the coverage is as honest as "
-        "the error; for chips that no other source has measured also on chips left out. Make the page again with `chipcast tokens fit --rebuild`.", ""]
+        "the error; for chips that no other source has measured also on chips left out. "
+        "Make the page again with `chipcast tokens fit --rebuild`.", ""]
     lines += _table(scored)
     seen, new = [s for s in scored if s.seen], [s for s in scored if not s.seen]
     lines += ["", "| rows | median of the sources' medians | coverage, sources as one | coverage, rows as one |",

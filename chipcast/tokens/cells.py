@@ -63,49 +63,45 @@ def refuse_bad_numbers(row: Mapping[str, str]) -> None:
         raise InputError(f"prefix_hit_pct {row['prefix_hit_pct']} is more than 100")
 
 
+WORDS = (("w8a16|(gptq|awq).*int8", "w8a16"), ("(?<!mx)fp4", "fp4_block"), ("w4a8", "w4a8"),
+         ("int4|4[- ]?bit|w4a16|awq|gptq", "int4_group"), ("mxfp4", "mxfp4"), ("w8a8|int8|8[- ]?bit", "int8_channel"),
+         ("fp8|e4m3|e5m2", "fp8"), ("16|half", "bf16"))
+"""Words for precision and the entry of `PRECISION` that they mean, special first."""
+
+BESIDE = r"(bf16|fp16|fp8|int8|w8a8)[ -]*(?:attn|attention)"
+"""Words for a precision of attention of its own."""
+
+INSTEAD = {"fp4_block": (("mxfp4", ""),), "w4a8": (("int4_group", ""),),
+           **dict.fromkeys(("fp8", "fp8_block"), (("int8_channel", "int8"), ("bf16", ""))),
+           "int8_channel": (("fp8", "fp8"), ("bf16", ""))}
+"""What runs where a chip lacks the arithmetic: the first whose own arithmetic it has, empty for any chip."""
+
+
 def precision_of(text: str, model: Model, peaks: Mapping[str, float]) -> tuple[str, float, str]:
     """Return the entry of `PRECISION`, the bytes of a cached element, and what was assumed."""
     word = text.lower()
-    cache = 1.0 if "c8" in word or "kv8" in word or "fp8 kv" in word else 2.0
-    eight = "fp8" if "fp8" in peaks else "int8" if "int8" in peaks else "bf16"
-    said = ""
-    attention = re.search(r"(bf16|fp16|fp8|int8|w8a8)[ -]*(?:attn|attention)", word)
+    cache = 1.0 if re.search("c8|kv8|fp8 kv", word) else 2.0
+    attention = re.search(BESIDE, word)
     if attention:
         word = word.replace(attention.group(0), "")
-    if "nvfp4" in word or ("fp4" in word and "mx" not in word):
-        name = "fp4_block" if "fp4" in peaks else "mxfp4"
-    elif "w4a8" in word:
-        name = "w4a8" if "int8" in peaks else "int4_group"
-    elif re.search("int4|4[- ]?bit", word) or "w4a16" in word or "awq" in word or "gptq" in word:
-        name = "int4_group"
-    elif "mxfp4" in word:
-        name = "mxfp4"
-    elif re.search("w8a8|int8|8[- ]?bit", word):
-        name = "int8_channel"
-    elif "w8a16" in word:
-        name = "w8a16"
-    elif re.search("fp8|e4m3|e5m2", word):
-        name = "fp8_block" if model.block else "fp8"
-    elif "bf16" in word or "fp16" in word or "16" in word:
-        name = "bf16"
-    else:
+    name, said = next((n for pattern, n in WORDS if re.search(pattern, word)), ""), []
+    if not name:
         name = model.native
-        said = f"precision {name}, that of the published weights"
-    if "fp4" not in peaks and name == "mxfp4" and "mx" not in word and not said:
-        said = "no FP4 on the chip, packed weights multiplied in 16 bits"
-    if name.startswith("fp8") and "fp8" not in peaks:
-        name = {"int8": "int8_channel"}.get(eight, "bf16")
-        said = f"no FP8 on the chip, {name} instead"
-    if name == "int8_channel" and "int8" not in peaks:
-        name = "fp8" if "fp8" in peaks else "bf16"
-        said = f"no INT8 on the chip, {name} instead"
+        said.append(f"precision {name}, that of the published weights")
+    elif name == "fp8" and model.block:
+        name = "fp8_block"
+    lacks = PRECISION[name].arithmetic
+    if name in INSTEAD and lacks not in peaks:
+        name = next(n for n, needs in INSTEAD[name] if not needs or needs in peaks)
+        said = [f"no {lacks.upper()} on the chip, {name} instead"]
     if attention:
-        told = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8_block"}.get(attention.group(1), "int8_channel")
-        return (f"{name}+{told}" if f"{name}+{told}" in PRECISION else name), cache, said
+        other = next(n for pattern, n in WORDS if re.search(pattern, attention.group(1)))
+        both = next((f"{name}+{o}" for o in (other, f"{other}_block") if f"{name}+{o}" in PRECISION), name)
+        return both, cache, "; ".join(said)
     usual = deployed(name, model)
     if usual != name:
-        said = "; ".join(filter(None, (said, f"experts in {name}, other products in {usual.partition('+')[2]}")))
-    return usual, cache, said
+        said.append(f"experts in {name}, other products in {usual.partition('+')[2]}")
+    return usual, cache, "; ".join(said)
 
 
 FORMATS = r"fp8|e4m3|e5m2|fp4|int4|int8|w4a|w8a|[48][- ]?bit|16|awq|gptq|mixed|half|native|published|^none$"

@@ -148,13 +148,14 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
         `Setting.speed` of the same scenario and seed: no report moves what a chip delivers.
     """
     story = scenario if isinstance(scenario, Scenario) else load(scenario, as_of=as_of)
-    given = resolve(story, draws=draws, seed=seed, chips=tuple(c for c in FIGURES if _known(story, c)))
+    extra = named(story)
+    given = resolve(story, draws=draws, seed=seed, chips=(*[c for c in FIGURES if _known(story, c)], *extra))
     own = [r.model_dump() for r in story.reports]
     evidence = condition(given, () if prior else None, own=own, without=without)
     if not prior:
         evidence = replace(evidence, given=calibrated(evidence.given))
-    fit = with_fit(platform.with_fit(evidence.given), (*SERVING, *story.chips), ("platform", story.buyer.segment),
-                   (MODEL, story.buyer.model))
+    fit = with_fit(platform.with_fit(evidence.given), (*SERVING, *story.chips, *extra),
+                   ("platform", story.buyer.segment), (MODEL, story.buyer.model))
     evidence = replace(evidence, given=fit)
     first = f"{story.as_of:%Y-%m}"
     months = month_range(first, story.until)
@@ -162,6 +163,15 @@ def prepare(scenario: str | Scenario, *, draws: int = 10_000, seed: int = 1, as_
                       verdicts=rule(given, months, story, events=story.events), law=rule(given, months, story),
                       speed=speeds(evidence.given) if speed is None else speed)
     return Ready(setting=setting, evidence=evidence)
+
+
+def named(story: Scenario) -> tuple[str, ...]:
+    """Return the chips that the buyer would consider and that a run does not price anyway."""
+    from chipcast.base.catalog import Catalogue
+
+    catalog = Catalogue(story.as_of)
+    asked = (catalog.resolve_chip(c) for c in story.buyer.chips if c not in SERVING and c not in story.chips)
+    return tuple(dict.fromkeys(c for c in asked if c not in SERVING))
 
 
 def _known(story: Scenario, chip: str) -> bool:
@@ -174,7 +184,8 @@ def rule(given: Given, months: Sequence[str], story: Scenario, *, events: Sequen
     """Return who may buy what in each month, as known on the date; the user's chips and rules count."""
     known = set(given.catalog.chip_ids())
     own = {name: own_chip(fields, name=name, catalog=given.catalog) for name, fields in story.chips.items()}
-    return check.verdicts(given.catalog, chips=(*[c for c in RULED if c in known], *own), segments=SEGMENTS,
+    ruled = dict.fromkeys((*[c for c in RULED if c in known], *named(story), *own))
+    return check.verdicts(given.catalog, chips=tuple(ruled), segments=SEGMENTS,
                           months=tuple(months), country="CN", beyond="last", own=own, events=events)
 
 
@@ -332,8 +343,9 @@ def serve_buyer(setting: Setting, given: Given) -> Service:
     output = given.middle("buyer.output_tokens" if "buyer.output_tokens" in given else "serving.output_tokens")
     share = given.middle("buyer.input_share" if "buyer.input_share" in given else "plan.input_share")
     prompt = given.middle("buyer.input_tokens") if "buyer.input_tokens" in given else output * share / (1 - share)
-    return serve(given, SERVING + tuple(setting.scenario.chips), buyer.model, input_tokens=prompt, output_tokens=output,
-                 ttft_s=buyer.promise.ttft_s, tpot_ms=buyer.promise.tpot_ms, segment=buyer.segment)
+    chips = (*SERVING, *setting.scenario.chips, *named(setting.scenario))
+    return serve(given, chips, buyer.model, input_tokens=prompt, output_tokens=output, ttft_s=buyer.promise.ttft_s,
+                 tpot_ms=buyer.promise.tpot_ms, segment=buyer.segment)
 
 
 def decide(ready: Ready, market: Market, *, draws: int = PLAN_DRAWS, **options: Any) -> Plan:

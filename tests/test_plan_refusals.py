@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from plan_world import market_of, service_of, verdicts_of
 
 from chipcast.base.errors import InfeasibleError, InputError
 from chipcast.base.given import Given
+from chipcast.chain import named, prepare, serve_buyer
 from chipcast.plan import need_from
 from chipcast.plan.procure import case_of
 
@@ -83,3 +85,43 @@ def test_a_domestic_share_without_a_domestic_chip_is_no_plan_of_nothing(given: G
     case_of(given, replace(need, chips=("h20-96", "ascend-910b2")), *world)
     case_of(given, replace(need, min_domestic_share=0.0), *world)
     case_of(given, replace(need, offsite_share_max=1.0), *world)
+
+
+CHIPS = """\
+base: hospital-group
+buyer:
+  name: clinic
+  segment: clinic_school
+  country: CN
+  model: deepseek-r1
+  demand: {{concurrent_users: 500, tokens_per_user_day: 40k}}
+  promise: {{ttft_s: 2, tpot_ms: 50}}
+  budget_usd: 6M
+  chips: [{chips}]
+"""
+
+
+@pytest.mark.parametrize(("chips", "said"), [
+    ("rtx-4090", r"GeForce RTX 4090: its price is not known; state yours with chips: \{my-rtx-4090: \{base: rtx-4090"),
+    ("h100-sxm", r"H100 SXM: the market does not trade it openly\); name others under chips:"),
+])
+def test_a_chip_that_the_buyer_names_and_cannot_get_says_why_and_no_other_does(
+        chips: str, said: str, tmp_path: Path, cli: Callable[..., tuple[int, str, str]],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(CHIPS.format(chips=chips), encoding="utf-8")
+    monkeypatch.setattr("chipcast.chain.trade", lambda *a, **k: pytest.fail("worked before it refused"))
+    code, out, err = cli("plan", str(path))
+    assert code == 3 and re.search(said, err) and not out
+    assert "not among the chips" not in err and "relax the promise" not in err
+
+
+def test_a_chip_that_the_buyer_names_is_priced_and_ruled_beside_the_usual_ones(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(CHIPS.format(chips="h20, l20"), encoding="utf-8")
+    ready = prepare(str(path), draws=100, prior=True)
+    assert named(ready.setting.scenario) == ("l20",)
+    assert "l20" in serve_buyer(ready.setting, ready.given).chips and "l20" in ready.setting.verdicts.chips
+    usual = prepare("hospital-group", draws=100, prior=True)
+    # A chip more moves no draw of the others.
+    assert np.array_equal(ready.given["h20-96.price_usd"], usual.given["h20-96.price_usd"])

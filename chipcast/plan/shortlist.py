@@ -16,6 +16,8 @@ from chipcast.plan.ownership import first_block, permitted, rows_of, traded_as
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
+IGNORED = "not among the chips the buyer would consider"
+
 REASONS_SHOWN = 2
 """Reasons of chips left out that a refusal tells; the chip that comes nearest to the promise first."""
 
@@ -35,7 +37,7 @@ def candidates(given: Given, need: Need, service: Service, verdicts: Verdicts, m
     kept_from = {c: _kept_from(given, need, verdicts, c, starts) for c in service.chips}
     for i, chip in enumerate(service.chips):
         if need.chips and chip not in need.chips:
-            why[chip] = "not among the chips the buyer would consider"
+            why[chip] = IGNORED
         elif first_block(service, i) <= 0 or service.feasible[i] <= 0:
             why[chip] = service.reasons[i] or "no layout keeps the promise"
         elif kept_from[chip]:
@@ -43,9 +45,12 @@ def candidates(given: Given, need: Need, service: Service, verdicts: Verdicts, m
         else:
             out.append(chip)
     if not out:
-        said = _together(given, service, why, {c for c in why if not kept_from[c]})
-        raise InfeasibleError(f"no plan fits: no chip serves {service.model} for {need.name} ({said}); "
-                              "relax the promise to what the nearest takes, or consider more chips")
+        considered = {c: r for c, r in why.items() if r != IGNORED} or why
+        said = _together(given, service, considered, {c for c in why if not kept_from[c]})
+        slow = any(not kept_from[c] for c in considered)
+        way = "relax the promise to what the nearest takes, or consider more chips" if slow else \
+            "name others under chips:, or leave chips: out to consider all" if need.chips else "consider more chips"
+        raise InfeasibleError(f"no plan fits: no chip serves {service.model} for {need.name} ({said}); {way}")
     return tuple(out), why
 
 
@@ -56,7 +61,7 @@ def _kept_from(given: Given, need: Need, verdicts: Verdicts, chip: str, starts: 
         return "no market trades it; give it a base: whose waits, gates and contracts it shares"
     if not rows_of(given, need, chip, "price_usd"):
         return "its price is not known; state " + ("price_usd: with it under chips:" if own else
-                                                   f"{chip}.price_usd: under set:")
+                                                   f"yours with chips: {{my-{chip}: {{base: {chip}, price_usd: ...}}}}")
     if traded_as(need, chip) not in CHIPS:
         return f"the market does not trade its base, {name_of(given, own.base)}, openly" if own else \
             "the market does not trade it openly"

@@ -44,6 +44,11 @@ def test_sums_over_chips_are_the_plain_ones(cells: np.ndarray, chips: slice) -> 
     assert not sums.of_chips(cells, slice(4, 4)).any()
 
 
+def test_buyers_without_draws_are_summed_too() -> None:
+    assert sums.total(np.array([5.0])) == 5.0
+    assert sums.total(np.array([1.0, 2.0, 4.0])) == 7.0
+
+
 def test_the_order_of_adding_would_show() -> None:
     """The negative control: the same cells added from the other end differ in some bit."""
     values = np.exp(12 * np.sin(np.arange(11.0) ** 1.5))[:, None]

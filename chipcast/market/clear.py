@@ -32,11 +32,12 @@ def fill_shares(orders: Array, supply: Array, priority: Array | None = None) -> 
     """
     if priority is None:
         return np.broadcast_to(np.minimum(1.0, supply / np.maximum(total(orders), TINY)), orders.shape)
-    weighted = orders * priority
-    first: Array = np.minimum(priority * (supply / np.maximum(total(weighted), TINY)), 1.0)
+    part = orders * priority
+    first: Array = priority * (supply / np.maximum(total(part), TINY))
+    np.minimum(first, 1.0, out=first)
+    left = np.maximum(supply - total(np.multiply(orders, first, out=part)), 0.0)
     rest = 1 - first
-    left = np.maximum(supply - total(orders * first), 0.0)
-    rest *= np.minimum(1.0, left / np.maximum(total(orders * rest), TINY))
+    rest *= np.minimum(1.0, left / np.maximum(total(np.multiply(orders, rest, out=part)), TINY))
     first += rest
     return first
 
@@ -51,7 +52,7 @@ def proportional(orders: Array, supply: Array, priority: Array | None = None, ra
     if priority is None or not ranks:
         return np.asarray(np.multiply(orders, fill_shares(orders, supply, priority), out=out))
     asked = np.stack([total(orders[r]) for r in ranks])
-    fill = fill_shares(asked, supply, np.stack([priority[r.start] for r in ranks]))
+    fill = fill_shares(asked, supply, priority[[r.start for r in ranks]])
     out = np.empty_like(orders) if out is None else out
     for share, r in zip(fill, ranks, strict=True):
         np.multiply(orders[r], share, out=out[r])

@@ -13,7 +13,7 @@ from chipcast.base.types import Array
 
 def total(cells: Array) -> Array:
     """Return the sum over the first axis."""
-    if cells.shape[-1] == 1:
+    if cells.ndim > 1 and cells.shape[-1] == 1:
         return np.asarray(np.add.reduce(np.repeat(cells, 2, axis=-1), axis=0)[..., :1])
     return np.asarray(np.add.reduce(cells, axis=0))
 

@@ -112,7 +112,7 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
             out[name][m] = step[name]
         for p, c in enumerate(made_by_line):
             out["line_orders"][p, m] = total(step["orders"][:, c])
-    cells = {name: not_kept() for name in FIELDS if name not in out}
+    cells: dict[str, Any] = {name: not_kept() for name in FIELDS if name not in out}
     return Market(months=tuple(months), segments=world.segments, chips=CHIPS, books=books.close(state), **cells, **out)
 
 

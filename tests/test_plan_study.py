@@ -354,20 +354,27 @@ def test_a_range_holds_every_plan_in_whole_servers(low: float, high: float, said
     assert in_servers(low, high) == said
 
 
-def test_a_promise_nothing_keeps_is_refused_before_the_reports_are_weighed(
-        tmp_path: Path, cli: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("good", "bad", "said"), [
+    ("tpot_ms: 50", "tpot_ms: 0.1", "no chip serves DeepSeek-R1"),
+    ("budget_usd: 6M", "budget_usd: 1000", "the budget of 1,000 USD cannot buy the smallest deployment"),
+    ("budget_usd: 6M", "budget_usd: 6M\n  power_kw: 1", "1 kW cannot run the smallest deployment"),
+])
+def test_what_nothing_can_keep_is_refused_before_the_reports_are_weighed(
+        tmp_path: Path, cli: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, good: str, bad: str,
+        said: str) -> None:
     from chipcast import chain
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("nothing long may be computed")
 
-    monkeypatch.setattr(chain, "trade", never)
-    path = tmp_path / "fast.yaml"
+    monkeypatch.setattr(chain, "calibrated", never)
+    path = tmp_path / "mine.yaml"
     assert cli("init", "plan", str(path))[0] == 0
-    path.write_text(path.read_text(encoding="utf-8").replace("tpot_ms: 50", "tpot_ms: 0.1"), encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace(good, bad)
+    path.write_text(text + "set: {plan.offsite_share_max: 0}\n", encoding="utf-8")
     code, out, err = cli("plan", str(path))
     assert (code, out) == (3, "")
-    assert "no chip serves DeepSeek-R1" in err and "relax the promise to what the nearest takes" in err
+    assert said in err and len(err.strip().splitlines()) == 1
 
 
 def test_speed_by_segment_is_the_same_before_and_after_the_reports_are_weighed() -> None:

@@ -140,7 +140,7 @@ def plan(scenario: ScenarioName = "february-2025",
 
 
 def _check(asked: Any, story: Any, compare: str, draws: int, seed: int) -> Any:
-    """Refuse what is wrong, and a promise that no chip keeps, before anything long is computed.
+    """Refuse what is wrong, and a promise, budget or room that no chip keeps to, before anything long is computed.
 
     Returns how fast each chip is by segment (`chain.Setting.speed`), which no report moves.
     """
@@ -150,9 +150,10 @@ def _check(asked: Any, story: Any, compare: str, draws: int, seed: int) -> Any:
     from chipcast.plan.decide import check, quarters_until
     from chipcast.plan.labels import INFORMATION
     from chipcast.plan.need import need_for, quarters_of
+    from chipcast.plan.procure import case_of
     from chipcast.plan.reduce import REDUCE
     from chipcast.plan.sheet import RISK
-    from chipcast.plan.shortlist import candidates
+    from chipcast.plan.shortlist import candidates, looks_hopeless
     from chipcast.scenario import resolve
     from chipcast.tokens.config import find, refuse_later
 
@@ -172,9 +173,12 @@ def _check(asked: Any, story: Any, compare: str, draws: int, seed: int) -> Any:
     quarters, _ = quarters_of(month_range(f"{story.as_of:%Y-%m}", story.until))
     quarters_until(quarters, asked.decide_until or story.buyer.decide_until or None)
     glance = chain.prepare(story, draws=min(GLANCE, draws), seed=seed, prior=True)
-    candidates(glance.given, need, chain.serve_buyer(glance.setting, glance.given), glance.setting.verdicts,
-               glance.setting.months)
-    return glance.setting.speed
+    setting, service = glance.setting, chain.serve_buyer(glance.setting, glance.given)
+    chips, _ = candidates(glance.given, need, service, setting.verdicts, setting.months)
+    if looks_hopeless(glance.given, need, service, chips):
+        case_of(glance.given, need_for(glance.given, story.buyer, story.chips),
+                chain.trade(setting, glance.given).market, service, setting.verdicts)
+    return setting.speed
 
 
 def _after(seconds: float) -> Callable[[], bool]:

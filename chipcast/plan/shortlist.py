@@ -21,6 +21,9 @@ IGNORED = "not among the chips the buyer would consider"
 REASONS_SHOWN = 2
 """Reasons of chips left out that a refusal tells; the chip that comes nearest to the promise first."""
 
+W_PER_KW = 1000.0
+"""Watts in a kilowatt."""
+
 
 def candidates(given: Given, need: Need, service: Service, verdicts: Verdicts, months: tuple[str, ...],
                ) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -52,6 +55,22 @@ def candidates(given: Given, need: Need, service: Service, verdicts: Verdicts, m
             "name others under chips:, or leave chips: out to consider all" if need.chips else "consider more chips"
         raise InfeasibleError(f"no plan fits: no chip serves {service.model} for {need.name} ({said}); {way}")
     return tuple(out), why
+
+
+def looks_hopeless(given: Given, need: Need, service: Service, chips: tuple[str, ...]) -> bool:
+    """Return whether no chip's smallest deployment fits budget and rooms even by list price and the power of its cards.
+
+    Servers, networks and cooling come on top, so this misses nothing that a plan without a market could know; prices
+    may fall, so a market must confirm it.
+    """
+    room = np.inf if need.offsite_share_max > 0 else max(s.power_kw for s in need.rooms)
+    for chip in chips:
+        cards = first_block(service, service.chips.index(chip))
+        price = given.middle(rows_of(given, need, chip, "price_usd")[0])
+        power = [given.middle(n) / W_PER_KW for n in rows_of(given, need, chip, "tdp_w")[:1]]
+        if cards * price <= need.budget_usd and cards * sum(power) <= room:
+            return False
+    return True
 
 
 def _kept_from(given: Given, need: Need, verdicts: Verdicts, chip: str, starts: list[str]) -> str:

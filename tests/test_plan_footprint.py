@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -113,3 +114,11 @@ def test_two_plans_that_answer_each_other_end_with_what_is_left_apart(given: Giv
                  for o in (settled.ordered, own_orders(need, world[0], done)))
     assert one < size < 2 * one
     assert "differ by" in has_moved({"price": {}, "wait_months": {}}, settled.changes, settled.rise_usd, 0.02)
+
+
+def test_the_verb_says_how_much_a_platform_could_move(cli_json: Callable[..., Any]) -> None:
+    found = cli_json("plan", "platform", "--draws", "300", "--scenarios", "30")
+    moved = found["footprint"]
+    assert moved["price"].keys() == moved["wait_months"].keys() and moved["price"]
+    assert all(v >= 0 for v in (*moved["price"].values(), *moved["wait_months"].values()))
+    assert "--moves plans with that" in found["assumed"]

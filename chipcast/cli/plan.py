@@ -106,9 +106,14 @@ def plan(scenario: ScenarioName = "february-2025",
             settled = footprint.settle(given, need, market, service, setting.verdicts, asked, done, tell=progress.say)
             done = settled.ground
         answer = written(done, given, need, asked, pictures=as_json)
-        weight = _weight(given, need, market, service, setting.verdicts, done, answer, settled if moves else None)
-        answer = replace(answer, assumed=weight)
-        extra: dict[str, Any] = {}
+        assumed, moved = _weight(given, need, market, service, setting.verdicts, done, answer,
+                                 settled if moves else None)
+        answer = replace(answer, assumed=assumed)
+        extra: dict[str, Any] = {"footprint": moved} if moved else {}
+        if moves:
+            # What stands beside the plan stands in the same market.
+            market = settled.market
+            world = replace(world, market=market)
         if compare:
             from chipcast.plan.strategies import compare as beside
 
@@ -225,23 +230,25 @@ class _Progress:
 
 
 def _weight(given: Any, need: Any, market: Any, service: Any, verdicts: Any, done: Any, answer: Any, settled: Any,
-            ) -> str:
-    """Return whether the buyer moves the market, and how much that could matter."""
+            ) -> tuple[str, dict[str, Any]]:
+    """Return whether the buyer moves the market and how much that could matter, in words and in numbers."""
     from chipcast.plan import footprint
     from chipcast.plan import weight as words
 
     if settled is not None:
         moved = footprint.movement(given, market, settled.market, settled.ordered)
-        return words.assumptions(done.case, answer.orders, words.has_moved(
-            moved, settled.changes, settled.rise_usd, given.middle("plan.settled_share")))
+        said = words.has_moved(moved, settled.changes, settled.rise_usd, given.middle("plan.settled_share"))
+        numbers = {**moved, "rise_usd": settled.rise_usd, "apart": list(settled.changes)}
+        return words.assumptions(done.case, answer.orders, said), numbers
     large = given.middle("plan.large_share_of_supply")
     if max(words.shares_of_supply(done.case, answer.orders).values(), default=0.0) < large:
-        return str(answer.assumed)
+        return str(answer.assumed), {}
     ordered = footprint.own_orders(need, market, done)
     after = footprint.pressed(given, market, ordered)
-    return words.assumptions(done.case, answer.orders, words.could_move(
-        done.case, answer.orders, footprint.movement(given, market, after, ordered),
-        footprint.rise_on(given, need, after, service, verdicts, done)))
+    moved, rise = footprint.movement(given, market, after, ordered), footprint.rise_on(given, need, after, service,
+                                                                                       verdicts, done)
+    said = words.could_move(done.case, answer.orders, moved, rise)
+    return words.assumptions(done.case, answer.orders, said), {**moved, "rise_usd": rise}
 
 
 def _rolled(done: Any, futures: int, information: str, tell: Callable[[str], None]) -> dict[str, Any]:

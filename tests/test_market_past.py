@@ -248,3 +248,9 @@ def test_a_filing_newer_than_the_fit_moves_the_count_of_quarters() -> None:
     factors = filed.bridge(day, "2025-01", months)
     assert np.array_equal(factors[0], factors[2]) and not np.array_equal(factors[2], factors[3])
     assert filed.bridge(day, "2025-01", ()).shape == (0, day.draws)
+
+
+def test_a_stated_next_quarter_stands(given: Given) -> None:
+    stated = given.with_rows([replace(given.row("past.next_quarter_ln"), law=point(0.2), kind="scenario")])
+    factor = filed.bridge(market_prior.calibrated(stated), "2024-10", ("2024-11", "2025-02"))
+    assert factor[0] == pytest.approx(np.full(given.draws, np.exp(0.2))) and np.ptp(factor[1]) > 0

@@ -85,6 +85,8 @@ def ahead_normals(fit: Shipped, given: Given) -> dict[str, Array]:
     out = {}
     for k, name in enumerate(AHEAD, 1):
         law = given.row(name).law
+        if law.fixed:  # a scenario states it
+            continue
         moved = level[min(since + k, len(level) - 1)] - level[min(since, len(level) - 1)]
         out[name] = (moved - law.middle) / ((law.high - law.low) / (2 * Z95))
     return out

@@ -33,8 +33,8 @@ FIELDS = ("need", "orders", "deliveries", "stocks", "installed")
 BY_CHIP = ("price_usd", "fill", "lead_time_days", "shipped", "under_way", "shelf", "backlog", "written_down_usd")
 """Results by chip."""
 
-DOORS = ("us_open", "cn_open")
-"""Results by chip that no buyer moves."""
+DOORS = {"us_open": "us", "cn_open": "cn"}
+"""Results by chip that no buyer moves, and the path of the gate that each comes from."""
 
 BY_SEGMENT = ("cover_months", "useful_tokens", "unserved_tokens", "leased_abroad", "idle_share", "short_share",
               "spent_usd")
@@ -95,8 +95,8 @@ def simulate(given: Given, line: Line, verdicts: Verdicts, service: Service, *, 
     out = room_for(world.segments, len(months), given.draws, len(made_by_line)) if room is None else room
     places = [CHIPS.index(c) for c in world.chips]
     out["threat"][:] = world.paths.heard()
-    for name in DOORS:
-        out[name][places[world.gated.stop :]] = 1.0
+    for name, gate_of in DOORS.items():
+        out[name][places[world.gated.stop :]] = getattr(world.paths, gate_of)[world.gated.stop :]
         out[name][places[world.gated]] = getattr(world.outside, name)
     books, kept = Books(world, state), [name for name in FIELDS if name in out]
     for m in range(len(months)):

@@ -271,7 +271,7 @@ def test_shares_of_a_month_sum_to_one_with_every_gate_at_work(some: Given) -> No
     assert (share >= 0).all()
     bought = 1 - share[-1]
     assert (share[HOME_GROUP] >= world.floor[3] * bought - 1e-12).all() and (world.floor[3] > 0).any()
-    for g, chips in enumerate((world.gated, world.grey, world.home)):
+    for g, chips in enumerate(world.groups):
         assert (offer[:, chips].sum(axis=1) * each[g])[share[g] > 1e-9] == pytest.approx(1.0)
 
 

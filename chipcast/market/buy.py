@@ -107,7 +107,7 @@ def weights(world: World, state: State, move: Array, m: int) -> Array:
 
 def by_group(world: World, cards: Array, factor: Array, out: Array) -> Array:
     """Return cards (segment, chip, draw) times the factor of their group (group, segment, draw)."""
-    for g, chips in enumerate((world.gated, world.grey, world.home)):
+    for g, chips in enumerate(world.groups):
         np.multiply(cards[:, chips], factor[g][:, None], out=out[:, chips])
     return out
 
@@ -118,7 +118,7 @@ def affordable(world: World, state: State, cards: Array, due: Array) -> Array:
     room = np.maximum(state.wallet + world.budget * ahead, 0.0)
     cost, plugs = np.zeros_like(room), world.plugged
     count = np.zeros_like(room[plugs])
-    for g, chips in enumerate((world.gated, world.grey, world.home)):
+    for g, chips in enumerate(world.groups):
         cost += due[g] * over_chips(cards[:, chips], world.cards.system_usd[chips])
         count += due[g, plugs] * of_chips(cards[plugs], chips)
     room /= np.maximum(cost, TINY, out=cost)
@@ -146,7 +146,7 @@ def shares_of(world: World, offer: Array, m: int) -> tuple[Array, Array]:
     if not world.outside.all_may[m]:
         offer[:, world.gated] *= world.outside.may[m][:, :, None]
     share = np.empty((WAIT + 1, *world.phi.shape))
-    for g, chips in enumerate((world.gated, world.grey, world.home)):
+    for g, chips in enumerate(world.groups):
         share[g] = of_chips(offer, chips)
     share[WAIT] = world.waiting
     each = np.maximum(share[:WAIT], choice.TINY)

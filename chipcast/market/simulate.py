@@ -19,11 +19,12 @@ from chipcast.fab.record import Line
 from chipcast.market.books import Books
 from chipcast.market.buy import wishes
 from chipcast.market.gates import Event
+from chipcast.market.luck import DAYS_PER_MONTH
 from chipcast.market.record import CHIPS, Market, not_kept
 from chipcast.market.sell import lease, sell, settle
 from chipcast.market.state import State, first_state
 from chipcast.market.sums import over_chips, total
-from chipcast.market.world import DAYS_PER_MONTH, TINY, World, world_of
+from chipcast.market.world import TINY, World, world_of
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 

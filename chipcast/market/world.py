@@ -18,6 +18,7 @@ from chipcast.market.demand import Need, need_of
 from chipcast.market.filed import best_quarter
 from chipcast.market.gates import Event, Gates
 from chipcast.market.legal import Permits
+from chipcast.market.luck import DAYS_PER_MONTH
 from chipcast.market.outside import Outside, Pace, outside_of, pace_of
 from chipcast.market.record import CHIPS, DOMESTIC, NEXT
 from chipcast.market.sums import over_chips, total
@@ -39,9 +40,6 @@ SMALL = ("state_funded", "public_centre", "private", "clinic_school")
 
 REVEALED = (0.02, 0.95)
 """Shares outside of which what was bought says nothing of a choice. [1]"""
-
-DAYS_PER_MONTH = 30.4375
-"""Mean length of a month. [days]"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +135,11 @@ class World:
     """Entry of `HOARD`."""
     allocate: Callable[..., Array]
     """Entry of `ALLOCATION`."""
+
+    @property
+    def groups(self) -> tuple[slice, slice, slice]:
+        """Places of the chips of each group, `FOREIGN`, `GREY` and `HOME`."""
+        return self.gated, self.grey, self.home
 
 
 def world_of(given: Given, line: Line, verdicts: Verdicts, service: Service, months: tuple[str, ...], *,

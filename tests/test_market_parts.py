@@ -152,3 +152,32 @@ def test_premium_and_lead_time_rise_with_scarcity_and_have_limits() -> None:
     assert clear.lead_time_days(30.0, 0.0, 100.0) == 30
     assert clear.lead_time_days(30.0, 200.0, 100.0) == pytest.approx(30 + 2 * 30.4375)
     assert np.isfinite(clear.lead_time_days(30.0, 200.0, 0.0))
+
+
+def test_buyers_of_one_rank_are_served_as_if_each_stood_alone() -> None:
+    """Two buyers first, four after them: one share for each rank hands out the same cards as one for each buyer."""
+    orders = np.exp(3 * np.sin(np.arange(6 * 5 * 40.0))).reshape(6, 5, 40)
+    ratio = 0.3 + 0.7 * np.cos(np.arange(40.0)) ** 2
+    priority = np.stack([np.ones(40)] * 2 + [ratio] * 4)[:, None]
+    for part in (0.0, 0.2, 0.9, 1.0, 2.0):
+        supply = part * orders.sum(axis=0)
+        alone = clear.proportional(orders, supply, priority)
+        ranked = clear.proportional(orders, supply, priority, (slice(0, 2), slice(2, 6)))
+        assert ranked == pytest.approx(alone, rel=1e-12, abs=1e-12)
+        assert ranked.sum(axis=0) == pytest.approx(np.minimum(supply, orders.sum(axis=0)), rel=1e-12)
+
+
+@pytest.mark.parametrize("choose_by", sorted(choice.TREES))
+def test_the_pull_of_a_card_makes_all_choose_it_as_often_as_they_did(choose_by: str) -> None:
+    """Held against the choice itself, not against the sums that the search keeps."""
+    weight = np.exp(np.sin(np.arange(6 * 4 * 30.0))).reshape(6, 4, 30)
+    size, slope = 1 + np.cos(np.arange(120.0)).reshape(4, 30) ** 2, np.full(30, 2.5)
+    lam = np.full(30, 0.6)
+    nests, likeness = choice.TREES[choose_by]((0, 0, 1, 1, 2, 3), (lam, lam, lam, 1.0))
+    target = np.linspace(0.1, 0.6, 30)
+    pull = choice.revealed_pull(weight, 1, size, target, slope, nests, likeness, halvings=40)
+    tried = weight.copy()
+    tried[1] *= np.exp(slope * pull)
+    choice.nest_shares(tried, nests, likeness)
+    assert (tried[1] * size).sum(axis=0) / size.sum(axis=0) == pytest.approx(target, abs=1e-9)
+    assert not np.allclose(pull, 0, atol=0.05)

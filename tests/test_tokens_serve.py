@@ -331,3 +331,16 @@ def test_layouts_priced_for_one_promise_answer_another_as_if_it_came_first(given
     assert np.array_equal(loose.tpot_ms, again.tpot_ms)
     assert strict.layouts != loose.layouts
     assert len(serve._GRIDS) <= serve.GRIDS_KEPT
+
+
+def test_medians_of_a_table_are_those_of_its_blocks_and_of_no_other_table(given: Given) -> None:
+    from dataclasses import replace
+
+    from chipcast.base.laws import point
+
+    row = given.row("server.chips")
+    other = given.with_rows([replace(row, law=point(16.0))])
+    first, block, changed = at_middle(given), at_middle(given.block(1, 3)), at_middle(other)
+    assert block is first and first.draws == 1
+    assert float(changed["server.chips"][0]) == 16.0 != float(first["server.chips"][0])
+    assert float(at_middle(given)["server.chips"][0]) == row.law.middle

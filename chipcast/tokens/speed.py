@@ -209,7 +209,17 @@ MEBI = 2.0**20
 GIBI = 2.0**30
 
 
+_MIDDLE: list[tuple[Given, Given]] = []
+"""The table asked for last and its answer: every block of a run asks the same."""
+
+
 def at_middle(given: Given) -> Given:
     """Return the same table with one draw at every row's median, for choices that depend on no block of draws."""
+    for asked, middle in _MIDDLE:
+        if asked.rows is given.rows and asked.catalog is given.catalog \
+                and (asked.seed, asked.until) == (given.seed, given.until) and given._watched is None:
+            return middle
     rows = (replace(r, law=point(r.law.middle)) for r in given.rows.values())
-    return given.with_rows(rows).block(0, 1)
+    found = given.with_rows(rows).block(0, 1)
+    _MIDDLE[:] = [] if given._watched is not None else [(given.block(0, 1), found)]
+    return found

@@ -5,6 +5,7 @@ The modelling layers are no dependencies: where they are not installed their cas
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,11 @@ def test_smallest_example_from_a_prepared_market(benchmark: Any) -> None:
         return written(work(given, need, market, service, setting.verdicts, asked), given, need, asked)
 
     assert benchmark.pedantic(answer, rounds=1).orders
+
+
+def test_smallest_example_from_a_new_process(benchmark: Any) -> None:
+    command = [sys.executable, "-m", "chipcast", "plan", "hospital-group"]
+    benchmark.pedantic(lambda: subprocess.run(command, check=True, capture_output=True), rounds=2)
 
 
 @pytest.mark.parametrize("prices", ["ours", "of HiGHS"])

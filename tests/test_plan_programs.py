@@ -12,8 +12,9 @@ from chipcast.base.errors import ChipcastError, InfeasibleError, InputError
 from chipcast.plan.assemble import AT_CUT, assemble
 from chipcast.plan.judge import recourse
 from chipcast.plan.labels import labels_by_date, labels_by_history
+from chipcast.plan.lots import branch
 from chipcast.plan.solve import SOLVERS, Session, solve
-from chipcast.plan.value import First, Risk, functional, mean_plan, solve_plan, tail_mean, values, wait_and_see
+from chipcast.plan.value import First, Risk, functional, mean_plan, program_of, solve_plan, tail_mean, values, wait_and_see
 
 
 def plan_of(p, decide, **risk):  # type: ignore[no-untyped-def]
@@ -207,3 +208,26 @@ def test_the_solver_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     solve(farmer(np.array([0.8, 1.0, 1.2])))
     out = capfd.readouterr()
     assert out.out == "" and out.err == ""
+
+
+def test_a_solve_goes_back_to_a_corner_under_another_objective() -> None:
+    program = assemble(p1(20), labels_by_date(16, 4, 20), at_cut="secure")
+    session = Session(program)
+    best = session.solve()
+    corner = session.corner()
+    now = np.concatenate([program.named[f"order {t}"].ravel() for t in range(4)])
+    most = np.zeros_like(program.cost)
+    most[now] = -1.0
+    cold = solve(replace(program, cost=most))
+    assert session.from_corner(corner, most).objective == pytest.approx(cold.objective, rel=1e-9)
+    assert session.from_corner(corner, program.cost).objective == pytest.approx(best.objective, rel=1e-9)
+
+
+def test_a_known_plan_cuts_the_search_short_and_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    p, risk = p1(50), Risk(at_cut="secure", tail_weight=0.3)
+    program = program_of(p, labels_by_date(16, 4, 50), 4, risk, blocks=True)
+    short = branch(p, program, 4)
+    monkeypatch.setattr(Session, "only_below", lambda self, value: None)
+    full = branch(p, program, 4)
+    assert short.objective == pytest.approx(full.objective, rel=1e-9)
+    assert short.bound == pytest.approx(full.bound, rel=1e-9)

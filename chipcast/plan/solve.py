@@ -145,7 +145,7 @@ class Session:
             self._h.setBasis(corner)
 
     def only_below(self, value: float) -> None:
-        """Give up a solve, as if there were no solution, once no optimum under a value is possible."""
+        """Let a solve from a corner give up, as if there were no solution, once nothing under a value is possible."""
         self._option("objective_bound", value)
 
     def from_corner(self, corner: Any, cost: Array) -> Solution:

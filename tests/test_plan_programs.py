@@ -14,7 +14,17 @@ from chipcast.plan.judge import recourse
 from chipcast.plan.labels import labels_by_date, labels_by_history
 from chipcast.plan.lots import branch
 from chipcast.plan.solve import SOLVERS, Session, solve
-from chipcast.plan.value import First, Risk, functional, mean_plan, program_of, solve_plan, tail_mean, values, wait_and_see
+from chipcast.plan.value import (
+    First,
+    Risk,
+    functional,
+    mean_plan,
+    program_of,
+    solve_plan,
+    tail_mean,
+    values,
+    wait_and_see,
+)
 
 
 def plan_of(p, decide, **risk):  # type: ignore[no-untyped-def]

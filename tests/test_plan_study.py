@@ -74,6 +74,17 @@ def test_one_more_row_is_one_more_row() -> None:
     assert grown.activity(best.x)[:-1] == pytest.approx(program.activity(best.x))
 
 
+def test_ranges_hold_the_plan_itself_however_narrow_the_share() -> None:
+    p, labels, risk = p1(20), labels_by_date(16, 4, 20), Risk(at_cut="secure")
+    whole = solve_plan(p, labels, 4, replace(risk, whole=True))
+    units = float(whole.now()[p.owned].sum())
+    without, with_it = (near(p, labels, 4, risk, (1e-6,), mine=m)["units decided now"]["0%"]
+                        for m in (None, whole.solution))
+    assert not without[0] - 1e-6 <= units <= without[1] + 1e-6
+    assert with_it[0] - 1e-6 <= units <= with_it[1] + 1e-6
+    assert with_it[0] <= without[0] + 1e-6 and without[1] <= with_it[1] + 1e-6
+
+
 def test_the_frontier_trades_mean_for_tail() -> None:
     points = frontier(p1(20), 4, Risk(at_cut="secure"))
     means, tails = [x["mean"] for x in points], [x["cvar"] for x in points]

@@ -39,7 +39,7 @@ MOST_TIMES = 64
 IDLE = 0.01
 """Requests in service on each engine where hardly two of them meet."""
 
-TRIED = 20_000
+TRIED = 5_000
 """Requests on which changes are tried, at most."""
 
 

@@ -82,10 +82,14 @@ def test_best_layout_of_eight_chips_with_intervals(benchmark: Any, world: Given)
                                                                 "ttft_s": 2, "tpot_ms": 50}, setup=forget, rounds=3)
 
 
-def test_a_thousand_predictions(benchmark: Any) -> None:
-    """Target: 5 s. No two rows are alike; one in ten is of training."""
-    rows = [{"hardware": h, "chips": "16", "model": m, "phase": "mixed", "precision": "FP8", "concurrency": str(c),
-             "input_len": str(3000 + c), "output_len": "1500", "engine": "SGLang", "quantity": q}
+@pytest.mark.parametrize("tp", ["8", ""], ids=["layouts stated", "layouts searched"])
+def test_a_thousand_predictions(benchmark: Any, tp: str) -> None:
+    """Target: 5 s. No two rows are alike; one in ten is of training, whose layout is always searched.
+
+    With layouts stated it is met; a search for each of the 900 rows of serving takes about 3 ms more a row.
+    """
+    rows = [{"hardware": h, "chips": "16", "model": m, "phase": "mixed", "precision": "FP8", "tp": tp,
+             "concurrency": str(c), "input_len": str(3000 + c), "output_len": "1500", "engine": "SGLang", "quantity": q}
             for h, q in (("H20 96GB", "tpot_ms"), ("H200", "ttft_ms"), ("Ascend 910C", "output_tokens_per_s_per_chip"))
             for m in ("DeepSeek-R1", "Qwen3-32B", "gpt-oss-120b") for c in range(1, 101)]
     rows += [{"hardware": "H100", "chips": str(64 * n), "model": m, "input_len": "4096",
@@ -95,6 +99,7 @@ def test_a_thousand_predictions(benchmark: Any) -> None:
     def anew() -> None:
         forget()
         forecast._FOUND.clear()
+        forecast._BEST.clear()
 
     benchmark.pedantic(predict, (rows, Catalogue(last_known())), setup=anew, rounds=1)
 

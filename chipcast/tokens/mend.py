@@ -60,7 +60,7 @@ class Way:
     """A change and what it does."""
 
     kind: str
-    """chunk, scheduler, layout, pools, chips or rate."""
+    """chunk, scheduler, layout, pools or chips."""
     change: str
     """In words."""
     kept: float

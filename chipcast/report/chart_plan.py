@@ -124,9 +124,7 @@ def room(plan: Plan) -> Picture | None:
     return Picture(
         id="room", rows=rows, panels=(Panel(spec=spec),), marks=("plan", "market", "buyer"),
         title=f"Plans within {found['share']:.0%} of the best cost buy from {first['text']} cards now"
-        + (f"; this plan, made on more futures, buys {first['plan']:,.0f}"
-           if not 0.99 * first["low"] <= first["plan"] <= 1.01 * first["high"] else
-           ": how many is hardly told by cost" if 2 * first["low"] < first["high"] else ""),
+        + (": how many is hardly told by cost" if 2 * first["low"] < first["high"] else ""),
         note="Dark tick: this plan. Bar: how far each order may move while the others follow and the cost stays that "
         "near to the best. The ends of the bars do not go together: more of one chip means less of another. On a small "
         "set of futures, before rounding to whole servers.")

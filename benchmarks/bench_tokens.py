@@ -86,7 +86,7 @@ def test_best_layout_of_eight_chips_with_intervals(benchmark: Any, world: Given)
 def test_a_thousand_predictions(benchmark: Any, tp: str) -> None:
     """Target: 5 s. No two rows are alike; one in ten is of training, whose layout is always searched.
 
-    With layouts stated it is met; a search for each of the 900 rows of serving takes about 3 ms more a row.
+    A search for a layout for each of the 900 rows of serving takes about 2 ms more a row.
     """
     rows = [{"hardware": h, "chips": "16", "model": m, "phase": "mixed", "precision": "FP8", "tp": tp,
              "concurrency": str(c), "input_len": str(3000 + c), "output_len": "1500", "engine": "SGLang", "quantity": q}

@@ -51,6 +51,7 @@ def table() -> Mapping[tuple[str, str], Mapping[str, str]]:
     return {(r["scope"], r["name"]): r for r in read_table("performance")}
 
 
+@lru_cache(maxsize=1024)
 def constant(name: str) -> float:
     """Return an assumed number of the model that no measurement moves."""
     return float(table()[("model", name)]["centre"])
@@ -61,14 +62,19 @@ def logit(p: float) -> float:
     return float(np.log(p / (1 - p)))
 
 
+@lru_cache(maxsize=1024)
+def _law(scope: str, name: str) -> tuple[bool, float, float, float]:
+    """Return whether a belief is a share, its centre (of a share the logit), and the widths of scope and member."""
+    row = table()[(scope, name)]
+    share, centre = row["law"] == "logit", float(row["centre"])
+    return share, logit(centre) if share else centre, float(row["width"]), float(row["chip_width"])
+
+
 def belief(scope: str, name: str, own: str, draw: Draw) -> Numeric:
     """Return a belief: the scope's centre moved by the scope's and its own deviation. (draw)"""
-    row = table()[(scope, name)]
-    centre = float(row["centre"])
-    z = float(row["width"]) * draw(f"{name}@{scope}") + float(row["chip_width"]) * draw(f"{name}@{scope}:{own}")
-    if row["law"] == "logit":
-        return 1 / (1 + np.exp(-(logit(centre) + z)))
-    return centre * np.exp(z)
+    share, centre, width, own_width = _law(scope, name)
+    z = width * draw(f"{name}@{scope}") + own_width * draw(f"{name}@{scope}:{own}")
+    return 1 / (1 + np.exp(-(centre + z))) if share else centre * np.exp(z)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ import numpy as np
 from chipcast.base.catalog import Catalogue
 from chipcast.base.errors import ChipcastError, DataError, InputError
 from chipcast.base.types import Array, Numeric
-from chipcast.tokens.beliefs import GROUPS, Part, at_centre, belief, constant, maker, part, speed_from
+from chipcast.tokens.beliefs import GROUPS, Part, belief, constant, maker, part, speed_from
 from chipcast.tokens.case import Case
 from chipcast.tokens.cases import bin_weights, case_of
 from chipcast.tokens.cells import quantity_of
@@ -65,17 +65,17 @@ def group_of(chip: str, case: Case) -> str:
 
 
 class Recorder:
-    """Draws of one value that remember which deviations were asked for."""
+    """Every belief at its centre, as a plain number, remembering which deviations were asked for."""
 
     def __init__(self) -> None:
         """Start with none."""
         self.names: list[str] = []
 
-    def __call__(self, name: str) -> Array:
+    def __call__(self, name: str) -> float:
         """Return zero and remember the name."""
         if name not in self.names:
             self.names.append(name)
-        return np.zeros(1)
+        return 0.0
 
 
 def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
@@ -100,18 +100,16 @@ def prepare(case: Case, catalog: Catalogue, *, chip: str = "") -> Ready:
         usual_speed = speed if here.chip == first.chip else \
             speed_from(first, family, group_of(first.chip, case), case.stack, case.engine, recorder)[0]
         job, more = training_job(case, first, usual_speed)
-        training(case, here, speed, job)
+        value: Numeric = training(case, here, speed, job)
     else:
         setting = best_setting(case, here, speed, stack)
         more = setting.said
-        if case.drafts and case.accept <= 1:
-            belief("any", "accept", case.model.name, recorder)
-        serving(case, here, speed, stack, 0.7, setting)
-    ready = Ready(case=case, part=here, family=family, setting=setting, job=job, said=said + more,
-                  names=tuple(recorder.names) + tuple(effects(case)))
-    if not np.all(np.isfinite(log_forecast(ready, at_centre))):
+        accept = belief("any", "accept", case.model.name, recorder) if case.drafts and case.accept <= 1 else 0.0
+        value = serving(case, here, speed, stack, accept, setting)
+    if not (np.all(np.isfinite(value)) and np.all(np.asarray(value) > 0)):
         raise InputError("the model gives no finite answer for this row")
-    return ready
+    return Ready(case=case, part=here, family=family, setting=setting, job=job, said=said + more,
+                 names=tuple(recorder.names) + tuple(effects(case)))
 
 
 def as_stated(here: Part, variant: str) -> Part:

@@ -14,7 +14,7 @@ import numpy as np
 from chipcast.base.types import Numeric
 from chipcast.chip.ops import padded
 from chipcast.tokens.model import Attention, Ffn, LayerGroup, Model, Precision, held_tokens
-from chipcast.tokens.routing import distinct_destinations, slowest_rank, touched_experts
+from chipcast.tokens.routing import by_count, distinct_destinations, slowest_rank, touched_experts
 
 KINDS = ("gemm", "grouped", "core_decode", "core_prefill", "small", "head")
 """Classes of operations that share an efficiency."""
@@ -323,8 +323,9 @@ def expert_messages(model: Model, x: Ffn, plan: Plan, load: Load, precision: Pre
 
 
 def _distinct(groups: Numeric, x: Ffn, limit: tuple[int, int]) -> Numeric:
-    flat = np.asarray(groups)
-    counts, place = np.unique(flat, return_inverse=True)
-    table = [distinct_destinations(int(v), x.experts, x.top_k, limit=limit) if x.experts >= int(v)
-             else float(min(int(v), x.top_k)) for v in counts]
-    return np.array(table, dtype=float)[place].reshape(flat.shape)
+    def lie(count: int) -> float:
+        if count > x.experts:
+            return float(min(count, x.top_k))
+        return distinct_destinations(count, x.experts, x.top_k, limit=limit)
+
+    return by_count(lie, groups)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from chipcast.base.types import Numeric
+from chipcast.base.types import Array, Numeric
 
 
 def touched_experts(on_rank: Numeric, tokens: Numeric, *, experts: Numeric, top_k: Numeric) -> Numeric:
@@ -88,6 +88,15 @@ def mean_maximum(count: int) -> float:
     return float(np.sum(upper - lower) * (x[1] - x[0]))
 
 
+def by_count(of: Callable[[int], float], counts: Numeric) -> Array:
+    """Return a function of a whole number for each of many, worked out once for each that occurs."""
+    flat = np.asarray(counts)
+    if flat.size == 1:
+        return np.full(flat.shape, of(int(flat.reshape(-1)[0])))
+    each, place = np.unique(flat, return_inverse=True)
+    return np.array([of(int(v)) for v in each], dtype=float)[place].reshape(flat.shape)
+
+
 def slowest_rank(rows_per_rank: Numeric, ranks: Numeric, *, experts: Numeric, top_k: Numeric) -> Numeric:
     """Return the load of the fullest rank over the mean, experts picked uniformly. [1]
 
@@ -96,8 +105,7 @@ def slowest_rank(rows_per_rank: Numeric, ranks: Numeric, *, experts: Numeric, to
     1 + z_G sqrt(v/mu), v = (1 - 1/G)(E - k)/(E - 1), mu rows a rank; at most all rows on one rank.
     """
     flat = np.asarray(ranks)
-    counts, place = np.unique(flat, return_inverse=True)
-    z = np.array([mean_maximum(int(g)) for g in counts])[place].reshape(flat.shape)
+    z = by_count(mean_maximum, flat)
     variance = (1 - 1 / flat) * (experts - top_k) / np.maximum(experts - 1, 1)
     return np.minimum(1 + z * np.sqrt(variance / np.maximum(rows_per_rank, 1e-9)), np.maximum(flat, 1))
 

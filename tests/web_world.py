@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import chdir
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -26,7 +28,8 @@ class Here(Desk):
         self.asked.append((verb, dict(fields)))
         key = repr((verb, fields))
         if key not in self._kept:
-            kind, text = web_answers.answer(verb, fields)
+            with TemporaryDirectory() as room, chdir(room):  # where a scenario text is laid down
+                kind, text = web_answers.answer(verb, fields)
             if kind not in LASTING:
                 return Reply(kind=kind, text=text)
             self._kept[key] = Reply(kind=kind, text=text)

@@ -31,7 +31,7 @@ class Here(Desk):
 
 
 def test_a_page_of_rules_with_its_history(benchmark: Any) -> None:
-    """Some hundredths of a second, picture included."""
+    """Three questions of the rules and the picture of their history."""
     form = filled(page_chips.PAGE, {})
     shown = benchmark(lambda: asyncio.run(answer(page_chips.PAGE, form, Here(web_answers.answer))))
     assert shown.view is not None

@@ -157,6 +157,21 @@ def test_nothing_moves_before_a_what_if_and_books_balance_after(event: Event, so
     assert all(v < 1e-9 for v in out.books.values())
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_an_offer_leaves_the_redesign_before_it_and_decides_from_its_month_on(value: float,
+                                                                              some: Given) -> None:
+    soon = stated(some, past__redesign_days=75.0, cn_gate__counter_block_probability=0.0)
+    usual = run(soon, events=[CUT])
+    later = run(soon, events=[CUT, Event(on=date(2026, 2, 1), gate="offer", value=value)])
+    at = later.months.index("2026-02")
+    assert usual.shipped[NEXT, :at].sum() > 0  # there is a redesign to be lost
+    for name in ("orders", "shipped", "price_usd", "installed", "useful_tokens"):
+        before = np.take(getattr(later, name), range(at), axis=-2)
+        assert np.array_equal(before, np.take(getattr(usual, name), range(at), axis=-2)), name
+    gained = later.shipped[NEXT, at:].sum() - usual.shipped[NEXT, at:].sum()
+    assert gained > 0 if value else later.shipped[NEXT, at + 3 :].sum() < 0.2 * usual.shipped[NEXT, at + 3 :].sum()
+
+
 def test_a_demand_shock_wants_more_and_serves_a_smaller_part(some: Given, plain: Market) -> None:
     p = SEGMENTS.index("platform")
     more = run(some, events=[Event(on=date(2025, 6, 1), gate="demand", value=1.5, segment="platform")])

@@ -64,8 +64,8 @@ def line_factor(given: Given, events: Sequence[Event], months: Sequence[str]) ->
 
 
 def offered(events: Sequence[Event], chip: str, months: Sequence[str]) -> Array:
-    """Return the factor of supply of a card that an event puts on offer, 0 before. [1] (month)"""
-    out = np.zeros(len(months))
+    """Return the factor of supply of a card that an event puts on offer, not-a-number before any. [1] (month)"""
+    out = np.full(len(months), np.nan)
     for event in (e for e in events if e.gate == "offer"):
         require(event.chip in ("", chip), "the chip of an offer", f"be {chip}, the card that follows the leading one",
                 f"'{event.chip}'")

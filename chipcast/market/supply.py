@@ -166,24 +166,23 @@ def capacity(given: Given, line: Line, chips: Sequence[str], months: Sequence[st
 def next_on_offer(given: Given, leading: Array, events: Sequence[Event], months: Sequence[str], chip: str) -> Array:
     """Return how much of its supply the next foreign card has: 0 before it is offered, then rising. (month, draw)
 
-    It is offered so many days after the leading card is first held back, unless a date of its own comes sooner or an
-    event offers it; the other side bars a redesign in some futures, as it answered the one of 2025.
+    It is offered so many days after the leading card is first held back, unless a date of its own comes sooner; the
+    other side bars a redesign in some futures, as it answered the one of 2025. From its month on an event decides.
 
     Parameters
     ----------
     leading : array (month, draw)
         Share of each month in which the US gate lets the leading card ship.
     """
-    own = shocks.offered(events, chip, months)
-    if own.any():
-        return np.repeat(own[:, None], given.draws, axis=1)
     shut = leading < 1
     closed = np.where(shut.any(axis=0), np.argmax(shut, axis=0) + 1.0, np.inf)
     redesign = closed + given["past.redesign_days"] / 30.4375
     barred = given.shock("gates:redesign_barred") < given["cn_gate.counter_block_probability"]
     start = np.minimum(np.where(barred, np.inf, redesign), given[f"{chip}.months_to_offer"])
     age = np.arange(1, len(months) + 1)[:, None] - start
-    return np.asarray(-np.expm1(-np.maximum(age, 0.0) / given["past.redesign_ramp_months"]))
+    ramp = -np.expm1(-np.maximum(age, 0.0) / given["past.redesign_ramp_months"])
+    own = shocks.offered(events, chip, months)[:, None]
+    return np.asarray(np.where(np.isnan(own), ramp, own))
 
 
 def bought_work(given: Given, rate: Array, made: Array, chips: Sequence[str], leading: Array) -> Array:

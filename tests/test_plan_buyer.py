@@ -255,6 +255,19 @@ def test_a_lease_abroad_does_not_feel_the_gates(given: Given, need: Need, world)
     assert (case.problem.order_cap[lease] > 0).all() and (case.problem.arrive[lease] == 1).all()
 
 
+@pytest.mark.parametrize(("named", "leased"), [((), {"h100-sxm"}), (("ascend-910b2",), set()),
+                                               (("ascend-910b2", "h100-sxm"), {"h100-sxm"})])
+def test_a_chip_that_the_buyer_does_not_name_is_not_leased_either(  # type: ignore[no-untyped-def]
+        named: tuple[str, ...], leased: set[str], given: Given, need: Need, world) -> None:
+    market, _, _ = world
+    chips = ("h20-96", "ascend-910b2", "h100-sxm")
+    case = case_of(given, replace(need, offsite_share_max=0.3, chips=named), market,
+                   service_of(given, chips=chips, speed=(60, 25, 200), blocks=(8, 16, 16)),
+                   verdicts_of(market.months, chips=chips, bar=("h100-sxm",)))
+    assert {o.chip for o in case.problem.offers if o.contract == "lease"} == leased
+    assert not named or {o.chip for o in case.problem.offers} <= set(named)
+
+
 def test_the_api_price_is_the_dated_one(given: Given) -> None:
     price = api_price_usd(given, "deepseek-r1")
     assert price is not None

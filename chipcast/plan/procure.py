@@ -32,7 +32,7 @@ from chipcast.plan.ownership import (
     traded_as,
 )
 from chipcast.plan.problem import Problem
-from chipcast.plan.shortlist import candidates
+from chipcast.plan.shortlist import IGNORED, candidates
 from chipcast.rules.record import Verdicts
 from chipcast.tokens.record import Service
 
@@ -217,7 +217,8 @@ def _terms(w: World, owning: list[Owning], contracts: dict[str, str], left_out: 
         out += [rent(w, o) for o in owning if rows_of(w.given, w.need, o.chip, "rent_usd_per_h")]
     if w.need.offsite_share_max > 0 and "lease" in contracts and w.need.country == "CN":
         abroad = [chip for i, chip in enumerate(w.service.chips)
-                  if chip in left_out and f"{chip}.rent_usd_per_h" in w.given and first_block(w.service, i) > 0
+                  if chip in left_out and left_out[chip] != IGNORED and f"{chip}.rent_usd_per_h" in w.given
+                  and first_block(w.service, i) > 0
                   and w.service.feasible[i] > 0 and not is_domestic(w.need, chip)]
         out += [lease(w, chip) for chip in abroad]
         left_out |= {chip: f"{left_out[chip]}; it is offered as a lease abroad only" for chip in abroad}

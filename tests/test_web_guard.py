@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 from web_world import Client, client
 
 from chipcast.cli import main
+from chipcast.web import prompt
 from chipcast.web.guard import MOST_BODY, Guard, hosts_of
 
 
@@ -165,3 +168,34 @@ def test_a_server_answers_on_loopback_and_leaves_nothing_behind(
     assert process.wait(timeout=30) == 0
     assert process.stderr and process.stderr.read() == ""
     assert list(room.glob("chipcast-web-*")) == []
+
+
+def test_a_head_that_never_ends_is_closed_and_a_whole_one_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt, "HEAD_SECONDS", 0.3)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.5)  # an answer may take longer than a head
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def said(*parts: bytes) -> bytes:
+        config = uvicorn.Config(app, log_level="error", lifespan="off", http=prompt.Prompt)
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: prompt.Prompt(config=config, server_state=state, app_state={}),
+                                          "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            got = b""
+            for part in parts:
+                writer.write(part)
+                if part.endswith(b"\r\n\r\n"):
+                    got += await asyncio.wait_for(reader.readuntil(b"ok"), 5)
+            got += await asyncio.wait_for(reader.read(), 3)
+            writer.close()
+            return got
+
+    head = b"GET / HTTP/1.1\r\nhost: x\r\n"
+    assert asyncio.run(said()) == asyncio.run(said(head)) == b""
+    assert asyncio.run(said(head + b"\r\n", head)).count(b"200 OK") == 1, "answered, then closed on half a head"

@@ -36,6 +36,7 @@ def web(
     from chipcast.cli import web_answers
     from chipcast.web.app import create
     from chipcast.web.desk import HEAVY, Desk
+    from chipcast.web.prompt import Prompt
 
     listener = _listen(host, port)
     own = listener.getsockname()[1]
@@ -50,7 +51,7 @@ def web(
                  "sent is not encrypted. Put a proxy with both before it.")
         settings = uvicorn.Config(served, log_level="warning", access_log=False, server_header=False,
                                   limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=2,
-                                  h11_max_incomplete_event_size=16_384, ws="none")
+                                  h11_max_incomplete_event_size=16_384, http=Prompt, ws="none")
         signal.signal(signal.SIGTERM, _stop)  # so that an ordinary end also ends the workers and clears the folder
         try:
             uvicorn.Server(settings).run(sockets=[listener])

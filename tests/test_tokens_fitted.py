@@ -291,7 +291,7 @@ def test_a_number_of_a_foreign_unit_is_refused_and_the_other_rows_are_answered(c
 
 def test_a_length_far_beyond_the_context_and_weights_beyond_memory_are_refused() -> None:
     far, large = predict([{**ROW, "input_len": "1e9"}, {**ROW, "hardware": "H100"}], NOW)
-    assert "beyond" in far.error and "GB a rank" in large.error
+    assert "beyond" in far.error and "GB of weights a rank" in large.error
 
 
 def test_what_a_row_left_open_is_said() -> None:

@@ -26,6 +26,7 @@ from chipcast.tokens.split import best_match, split_service, whole_rate
 from chipcast.tokens.validate import cases, coverage, median_of_medians, operations
 
 NOW = Catalogue(last_known())
+KNOWN = shipped_posterior("latest")
 ROW = {"id": "x", "hardware": "H20 96GB", "chips": "16", "model": "DeepSeek-R1", "phase": "mixed", "precision": "FP8",
        "tp": "16", "concurrency": "64", "input_len": "3500", "output_len": "1500", "engine": "SGLang"}
 
@@ -276,6 +277,7 @@ def test_half_a_package_is_one_die_of_two() -> None:
     ("ttft_ms", {"phase": "train"}, "'ttft_ms' is no quantity of training; ask for one of train_tokens"),
     ("", {}, "quantity is empty; name one of input_tokens"),
     ("tpot_ms", {"spec_decode": "draft 1", "accept_len": "9"}, "accept_len 9 is more than a step of 1 drafts"),
+    ("tpot_ms", {"spec_decode": "eagle", "accept_len": "0.5"}, "accept_len 0.5 is below 1"),
 ])
 def test_rows_that_contradict_themselves_are_refused_in_a_sentence(quantity: str, changes: dict[str, str],
                                                                    words: str) -> None:
@@ -293,3 +295,46 @@ def test_own_measurements_are_read_in_the_columns_of_a_question() -> None:
     same, _ = rows_ready([{**row, "quantity": "", "metric": "TPOT_ms", "unit": "ms"}], NOW)
     assert len(ready) == 1 and ready[0].case == same[0].case and ready[0].log_value == pytest.approx(np.log(40.0))
     assert "not above zero" in refused[0][1] and "quantity is empty" in refused[1][1]
+
+
+@pytest.mark.parametrize(("quantity", "same"), [("ttft_ms", "mixed"), ("input_tokens_per_s_per_chip", "prefill")])
+def test_what_a_prompt_takes_is_asked_of_no_decode_row(quantity: str, same: str) -> None:
+    decode = ask(quantity, phase="decode")
+    assert decode.p50 == ask(quantity, phase=same).p50 and "no quantity of decode" in decode.assumed
+
+
+def test_words_of_a_row_that_are_not_followed_are_said() -> None:
+    free = ask("tpot_ms", tp="")
+    odd = ask(" TPOT_ms ", tp="3", engine="my own engine")
+    assert "tp 3 does not divide the heads" in odd.assumed and "engine 'my own engine' not known" in odd.assumed
+    assert ask("tpot_ms", tp="3").p50 == free.p50
+
+
+def test_time_per_token_of_a_free_layout_never_falls_with_the_prompt() -> None:
+    """Longer prompts leave room for fewer requests; a layout that lets most of them wait is no better one."""
+    times = [ask("tpot_ms", tp="", concurrency="32", input_len=str(n), output_len="1000").p50
+             for n in (4096, 8192, 16384, 30000)]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize(("chips", "fits"), [("32", False), ("1024", True)])
+def test_training_whose_states_no_sharding_holds_is_refused(chips: str, fits: bool) -> None:
+    """16 bytes for each of 671 billion parameters on 32 ranks are 336 GB; on 1,024 they are 10.5."""
+    p = ask("mfu", hardware="Ascend 910B2", model="DeepSeek-V3", phase="train", chips=chips, tp="", precision="BF16",
+            concurrency="", input_len="4096", output_len="", engine="")
+    assert bool(p.error) != fits
+    assert fits or "336 GB a rank even shared out over all" in p.error
+
+
+@pytest.mark.parametrize(("hardware_name", "precision", "over"), [("H20", "BF16", 1.0), ("H100", "FP8", 2.0)])
+def test_no_draw_of_training_uses_more_arithmetic_than_the_chip_has(hardware_name: str, precision: str,
+                                                                    over: float) -> None:
+    row = {"hardware": hardware_name, "model": "Llama-3.1-70B", "chips": "256", "input_len": "4096",
+           "precision": precision}
+    used, rate, step, hours = (predict([{**row, "quantity": q}], NOW, posterior=replace(KNOWN, widen={
+        "train seen": 9.0, "train new": 9.0}))[0]
+        for q in ("mfu", "train_tokens_per_s_per_chip", "step_time_s", "gpu_hours"))
+    assert used.p95 == pytest.approx(0.95 * over, rel=0.01)
+    assert rate.p95 / rate.p50 == pytest.approx(used.p95 / used.p50, rel=0.05)
+    assert step.p50 / step.p05 == pytest.approx(rate.p95 / rate.p50, rel=0.05)
+    assert hours.p50 / hours.p05 == pytest.approx(rate.p95 / rate.p50, rel=0.05)

@@ -54,7 +54,7 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     InputError
         If hardware, model or quantity are unknown.
     """
-    asked = (quantity or row.get("quantity") or "").strip()
+    asked = (quantity or row.get("quantity") or "").strip().lower()
     if not asked:
         asked = quantity_of(row)[0]
     if asked not in QUANTITIES:
@@ -82,6 +82,9 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     phase = "train" if training else (row.get("phase") or "").split(" ")[0].strip().lower()
     if phase.startswith("train") and not training:
         raise InputError(f"'{asked}' is no quantity of training; ask for one of {', '.join(TRAINING)}")
+    if phase == "decode" and asked in (QUANTITIES[0], "ttft_ms"):
+        said.append(f"{asked} is no quantity of decode: priced with its prompt")
+        phase = "prefill" if asked == QUANTITIES[0] else "mixed"
     if phase == "prefill" and asked not in (QUANTITIES[0], "ttft_ms"):
         said.append(f"{asked} is no quantity of prefill: priced as prompt and answer together")
         phase = "mixed"
@@ -126,6 +129,9 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
         count = count or usual_count(shape, name, here, training=training)
         said.append(f"{count} chips")
     ranks = count * here.per_chip
+    if tp > 1 and any(g.attention.heads % tp for g in shape.groups):
+        said.append(f"tp {tp} does not divide the heads of {shape.name}: dropped")
+        tp = 0
     if split and pools and tp * dp < ranks:
         said.append(f"decode pool dp {dp} x tp {tp}")
     elif tp and dp and tp * dp * max(pp, 1) != ranks:
@@ -155,6 +161,8 @@ def case_of(row: Mapping[str, str], catalog: Catalogue, *, quantity: str = "") -
     spec = (row.get("spec_decode") or "").lower()
     drafts, accept = drafts_of(spec, number(row, "accept_len"), said)
     stack, engine = stack_of(row.get("engine") or "", family, training=training)
+    if (row.get("engine") or "").strip() and engine.startswith("unknown"):
+        said.append(f"engine '{(row.get('engine') or '').strip()}' not known: as any of its kind")
     if engine == "trtllm" and name.startswith("fp8") and phase != "train" and cache == 2.0:
         cache = 1.0
         said.append("8-bit cache, as this engine pairs it with 8-bit weights")

@@ -61,6 +61,8 @@ def refuse_bad_numbers(row: Mapping[str, str]) -> None:
             raise InputError(f"{name} '{text}' is no number from 0 up; write one, or leave it empty for what fits")
     if number(row, "prefix_hit_pct") > 100:
         raise InputError(f"prefix_hit_pct {row['prefix_hit_pct']} is more than 100")
+    if 0 < number(row, "accept_len") < 1:
+        raise InputError(f"accept_len {row['accept_len']} is below 1, the token that every step yields; count it too")
 
 
 WORDS = (("w8a16|(gptq|awq).*int8", "w8a16"), ("(?<!mx)fp4", "fp4_block"), ("w4a8", "w4a8"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from chipcast.base.errors import InfeasibleError
 from chipcast.base.types import Numeric
 from chipcast.tokens.beliefs import Part, constant
 from chipcast.tokens.case import Case
+from chipcast.tokens.footprint import state_bytes
 from chipcast.tokens.jobs import MOST_PIECES, Found, Wish, best_job, with_room
 from chipcast.tokens.jobs import words as layout_words
 from chipcast.tokens.memory import most_requests, weight_bytes
@@ -121,9 +123,11 @@ def settle(case: Case, part: Part) -> Setting:
     tokens = case.input_len + max(case.output_len, 1.0)
     if room < 1 and case.phase in ("mixed", "decode"):
         weights = float(weight_bytes(case.model, plan, kind))
-        if weights > constant("fit_share") * part.memory_bytes:
-            raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.1f} GB a rank beside "
-                                  f"an engine, of {part.memory_bytes / 1e9:.1f}; take more chips or narrower weights")
+        left = constant("fit_share") * part.memory_bytes
+        if weights > left:
+            raise InfeasibleError(f"{case.model.name} in {case.precision} needs {weights / 1e9:.1f} GB of weights a "
+                                  f"rank and an engine leaves {left / 1e9:.1f} of {part.memory_bytes / 1e9:.1f}; take "
+                                  "more chips or narrower weights")
         room = 1.0
         words.append("memory is short: one request a group")
     per_group = float(plan.dp) * replicas
@@ -175,7 +179,8 @@ def ways(case: Case, part: Part) -> list[Case]:
 def best_setting(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numeric]) -> Setting:
     """Return layout and batch of a serving case: as `settle` has it, or the best at the centre where it is free.
 
-    The best holds most of a stated batch in memory, and among those is fastest.
+    The best holds most of a stated load in memory (who lets requests wait has a short time per token), and among
+    those is fastest.
 
     Raises
     ------
@@ -193,7 +198,13 @@ def best_setting(case: Case, part: Part, speed: Speed, stack: Mapping[str, Numer
             continue
         value = float(np.max(serving(way, part, speed, stack, 0.7, setting)))
         words = f"layout searched: tp {way.tp}, dp {way.dp}, replicas {setting.replicas:g}"
-        held = min(room_for(way, part, setting.plan) / setting.requests, 1.0) if case.batch_per_chip else 1.0
+        if case.batch_per_chip:
+            held = min(room_for(way, part, setting.plan) / setting.requests, 1.0)
+        elif case.quantity == "tpot_ms":
+            flight = min(case.concurrency, case.prompts or case.concurrency)
+            held = min(setting.requests * float(setting.plan.dp) * setting.replicas / flight, 1.0)
+        else:
+            held = 1.0
         better = value if case.quantity in RATES else -value
         found.append(((held, better), replace(setting, said=(words, *setting.said))))
     best = max(found, key=lambda f: f[0])[1] if found else settle(case, part)
@@ -319,6 +330,12 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
     if case.layout is not None:
         return case.layout, ()
     base = base_job(case, part)
+    need = state_bytes(case.model.params_total, base.chips_ranks, 3)
+    if need > part.memory_bytes:
+        chips = ceil(case.count * need / part.memory_bytes)
+        raise InfeasibleError(f"{case.model.name} does not train on {case.count} x {part.chip}: weights, gradients and "
+                              f"optimizer take {need / 1e9:.0f} GB a rank even shared out over all, of "
+                              f"{part.memory_bytes / 1e9:.0f}; take more than {chips} chips")
     if case.sharded and not case.tp:
         return replace(base, zero=3, batch=case.batch or base.chips_ranks * base.micro), ()
     if case.tp and (case.pp or not case.sharded):
@@ -349,12 +366,23 @@ def training_job(case: Case, part: Part, speed: Speed) -> tuple[Job, tuple[str, 
 def training(case: Case, part: Part, speed: Speed, job: Job) -> Numeric:
     """Return the asked quantity of a training case. (draw)"""
     step = train_step(case.model, job, speed)
-    rate = step.tokens / step.total_s / case.count
+    return step.total_s if case.quantity == "step_time_s" else \
+        _asked(case, part, job, step.tokens / step.total_s / case.count)
+
+
+def training_limit(case: Case, part: Part, job: Job) -> float:
+    """Return the asked quantity of a training case that uses as much of the chip's arithmetic as any can."""
+    peak = dict(part.peak)[case.precision] * part.per_chip
+    rate = constant("most_used") * peak / model_flop_per_token(case.model, case.input_len)
+    return float(_asked(case, part, job, rate))
+
+
+def _asked(case: Case, part: Part, job: Job, rate: Numeric) -> Numeric:
+    """Return the asked quantity of a training case from its rate. [tokens/s a chip]"""
     if case.quantity == "step_time_s":
-        return step.total_s
+        return job.batch * job.sequence / case.count / rate
     if case.quantity == "mfu":
-        peak = dict(part.peak)["bf16"] * part.per_chip
-        return rate * model_flop_per_token(case.model, case.input_len) / peak
+        return rate * model_flop_per_token(case.model, case.input_len) / (dict(part.peak)["bf16"] * part.per_chip)
     if case.quantity == "gpu_hours":
         return case.tokens / rate / 3600
     return rate

@@ -15,7 +15,8 @@ from chipcast.base.types import Array
 from chipcast.tokens.beliefs import GROUPS, at_centre, constant, maker, speed_from
 from chipcast.tokens.case import Case
 from chipcast.tokens.cases import bin_weights, case_of
-from chipcast.tokens.fit import Ready, log_forecast, noise_of, prepare
+from chipcast.tokens.fit import TIMES, Ready, log_forecast, noise_of, prepare
+from chipcast.tokens.forecast import training_limit
 from chipcast.tokens.model import PRECISION
 from chipcast.tokens.names import GRADES
 from chipcast.tokens.ops import Load, step_ops
@@ -125,7 +126,10 @@ def bound_of(ready: Ready) -> str:
 
 def spread_of(case: Case, catalog: Catalogue, posterior: Posterior, draw: Callable[[str], Array], *, seed: int,
               noisy: bool = True) -> tuple[Ready, Array]:
-    """Return the ready case and draws of the logarithm of its quantity, noise and stretch included. (draw)"""
+    """Return the ready case and draws of the logarithm of its quantity, noise and stretch included. (draw)
+
+    No draw of training uses more of a chip's arithmetic than row `most_used`.
+    """
     weights = bin_weights(case.chips, catalog) if len(case.chips) > 1 else {case.chips[0]: 1.0}
     parts: dict[str, Ready] = {}
     problem: ChipcastError | None = None
@@ -154,6 +158,10 @@ def spread_of(case: Case, catalog: Catalogue, posterior: Posterior, draw: Callab
         middle = np.median(total)
         kind = "train" if main.job is not None else "serve"
         total = middle + posterior.widen.get(posterior.reach(kind, main.group), 1.0) * (total - middle)
+    if main.job is not None:
+        job = main.job
+        ends = np.log([training_limit(case, ready.part, ready.job or job) for ready in parts.values()])[which]
+        total = np.maximum(total, ends) if case.quantity in TIMES else np.minimum(total, ends)
     return main, total
 
 
@@ -179,8 +187,6 @@ def predict(rows: Sequence[Mapping[str, str]], catalog: Catalogue, *, posterior:
             case = replace(case_of(row, catalog), source="")
             main, total = spread_of(case, catalog, known, draw, seed=seed)
             low, middle, high = np.exp(np.quantile(total, (0.05, 0.5, 0.95)))
-            if case.quantity == "mfu":
-                low, middle, high = (min(float(v), 0.95) for v in (low, middle, high))
             out.append(Prediction(id=name, p05=float(low), p50=float(middle), p95=float(high),
                                   grade=grade_of(main, known), bound_by=bound_of(main), assumed="; ".join(main.said),
                                   error=""))

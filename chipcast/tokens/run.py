@@ -169,9 +169,7 @@ def training_run(given: Given, model: str | Model, chip: str, *, chips: int, tok
     ready, logs = spread_of(replace(case, layout=job), given.catalog, known,
                             sampler(known, seed=given.seed, count=given.stop), seed=given.seed)
     rate = np.exp(logs[given.start : given.stop])
-    ceiling = dict(figures.peak)[job.precision if job.precision in dict(figures.peak) else "bf16"] * figures.per_chip
     causal = model_flop_per_token(case.model, sequence, convention="causal")
-    rate = np.minimum(rate, ceiling / causal)
     good = fleet(given, (main,), (chips,)).goodput[0, 0]
     seconds = tokens / (rate * chips * good)
     peak = dict(figures.peak)["bf16"] * figures.per_chip

@@ -24,10 +24,6 @@ from chipcast.scenario import load
 LEVELS = {"p05": 0.05, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p95": 0.95}
 """Quantiles of a frozen forecast."""
 
-HINDSIGHT_UNTIL = "2025-12-31"
-"""Forecasts of information dates before this one were written by people who had lived through the year."""
-
-
 def frozen(scenario: str, *, draws: int, seed: int, as_of: str | None = None, out: str = "") -> dict[str, Any]:
     """Return the forecast of every named series as quantiles with one hash, and write it once if `out` is named.
 
@@ -59,9 +55,9 @@ def frozen(scenario: str, *, draws: int, seed: int, as_of: str | None = None, ou
                              "as_of": story.as_of.isoformat(),
                              "median_error": float(f"{median_error(by_draw, ready.evidence.family):.3g}")})
     digest = grade.digest(rows)
-    standing = "hindcast" if story.as_of.isoformat() < HINDSIGHT_UNTIL else "forecast"
     result: dict[str, Any] = {"scenario": story.name, "as_of": story.as_of.isoformat(), "draws": draws, "seed": seed,
-                              "standing": standing, "hash": digest, "forecasts": [r | {"hash": digest} for r in rows],
+                              "standing": grade.standing(story.as_of.isoformat()), "hash": digest,
+                              "forecasts": [r | {"hash": digest} for r in rows],
                               "file": str(path) if path else ""}
     if path is not None:
         try:

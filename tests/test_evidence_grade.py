@@ -20,12 +20,22 @@ ROW = {"series": "nvda_china_revenue_usd_bn", "period": "FY26Q1", "unit": "1e9",
 
 
 def test_a_forecast_that_was_changed_is_refused() -> None:
-    frozen = {"forecasts": [ROW], "hash": grade.digest([ROW])}
+    frozen = {"forecasts": [ROW], "hash": grade.digest([ROW]), "as_of": "2025-02-25", "standing": "hindcast"}
     assert grade.check_frozen(frozen, "f.json") == [ROW]
     with pytest.raises(InputError, match=r"f.json was changed after it was written"):
         grade.check_frozen({**frozen, "forecasts": [{**ROW, "p50": 5.5}]}, "f.json")
     with pytest.raises(InputError, match="is no frozen forecast"):
         grade.check_frozen({"x": 1}, "f.json")
+    with pytest.raises(InputError, match="is no frozen forecast"):
+        grade.check_frozen({**frozen, "forecasts": 5}, "f.json")
+
+
+@pytest.mark.parametrize(("key", "said"), [("standing", "forecast"), ("standing", None), ("as_of", "2025-02-24")])
+def test_a_hindcast_cannot_be_passed_off_as_a_forecast_or_dated_back(key: str, said: str | None) -> None:
+    """The hash covers the rows alone, so what the file says of itself must follow from them."""
+    frozen = {"forecasts": [ROW], "hash": grade.digest([ROW]), "as_of": "2025-02-25", "standing": "hindcast"}
+    with pytest.raises(InputError, match=f"was changed after it was written: {key} says {said}"):
+        grade.check_frozen({**frozen, key: said}, "f.json")
 
 
 def test_an_outcome_known_on_the_day_is_not_graded() -> None:

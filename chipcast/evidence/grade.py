@@ -34,6 +34,15 @@ def digest(rows: Sequence[Mapping[str, Any]]) -> str:
     return blake2b(to_json([{k: r[k] for k in FIELDS} for r in rows]).encode(), digest_size=8).hexdigest()
 
 
+HINDSIGHT_UNTIL = "2025-12-31"
+"""Forecasts of information dates before this one were written by people who had lived through the year."""
+
+
+def standing(as_of: str) -> str:
+    """Return what a forecast of an information date is: a hindcast or a forecast."""
+    return "hindcast" if as_of < HINDSIGHT_UNTIL else "forecast"
+
+
 def check_frozen(content: Any, name: str) -> list[dict[str, Any]]:
     """Return the rows of a frozen forecast after checking its shape and its hash.
 
@@ -43,11 +52,15 @@ def check_frozen(content: Any, name: str) -> list[dict[str, Any]]:
         If it is no frozen forecast, or a number was changed after it was written.
     """
     rows = content.get("forecasts") if isinstance(content, Mapping) else None
-    if not rows or any(not isinstance(r, Mapping) or set(FIELDS) - set(r) for r in rows):
+    if not isinstance(rows, list) or not rows or any(not isinstance(r, Mapping) or set(FIELDS) - set(r) for r in rows):
         raise InputError(f"{name} is no frozen forecast; write one with 'chipcast freeze --out FILE'")
     if digest(rows) != content.get("hash"):
         raise InputError(f"{name} was changed after it was written: its hash is {content.get('hash')}, its numbers "
                          f"give {digest(rows)}; use the file as it was frozen")
+    for key, true in (("as_of", rows[0]["as_of"]), ("standing", standing(rows[0]["as_of"]))):
+        if content.get(key) != true:
+            raise InputError(f"{name} was changed after it was written: {key} says {content.get(key)}, its forecasts "
+                             f"say {true}; use the file as it was frozen")
     return [dict(r) for r in rows]
 
 

@@ -78,7 +78,8 @@ BAD = {
     "itself": ("base: mine.yaml\n", r"is based on itself"),
     "unknown figure": ("chips: {x: {hbm: 3}}\n", r"mine.yaml:1: chip 'x': unknown figure 'hbm'"),
     "reversed": ("set: {h20.price_usd: 15k to 12k}\n", r"must have its low end first"),
-    "deep": ("set: " + "[" * 3000 + "\n", r"nested too deeply|not valid YAML"),
+    "deep": ("set: " + "[" * 3000 + "\n", r"mine.yaml:1: nested too deeply, over 64 levels"),
+    "deep and closed": ("set: " + "[" * 80 + "]" * 80 + "\n", r"mine.yaml:1: nested too deeply, over 64 levels"),
 }
 
 

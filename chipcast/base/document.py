@@ -11,6 +11,9 @@ from chipcast.base.errors import InputError
 MAX_BYTES = 262_144
 """A document larger than this is refused before it is read."""
 
+MAX_DEPTH = 64
+"""Most lists and tables within each other; reading takes a time that grows with the square of the depth."""
+
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML file safely: bounded size, no aliases, messages with file and line.
@@ -18,11 +21,11 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     InputError
-        If the file cannot be read, is too large, uses aliases or is no YAML.
+        If the file cannot be read, is too large, is nested too deeply, uses aliases or is no YAML.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    from ruamel.yaml.events import AliasEvent
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
     try:
         text = path.read_bytes()
@@ -32,7 +35,12 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path.name} is larger than {MAX_BYTES} bytes; a scenario states only what differs")
     try:
         decoded = text.decode("utf-8")
+        depth = 0
         for event in YAML(typ="safe", pure=True).parse(decoded):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise InputError(f"{path.name}:{event.start_mark.line + 1}: nested too deeply, over {MAX_DEPTH} "
+                                 "levels; write it flat")
             if isinstance(event, AliasEvent):
                 raise InputError(f"{path.name}:{event.start_mark.line + 1}: aliases (*name) are not allowed; "
                                  "write the value out")
@@ -42,8 +50,6 @@ def read_yaml(path: Path) -> Any:
         return reader.load(decoded)
     except UnicodeDecodeError:
         raise InputError(f"{path.name} is not UTF-8 text; save it as UTF-8") from None
-    except RecursionError:
-        raise InputError(f"{path.name} is nested too deeply; write it flat") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""

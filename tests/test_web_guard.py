@@ -117,14 +117,6 @@ def test_no_address_leads_to_a_file_that_is_not_a_page_s_own(site: Client, path:
     assert "root:" not in said.text and "import" not in said.text
 
 
-@pytest.mark.parametrize(("body", "sentence"), [
-    (b"{", "JSON"), (b"[]", "dictionary"), (b"", "missing"), (b'"x"', "dictionary"), (b"\xff", "")])
-def test_a_body_that_is_no_object_is_refused(site: Client, body: bytes, sentence: str) -> None:
-    said = site.post("/api/rules/check", content=body, headers={"content-type": "application/json"})
-    assert said.status_code in (400, 422), said.text
-    assert sentence.lower() in said.json()["error"].lower()
-
-
 def test_a_port_that_is_taken_and_an_address_that_is_none_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -136,6 +128,33 @@ def test_a_port_that_is_taken_and_an_address_that_is_none_are_told(capsys: pytes
     assert "choose another --port or --host" in capsys.readouterr().err
     assert main(["web", "--port", "70000"]) == 2
     assert "--port must be 65535 or less" in capsys.readouterr().err
+
+
+def test_a_body_that_is_not_there_is_told_so(site: Client) -> None:
+    assert "missing" in site.post("/api/rules/check").json()["error"]
+
+
+@pytest.mark.parametrize(("path", "body", "kind", "code"), [
+    ("/api/rules/check", b"chip=h20", "application/x-www-form-urlencoded", 422),
+    ("/api/rules/check", b'{"chip":', "application/json", 422), ("/api/rules/check", b"null", "application/json", 422),
+    ("/api/rules/check", b"[]", "application/json", 422), ("/api/rules/check", b'"x"', "application/json", 422),
+    ("/api/rules/check", b"[" * 60_000, "application/json", 400),
+    ("/api/rules/check", b"\xff", "application/json", 400),
+    ("/api/fab/dies", b'{"area_mm2": ' + b"9" * 5000 + b"}", "application/json", 400)])
+def test_a_body_that_is_no_json_object_is_told_what_to_send(site: Client, path: str, body: bytes, kind: str,
+                                                            code: int) -> None:
+    said = site.post(path, content=body, headers={"content-type": kind})
+    assert said.status_code == code
+    assert said.json()["error"].startswith("the body is no JSON object; send one such as {")
+
+
+def test_a_page_takes_no_post_and_a_head_is_answered_as_a_get(site: Client) -> None:
+    said = site.post("/chips", content=b"chip=h20")
+    assert said.status_code == 405 and said.json()["error"].startswith("use GET here")
+    for path in ("/", "/api/chip/list", "/nope"):
+        got = site.get(path)
+        head = site.ask("HEAD", path)
+        assert head.status_code == got.status_code and head.headers["content-length"] == got.headers["content-length"]
 
 
 @pytest.fixture(scope="module")

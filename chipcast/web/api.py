@@ -16,6 +16,12 @@ from chipcast.web.questions import QUESTIONS
 RETRY_S = 30
 """When one who was turned away may ask again. [s]"""
 
+BODY = "the body is no JSON object; send one such as {\"chip\": \"h20\"}, with the content-type application/json"
+"""What is said of a body that cannot be read."""
+
+STOPPED = {400: BODY, 405: "use GET here; POST is for the questions below /api/"}
+"""What is said where the framework itself refuses, by code."""
+
 
 def respond(reply: Reply) -> Response:
     """Return a reply as JSON: the answer as it is, or its sentence and kind."""
@@ -31,6 +37,8 @@ def sentence_of(errors: Any) -> str:
     place = ".".join(str(p) for p in first["loc"] if p not in ("query", "body"))
     if first["type"] == "missing":
         return f"{place} is missing; add it" if place else "a body is missing; send a JSON object"
+    if first["type"] in ("json_invalid", "model_attributes_type"):
+        return BODY
     if first["type"] == "extra_forbidden":
         return f"{place} is no field of this question; the fields stand on the page /api"
     if first["type"] == "string_pattern_mismatch":
@@ -71,7 +79,7 @@ def add(app: FastAPI, desk: Desk) -> None:
 
     @app.exception_handler(HTTPException)
     async def stopped(_: Request, error: HTTPException) -> Response:
-        return refused(error.status_code, str(error.detail))
+        return refused(error.status_code, STOPPED.get(error.status_code, str(error.detail)))
 
 
 def refused(status: int, sentence: str) -> Response:

@@ -77,7 +77,8 @@ class Guard:
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self._app(scope, whole, safe)
+        # a HEAD is a GET whose body the server itself leaves out
+        await self._app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, whole, safe)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return the code and the sentence by which a request is refused unread."""

@@ -44,6 +44,8 @@ def test_leaving_out_the_threat_is_said_and_seen(cli_json: Callable[..., Any]) -
     ("on=2025-06-01 gate=hbm to=closed", ""),
     ("on=2035-04-09 gate=us to=licence", "lies after the run's last month, 2027-12"),
     ("on=2025-03-01 gate=quota segment=private value=0", "no draw differs"),
+    ("on=2025-06-01 gate=us chip=910c to=closed", "ascend-910c is sold inside China and meets no gate"),
+    ("on=2025-06-01 gate=cn chip=h800 to=closed", "h800-sxm comes by the grey door"),
     ("on=2025-04-09 gate=us chip=h20 to=licence", ""), ("on=2025-06-01 gate=hbm to=open", "")])
 def test_an_event_that_moves_nothing_says_why(cli_json: Callable[..., Any], event: str, why: str) -> None:
     out = cli_json("market", "--event", event, "--draws", "100")

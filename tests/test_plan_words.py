@@ -13,7 +13,7 @@ from plan_world import world_of
 from chipcast.base.given import Given
 from chipcast.chain import make, prepare
 from chipcast.plan import need_from
-from chipcast.plan.answer import answer, failures, worth_of_a_dollar
+from chipcast.plan.answer import answer, failures, told_apart, worth_of_a_dollar
 from chipcast.plan.explain import Box, boxes, sentence
 from chipcast.plan.labels import labels_by_date
 from chipcast.plan.procure import case_of
@@ -60,14 +60,14 @@ def test_a_plan_that_mostly_fails_says_when_it_holds() -> None:
     x = np.linspace(0, 1, 1000, endpoint=False)
     noise = np.random.default_rng(5).uniform(size=1000)
     causes = {"the wait": x, "the weather": noise}
-    often = failures(causes, x > 0.2, QUARTERS, 0.2)
+    often = failures(told_apart(causes, x > 0.2), x > 0.2, QUARTERS, 0.2)
     assert often[0] == "fails in 80% of the fresh futures (leaves over 20% of all tokens unserved)"
     assert re.match(r"holds in (99|100)% of the futures where the wait is under 0\.(19|20)", often[1])
     assert "weather" not in often[1]
-    rarely = failures(causes, x > 0.8, QUARTERS, 0.2)
+    rarely = failures(told_apart(causes, x > 0.8), x > 0.8, QUARTERS, 0.2)
     assert re.match(r"fails in (99|100)% of the futures where the wait is above 0\.(79|80)", rarely[1]) or \
         "above 0.8 " in rarely[1]
-    assert len(failures(causes, x > 2, QUARTERS, 0.2)) == 1
+    assert len(failures(told_apart(causes, x > 2), x > 2, QUARTERS, 0.2)) == 1
 
 
 @pytest.fixture(scope="module")

@@ -61,12 +61,14 @@ def signed_table(case: Case, solved: Solved) -> tuple[dict[str, Any], ...]:
                  for o, u in zip(case.problem.offers, solved.signed(), strict=True) if u > 1e-6)
 
 
-def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: tuple[str, ...], unserved: float,
-             ) -> tuple[str, ...]:
+def failures(told: tuple[list[Box], dict[str, str]], fails: npt.NDArray[np.bool_], quarters: tuple[str, ...],
+             unserved: float) -> tuple[str, ...]:
     """Return sentences on the futures in which the plan fails; where it mostly fails, on those in which it holds.
 
     Parameters
     ----------
+    told : tuple
+        Boxes and words of `told_apart`.
     unserved : float
         Share of tokens left unserved above which a future counts as failed. [1]
     """
@@ -75,7 +77,7 @@ def failures(causes: dict[str, Array], fails: npt.NDArray[np.bool_], quarters: t
     if share < RARE:
         return (f"fails in {share:.1%} of the fresh futures {meant}",)
     head = f"fails in {share:.0%} of the fresh futures {meant}"
-    found, words = told_apart(causes, fails)
+    found, words = told
     return (head, *(sentence(b, quarters, **words) for b in found))
 
 
@@ -212,9 +214,10 @@ def reasons(case: Case, solved: Solved, decide: int) -> tuple[str, ...]:
     return tuple(text for _, text in sorted(ranked, key=lambda r: r[0]))
 
 
-def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged, seen: npt.NDArray[np.intp],
-           costs: dict[str, Array], fails: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Return series for pictures: quantiles over fresh futures by quarter."""
+def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged,
+           costs: dict[str, Array], causes: dict[str, Array], fails: npt.NDArray[np.bool_], found: list[Box]
+           ) -> dict[str, Any]:
+    """Return series for pictures: quantiles over fresh futures by quarter, and the first box of failures found."""
     unit, p = case.service_unit, case.problem
 
     def fan(table: Array) -> dict[str, list[float]]:
@@ -227,7 +230,6 @@ def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged, seen: npt
         name = f"{o.chip} {o.contract}"
         later[name] = later.get(name, 0.0) + judged.orders[i]
     mean = float(costs["plan"].mean())
-    causes = {k: v[seen] for k, v in case.causes.items()}
     return {
         "fleet": {chip: fan(units) for chip, units in fleet.items()}, "need": fan(fresh.need * unit),
         "served": fan((fresh.need - judged.missing) * unit), "orders": {k: fan(v) for k, v in later.items()},
@@ -236,7 +238,7 @@ def detail(case: Case, solved: Solved, fresh: Problem, judged: Judged, seen: npt
         "regret": interval(costs["plan"][: costs["perfect_news"].size] - costs["perfect_news"]),
         "fail_share": float(fails.mean()), "cash": cash(fresh, judged, solved.decide),
         "failures": {"causes": {k: v.tolist() for k, v in causes.items()}, "fails": fails.tolist(),
-                     "box": next((b.sides for b in told_apart(causes, fails)[0]), {})},
+                     "box": next((b.sides for b in found), {})},
         "left_out": case.left_out, "names": case.names, "unit_usd": case.unit_usd,
         "in_sample": float(solved.problem.weight @ solved.costs) * p.money, "out_of_sample": mean,
         "nodes": [int(np.unique(row).size) for row in solved.labels],

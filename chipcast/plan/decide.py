@@ -201,7 +201,9 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked, *, pictures: boo
     served = served_share(w.fresh, w.judged["plan"], case.seconds)
     unserved = given.middle("plan.fail_unserved_share")
     fails = 1 - served > unserved
-    said = answer.failures({k: v[seen] for k, v in case.causes.items()}, fails, p.quarters, unserved)
+    causes = {k: v[seen] for k, v in case.causes.items()}
+    told = answer.told_apart(causes, fails)
+    said = answer.failures(told, fails, p.quarters, unserved)
     orders = answer.order_table(case, w.first, w.judged["plan"])
     signed = answer.signed_table(case, w.solved)
     even = np.full(seen.size, 1 / seen.size)
@@ -220,12 +222,11 @@ def written(w: Ground, given: Given, buyer: Need, asked: Asked, *, pictures: boo
         sentence=answer.answer(orders, signed, beside, said, int(seen.size)), signed=signed,
         first_question=answer.first_question(buyer, case, mean_cost, float(served.mean()), api),
         reasons=answer.reasons(case, w.solved, decide), assumed=assumptions(case, orders),
-        detail={**answer.detail(case, w.solved, w.fresh, w.judged["plan"], seen, costs, fails),
+        detail={**answer.detail(case, w.solved, w.fresh, w.judged["plan"], costs, causes, fails, told[0]),
                 **(sweeps(case, w.first, decide, risk, w.pool, w.fixed.p.overdraft, {
                     f"{o.name} by {o.contract}{' for ' + o.site if o.site else ''} decided now"
                     for o in orders if o.now}) if pictures else {}),
-                "tornado": tornado(case, decide, risk, w.pool, {k: v[seen] for k, v in case.causes.items()},
-                                   costs["plan"])})
+                "tornado": tornado(case, decide, risk, w.pool, causes, costs["plan"])})
 
 
 def _beside(mine: Array, theirs: Array, units: float, risk: Risk) -> dict[str, Any]:

@@ -106,6 +106,8 @@ def test_the_verb_names_the_clock_and_ways_that_let_more_keep_the_promise(cli_js
     out = cli_json(*asked)
     assert out["promise_kept_share"] < 0.9 and out["binding_clock"] in BINDING
     assert all(w["kept"] > out["promise_kept_share"] for w in out["ways"])
+    for words, chips in ((w["change"], w["chips"]) for w in out["ways"] if w["kind"] == "chips"):
+        assert words.startswith(f"{chips} chips in ") and chips % int(words.split()[3]) == 0
     chips = next(w for w in out["ways"] if w["kind"] == "chips")
     assert chips["kept"] >= 0.9 and chips["chips"] > 32
     code, said, _ = cli(*asked)

@@ -142,12 +142,13 @@ def ways(given: Given, made: Deployed, model: str, work: Workload, trace: Trace,
         if kind not in best or kept > best[kind][0].kept:
             best[kind] = Way(kind=kind, change=change, kept=kept, chips=sum(other.chips)), other
     found = [way for way, _ in best.values() if way.kept > now]
-    grown = [(words, enough(base, trace, promise, seed))
+    grown = [(words, base, enough(base, trace, promise, seed))
              for words, base in [("as laid out", made), *((way.change, other) for way, other in best.values())]]
-    able = [(sum(m.chips), words, m) for words, m in grown if m is not None and sum(m.chips) > chips]
+    able = [(sum(m.chips), words, base, m) for words, base, m in grown if m is not None and sum(m.chips) > chips]
     if able:
-        count, words, more = min(able, key=lambda x: x[0])
-        found.append(Way(kind="chips", change=f"{count} chips, {words}", chips=count,
+        count, words, base, more = min(able, key=lambda x: x[0])
+        one = base.layout.chips if base.prefill is None else sum(base.chips)
+        found.append(Way(kind="chips", change=f"{count} chips in {count // one} copies, {words}", chips=count,
                          kept=_kept(more, trace, promise, seed)))
     return tuple(sorted(found, key=lambda w: (w.kept < promise.share, w.kind == "chips", -w.kept)))
 

@@ -108,20 +108,3 @@ def slowest_rank(rows_per_rank: Numeric, ranks: Numeric, *, experts: Numeric, to
     z = by_count(mean_maximum, flat)
     variance = (1 - 1 / flat) * (experts - top_k) / np.maximum(experts - 1, 1)
     return np.minimum(1 + z * np.sqrt(variance / np.maximum(rows_per_rank, 1e-9)), np.maximum(flat, 1))
-
-
-def _none_imbalance(even: Numeric, skew: Numeric) -> Numeric:
-    return np.ones_like(np.asarray(even, dtype=float))[()]
-
-
-def _uniform(even: Numeric, skew: Numeric) -> Numeric:
-    return even
-
-
-def _skewed(even: Numeric, skew: Numeric) -> Numeric:
-    return even / skew
-
-
-IMBALANCE: dict[str, Callable[[Numeric, Numeric], Numeric]] = {
-    "none": _none_imbalance, "uniform": _uniform, "skewed": _skewed}
-"""Load of the fullest rank from its load under uniform routing and the share that real routing keeps."""

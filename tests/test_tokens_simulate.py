@@ -273,6 +273,18 @@ def played(t: Trace, e: Engine) -> tuple[list[float], list[float], list[int], fl
     return first, last, yields, waste
 
 
+def test_a_jump_after_a_cache_moved_back_stops_at_the_next_arrival() -> None:
+    """Moving the cache back takes time of its own, so that one step fewer fits before somebody comes."""
+    t = Trace(arrival_s=np.array([0, 0, 0, 0.37, 0.74, 14.06, 14.06]), prompt=np.array([0, 0, 0, 57, 25, 0, 0.0]),
+              answer=np.array([1, 1, 1, 59, 36, 1, 1.0]))
+    e = Engine(fixed_s=0.11, request_s=0.013, token_s=0.0007, prompt_s=0.003, prompt_fixed_s=0.05, prompt_square_s=1e-5,
+               slots=2, block_tokens=4, blocks=34, chunk_tokens=29, scheduler="chunked", preempt="swap", swap_s=0.0002)
+    seen, (first, last, yields, _) = simulate(t, e), played(t, e)
+    assert sum(yields) == 1
+    np.testing.assert_allclose(seen.first_s, first, rtol=1e-9)
+    np.testing.assert_allclose(seen.last_s, last, rtol=1e-9)
+
+
 @cases(st.data())
 @settings(max_examples=150, deadline=None)
 def test_jumping_between_events_sees_what_playing_every_step_sees(data: st.DataObject) -> None:

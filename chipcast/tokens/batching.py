@@ -146,7 +146,7 @@ def advance(r, until, g, f, places, keys, items, stack, fresh, joined, grid, cos
             tau = step_s(grid, gap, n, held)
             if k > 1 and until < 1e300:
                 slope = step_s(grid, gap, n, held + n) - tau
-                x = until - f[r, NOW]
+                x = max(until - f[r, NOW] - spent, 0.0)  # moving caches back takes part of the time to the next arrival
                 b = tau - 0.5 * slope
                 guess = x / b if slope <= 1e-18 else (np.sqrt(b * b + 2 * slope * x) - b) / slope
                 most = max(int(np.ceil(guess - 1e-9)), 1)

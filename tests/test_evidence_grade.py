@@ -160,13 +160,13 @@ def test_shipped_forecasts_are_whole_and_name_the_fixed_series() -> None:
     folder = Path(__file__).parent.parent / "forecasts"
     files = sorted(folder.glob("*.json"))
     dates = ["2025-02-25", "2025-03-10", "2025-12-31"]
-    assert sorted(f.stem for f in files) == sorted([*dates, *(f"{d}-b" for d in dates)])
+    assert sorted(f.stem for f in files) == sorted([*dates, *(f"{d}-{k}" for d in dates for k in "bc")])
     for path in files:
         content = json.loads(path.read_text(encoding="utf-8"))
         rows = grade.check_frozen(content, path.name)
         assert {r["as_of"] for r in rows} == {path.stem[:10]}
         assert content["standing"] == ("forecast" if path.stem.startswith("2025-12-31") else "hindcast")
-        if path.stem.endswith("-b"):
+        if path.stem.endswith(("-b", "-c")):
             assert {r["series"] for r in rows} == set(grade.SERIES)
         assert {r["series"] for r in rows} <= set(grade.SERIES)
 

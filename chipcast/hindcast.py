@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import month_index, month_name, parse_date, quarter_name
+from chipcast.base.calendar import DAYS_PER_MONTH, month_index, month_name, parse_date, quarter_name
 from chipcast.base.catalog import read_table
 from chipcast.base.draws import normals
 from chipcast.base.given import Given
@@ -289,7 +289,7 @@ def gate_scores(world: World) -> tuple[GateScore, ...]:
     if closed.any():
         first = np.argmax(door < 1, axis=0)
         again = np.array([door[f + 1 : f + 7, k].max(initial=0.0) >= 1 for k, f in enumerate(first)])
-        months = (opened.on - shut.on).days / 30.4375
+        months = (opened.on - shut.on).days / DAYS_PER_MONTH
         out.append(_scored("and taken back within six months", "after", float(again[closed].mean()), months <= 6))
     return tuple(out)
 
@@ -303,12 +303,12 @@ def time_scores(world: World) -> tuple[TimeScore, ...]:
     """Score the date on which the US gate shut for the card against the one that came."""
     market, as_of = world.market, world.given.as_of
     door = np.asarray(market.us_open[market.chips.index("h20-96")], dtype=float)
-    early = (as_of.day - 1) / 30.4375
+    early = (as_of.day - 1) / DAYS_PER_MONTH
     horizon = len(market.months) - early
     shut = door < 1
     at = np.argmax(shut, axis=0)
     when = np.where(shut.any(axis=0), at + door[at, np.arange(door.shape[1])] - early, horizon)
-    came = (path_given()[0].on - as_of).days / 30.4375
+    came = (path_given()[0].on - as_of).days / DAYS_PER_MONTH
     level, happened = record(path_of(world.given.catalog), world.given.middle("beliefs.threat_half_life_months"))[
         "us_gate.closing"]
     rate = max(float(happened.sum()), 0.5) / level.size

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import calendar as _calendar
 import re
+from collections.abc import Sequence
 from datetime import date
 
 from chipcast.base.errors import InputError
+
+DAYS_PER_MONTH = 365.25 / 12
+"""Mean days in a month of the calendar. [days]"""
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 MONTH = re.compile(r"\d{4}-\d{2}")
@@ -59,6 +63,18 @@ def month_range(first: str | date, last: str | date) -> tuple[str, ...]:
 def quarter_name(month: str) -> str:
     """Return the calendar quarter of a month: `2025-04` gives `2025Q2`."""
     return f"{month[:4]}Q{(int(month[5:7]) + 2) // 3}"
+
+
+def places_by_quarter(months: Sequence[str]) -> dict[str, list[int]]:
+    """Return the places of the months of each calendar quarter, in order.
+
+    >>> places_by_quarter(["2025-02", "2025-03", "2025-04"])
+    {'2025Q1': [0, 1], '2025Q2': [2]}
+    """
+    out: dict[str, list[int]] = {}
+    for i, month in enumerate(months):
+        out.setdefault(quarter_name(month), []).append(i)
+    return out
 
 
 def month_end(month: str) -> date:

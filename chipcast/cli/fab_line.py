@@ -60,7 +60,7 @@ def line(scenario: ScenarioName = "february-2025",
     """By month: wafers, dies, banks, packages, and what binds, on what the reports left of the ranges."""
     import numpy as np
 
-    from chipcast.base.calendar import month_range, quarter_name
+    from chipcast.base.calendar import month_range, places_by_quarter
     from chipcast.base.choose import choose
     from chipcast.base.errors import InputError
     from chipcast.base.summary import interval, intervals, span
@@ -104,8 +104,7 @@ def line(scenario: ScenarioName = "february-2025",
                    "assumes": station.CONTROLS[not no_controls]})
         return
     rows = []
-    for quarter in dict.fromkeys(quarter_name(m) for m in months):
-        k = [i for i, m in enumerate(months) if quarter_name(m) == quarter]
+    for quarter, k in places_by_quarter(months).items():
         shares = [float(np.mean(run.binding[k] == i)) for i in range(len(LIMITS))]
         worst = int(np.argmax(shares))
         rows.append((quarter, span(run.wafers_out[k].sum(axis=0)), f"{span(run.yield_die_any[k].mean(axis=0))}",

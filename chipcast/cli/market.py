@@ -343,13 +343,14 @@ def in_h100s(market: Any, given: Any) -> dict[str, Any]:
     """Return what was delivered and what is kept in stock, by quarter and chip, in H100-equivalents."""
     import numpy as np
 
+    from chipcast.base.calendar import places_by_quarter
     from chipcast.base.summary import intervals
     from chipcast.chip.equivalent import MEANING, h100_equivalents
     from chipcast.market.record import DOMESTIC
 
     worth = h100_equivalents(given, market.chips)
     home = np.array([float(c in DOMESTIC) for c in market.chips])
-    quarters = _quarters(market.months)
+    quarters = places_by_quarter(market.months)
 
     def by_quarter(cells: Any, *, ends: bool) -> dict[str, Any]:
         cards = [cells[..., i[-1], :] if ends else cells[..., i, :].sum(axis=-2) for i in quarters.values()]
@@ -373,21 +374,12 @@ def _print_h100s(cards: dict[str, Any]) -> None:
     say(f"Here {cards['meaning']}.")
 
 
-def _quarters(months: Any) -> dict[str, list[int]]:
-    """Return the places of the months of each quarter."""
-    from chipcast.base.calendar import quarter_name
-
-    quarters: dict[str, list[int]] = {}
-    for i, month in enumerate(months):
-        quarters.setdefault(quarter_name(month), []).append(i)
-    return quarters
-
-
 def _print(market: Any, *, without: tuple[str, ...]) -> None:
     """Print orders, deliveries and stocks by chip and by buyer over the first two years."""
+    from chipcast.base.calendar import places_by_quarter
     from chipcast.base.summary import span
 
-    quarters = _quarters(market.months)
+    quarters = places_by_quarter(market.months)
     shown = list(quarters)[:5]
     note = f" without {', '.join(without)}" if without else ""
     names = [f"{q} ({len(quarters[q])} m)" if len(quarters[q]) < 3 else q for q in shown]

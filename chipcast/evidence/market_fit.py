@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from chipcast.base import draws as luck
-from chipcast.base.calendar import month_index, parse_date
+from chipcast.base.calendar import DAYS_PER_MONTH, month_index, parse_date
 from chipcast.base.catalog import FIRST_VINTAGE, Catalogue, read_table, vintage_rows
 from chipcast.base.errors import InputError, require
 from chipcast.base.infer import Posterior, temper
@@ -294,7 +294,7 @@ def predict(found: Fit, quarters: int, *, conditional: bool) -> dict[str, Array]
         rates = {"threat": p["us_gate.threat_rate_per_month"], "base": p["us_gate.closing_hazard_base_per_month"],
                  "after": p["us_gate.closing_hazard_after_threat_per_month"],
                  "counter": p["cn_gate.counter_block_probability"],
-                 "redesign_months": found.law["past.redesign_days"].at(uniform("redesign")) / 30.4375}
+                 "redesign_months": found.law["past.redesign_days"].at(uniform("redesign")) / DAYS_PER_MONTH}
         drawn = {k: np.stack([uniform(k, start + m) for m in range(count)]) for k in ("threat", "close")}
         # what is known of rules reaches to the information date, not to the end of the last quarter
         first = max(done, month_index(found.as_of) - start + 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chipcast.base.calendar import DAYS_PER_MONTH
 from chipcast.base.types import Array, Numeric
 from chipcast.market.sums import total
 
@@ -112,7 +113,7 @@ def lead_time_days(first_days: Numeric, backlog: Numeric, per_month: Numeric, ca
 
     Capped at three years, beyond which an order is a wish.
     """
-    return first_days + 30.4375 * np.minimum(backlog / np.maximum(per_month, TINY), cap_months)
+    return first_days + DAYS_PER_MONTH * np.minimum(backlog / np.maximum(per_month, TINY), cap_months)
 
 
 def wright(volume_ratio: Numeric, learning_rate: Numeric) -> Numeric:

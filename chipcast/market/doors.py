@@ -8,7 +8,7 @@ from datetime import date
 
 import numpy as np
 
-from chipcast.base.calendar import days_in_month, month_index, month_name, parse_date
+from chipcast.base.calendar import DAYS_PER_MONTH, days_in_month, month_index, month_name, parse_date
 from chipcast.base.catalog import Catalogue
 from chipcast.base.types import Array
 
@@ -110,7 +110,7 @@ def doors_of(path: Path, count: int, half_life_months: float) -> Doors:
         month = month_name(start + m)
         days = days_in_month(month)
         end = parse_date(month, last=True)
-        ages = [(end - t).days / 30.4375 for t in path.threats if t <= end]
+        ages = [(end - t).days / DAYS_PER_MONTH for t in path.threats if t <= end]
         last_shut = max((s for s in path.shuts if s <= end), default=None)
         ages = [a for a, t in zip(ages, (t for t in path.threats if t <= end), strict=True)
                 if last_shut is None or t > last_shut]
@@ -120,8 +120,8 @@ def doors_of(path: Path, count: int, half_life_months: float) -> Doors:
                 shut[e, m] = min((end - day).days + 1, days) / days
             opened, stop = path.offers[e], path.barred[e]
             if opened is not None and opened <= end:
-                offer[e, m] = (min(end, stop) - opened).days / 30.4375 if stop is not None else \
-                    (end - opened).days / 30.4375
+                offer[e, m] = (min(end, stop) - opened).days / DAYS_PER_MONTH if stop is not None else \
+                    (end - opened).days / DAYS_PER_MONTH
                 if stop is not None and stop <= end:
                     offer[e, m] = -1e9
     return Doors(threat=threat, since_shut=shut, since_offer=offer)

@@ -13,12 +13,12 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from chipcast.base.calendar import days_in_month, month_index, parse_date
+from chipcast.base.calendar import DAYS_PER_MONTH, days_in_month, month_index, parse_date
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.laws import Law
 from chipcast.base.types import Array, Numeric
-from chipcast.market.luck import DAYS_PER_MONTH, luck_of
+from chipcast.market.luck import luck_of
 from chipcast.market.record import CHIPS, LEADING, NEXT
 
 NEVER = 1e9

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from chipcast.base.calendar import days_in_month
+from chipcast.base.calendar import DAYS_PER_MONTH, days_in_month
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.market.doors import ANSWER_DAYS, answer_open
 
 Flags = npt.NDArray[np.bool_]
 """Whether something happens. (month, draw)"""
-
-DAYS_PER_MONTH = 30.4375
-"""Mean days in a month. [days]"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

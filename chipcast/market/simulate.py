@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chipcast.base.calendar import DAYS_PER_MONTH
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array
@@ -19,7 +20,6 @@ from chipcast.fab.record import Line
 from chipcast.market.books import Books
 from chipcast.market.buy import wishes
 from chipcast.market.gates import Event
-from chipcast.market.luck import DAYS_PER_MONTH
 from chipcast.market.record import CHIPS, Market, not_kept
 from chipcast.market.sell import lease, sell, settle
 from chipcast.market.state import State, first_state

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chipcast.base.calendar import DAYS_PER_MONTH
 from chipcast.base.errors import require
 from chipcast.base.given import Given
 from chipcast.base.types import Array
@@ -176,7 +177,7 @@ def next_on_offer(given: Given, leading: Array, events: Sequence[Event], months:
     """
     shut = leading < 1
     closed = np.where(shut.any(axis=0), np.argmax(shut, axis=0) + 1.0, np.inf)
-    redesign = closed + given["past.redesign_days"] / 30.4375
+    redesign = closed + given["past.redesign_days"] / DAYS_PER_MONTH
     barred = given.shock("gates:redesign_barred") < given["cn_gate.counter_block_probability"]
     start = np.minimum(np.where(barred, np.inf, redesign), given[f"{chip}.months_to_offer"])
     age = np.arange(1, len(months) + 1)[:, None] - start

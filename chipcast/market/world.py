@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from chipcast.base.calendar import DAYS_PER_MONTH
 from chipcast.base.choose import choose
 from chipcast.base.given import Given
 from chipcast.base.types import Array, Numeric
@@ -18,7 +19,6 @@ from chipcast.market.demand import Need, need_of
 from chipcast.market.filed import best_quarter
 from chipcast.market.gates import Event, Gates
 from chipcast.market.legal import Permits
-from chipcast.market.luck import DAYS_PER_MONTH
 from chipcast.market.outside import Outside, Pace, outside_of, pace_of
 from chipcast.market.record import CHIPS, DOMESTIC, NEXT
 from chipcast.market.sums import over_chips, total

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chipcast.base.calendar import DAYS_PER_MONTH
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.market.clear import grey_premium
@@ -15,7 +16,7 @@ from chipcast.plan import rivals
 from chipcast.plan.contracts import TO_OWN, name_of
 from chipcast.plan.decide import Asked, Ground, Tell, work
 from chipcast.plan.need import Need, quarters_of
-from chipcast.plan.ownership import DAYS_PER_MONTH, traded_as
+from chipcast.plan.ownership import traded_as
 from chipcast.plan.procure import case_of
 from chipcast.plan.value import Fixed, contributions
 from chipcast.rules.record import Verdicts

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import quarter_name
+from chipcast.base.calendar import places_by_quarter
 from chipcast.base.errors import InputError
 from chipcast.base.given import Given
 from chipcast.base.types import Array
@@ -204,9 +204,8 @@ def _own(given: Given, name: str, fields: Mapping[str, Any]) -> Own:
 
 def quarters_of(months: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
     """Return the calendar quarters that months touch, and months in each. (quarter)"""
-    names: list[str] = [quarter_name(m) for m in months]
-    unique = tuple(dict.fromkeys(names))
-    return unique, np.array([float(names.count(q)) for q in unique])
+    places = places_by_quarter(months)
+    return tuple(places), np.array([float(len(at)) for at in places.values()])
 
 
 __all__ = ["Need", "Own", "Site", "need_for", "need_from", "quarters_of"]

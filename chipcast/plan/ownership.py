@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from chipcast.base.calendar import DAYS_PER_MONTH
 from chipcast.base.given import Given
 from chipcast.base.types import Array
 from chipcast.market.record import DOMESTIC, Market
@@ -25,7 +26,6 @@ SMALL = ("clinic_school", "private", "public_centre")
 """Segments that dealers serve after the large ones."""
 
 HOURS_PER_MONTH = 730.0
-DAYS_PER_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

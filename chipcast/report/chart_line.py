@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import quarter_name
+from chipcast.base.calendar import places_by_quarter
 from chipcast.base.given import Given
 from chipcast.base.summary import short
 from chipcast.fab.record import LIMITS, Line
@@ -90,11 +90,9 @@ def output(line: Line, given: Given) -> Picture:
 
 def binding_by_quarter(line: Line) -> list[dict[str, Any]]:
     """Return for each whole quarter and limit the share of draws in which it binds and the mean output under it."""
-    named = [quarter_name(m) for m in line.months]
     both = line.packages.sum(axis=0)
     out: list[dict[str, Any]] = []
-    for q in dict.fromkeys(named):
-        at = [i for i, n in enumerate(named) if n == q]
+    for q, at in places_by_quarter(line.months).items():
         if len(at) < 3:
             continue
         for k, limit in enumerate(LIMITS):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import quarter_name
+from chipcast.base.calendar import places_by_quarter
 from chipcast.base.types import Array
 from chipcast.report.form import Rows, above, base, colour, five, layer
 from chipcast.report.record import Spec
@@ -61,6 +61,5 @@ def over_time(values: Array, months: Sequence[str], *, day: str = "15", every: i
 
 def by_quarter(months: Sequence[str], values: Array) -> tuple[list[str], Array]:
     """Return whole quarters and sums over their months of `[month draw]`; part quarters are left out."""
-    named = [quarter_name(m) for m in months]
-    whole = [q for q in dict.fromkeys(named) if named.count(q) == 3]
-    return whole, np.stack([values[[i for i, n in enumerate(named) if n == q]].sum(axis=0) for q in whole])
+    whole = {q: at for q, at in places_by_quarter(months).items() if len(at) == 3}
+    return list(whole), np.stack([values[at].sum(axis=0) for at in whole.values()])

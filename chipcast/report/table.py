@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import quarter_name
+from chipcast.base.calendar import places_by_quarter
 from chipcast.base.summary import interval, short
 from chipcast.base.summary import span as wide_span
 from chipcast.base.types import Array
@@ -59,10 +59,10 @@ def output(line: Line) -> Table:
     for made in line.packages:
         quarters, sums = by_quarter(line.months, made)
         columns.append([span(v) for v in sums])
-    names = [quarter_name(m) for m in line.months]
+    places = places_by_quarter(line.months)
     rows = []
     for j, q in enumerate(quarters):
-        picked = line.binding[[i for i, n in enumerate(names) if n == q]]
+        picked = line.binding[places[q]]
         shares = {limit: float(np.mean(picked == k)) for k, limit in enumerate(LIMITS)}
         first, second = sorted(shares, key=lambda k: -shares[k])[:2]
         binds = f"{LIMIT_NAMES[first]} {shares[first]:.0%}" + (

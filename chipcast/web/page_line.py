@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chipcast.base.calendar import quarter_name
+from chipcast.base.calendar import places_by_quarter
 from chipcast.report.form import SPREAD, three
 from chipcast.report.form_rows import stack
 from chipcast.report.form_time import fan
@@ -62,11 +62,11 @@ def _packages(a: Any) -> Picture:
 
 
 def _binding(a: Any) -> Picture:
-    quarters = list(dict.fromkeys(quarter_name(m) for m in a["months"]))
+    quarters = places_by_quarter(a["months"])
     tones = {LIMIT_NAMES[k]: LIMIT_COLOURS[k] for k in a["binding"]}
     rows = [{"quarter": q, "limit": LIMIT_NAMES[k], "share": float(np.mean(
-        [row[k] for m, row in zip(a["months"], a["binding_by_month"], strict=True) if quarter_name(m) == q]))}
-        for q in quarters for k in a["binding"]]
+        [a["binding_by_month"][i][k] for i in at]))}
+        for q, at in quarters.items() for k in a["binding"]]
     most = max(a["binding"], key=lambda k: a["binding"][k])
     return Picture(id="binding", title=f"{LIMIT_NAMES[most].capitalize()} bind in {a['binding'][most]:.0%} of months "
                    "and draws", note="Share of draws and months in which each limit binds, by quarter.", rows=rows,
